@@ -1,0 +1,3 @@
+//! FHIR R4 over raw JSON: parsing, definitions, validation, search values, compartments. No I/O, no typed model.
+
+pub mod json;
