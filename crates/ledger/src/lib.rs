@@ -1,0 +1,3 @@
+//! The access ledger.
+
+pub mod merkle;
