@@ -1,0 +1,418 @@
+//! The bytes of an entry, version 1: what is sealed into a ledger row.
+//!
+//! ```text
+//! version=1  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
+//! ```
+//!
+//! One entry has one encoding: fields in the order of their tags, lengths in the shortest form, nothing optional in how they are written. A decoder
+//! therefore refuses whatever an encoder would not have written. To the byte: `docs/formats/ledger.md`.
+
+mod decode;
+
+use crate::entry::{
+    DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, QUERY_BYTES_MAX, RECORDS_MAX,
+    ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
+};
+use std::net::IpAddr;
+use tacet_types::{RESOURCE_ID_BYTES_MAX, ResourceId, ResourceType};
+
+/// The version of the encoding that is written, and the only one that is read so far.
+pub const VERSION: u8 = 1;
+
+/// Bytes before the first field.
+const FIXED_BYTES: usize = 29;
+
+/// Longest variable-length number: 64 bits, seven a byte.
+const VARINT_BYTES_MAX: usize = 10;
+
+/// Longest record: type, length of the id, id, version.
+const RECORD_BYTES_MAX: usize = 2 + RESOURCE_ID_BYTES_MAX + VARINT_BYTES_MAX;
+
+/// Longest text fields together.
+const TEXT_BYTES_MAX: usize =
+    OWNER_BYTES_MAX + ROLE_BYTES_MAX + TOKEN_BYTES_MAX + ON_BEHALF_OF_BYTES_MAX + QUERY_BYTES_MAX + DETAIL_BYTES_MAX;
+
+/// Longest encoded entry, in bytes. Nothing longer is opened or decoded.
+pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
+
+/// How many different fields there are, each with a tag and a length before it.
+const FIELDS: usize = 10;
+
+const _: () = assert!(
+    FIXED_BYTES
+        + FIELDS * (1 + VARINT_BYTES_MAX)
+        + TEXT_BYTES_MAX
+        + RECORDS_MAX * RECORD_BYTES_MAX
+        + (1 + RESOURCE_ID_BYTES_MAX)
+        + ResourceType::COUNT
+        + 16
+        <= ENTRY_BYTES_MAX,
+    "an entry within its bounds fits"
+);
+
+const OWNER: u8 = 0x01;
+const ROLE: u8 = 0x02;
+const TOKEN: u8 = 0x03;
+const ON_BEHALF_OF: u8 = 0x04;
+const PATIENT: u8 = 0x05;
+const CATEGORIES: u8 = 0x06;
+const RECORDS: u8 = 0x07;
+const ADDRESS: u8 = 0x08;
+const QUERY: u8 = 0x09;
+const DETAIL: u8 = 0x0a;
+
+/// In a record, in place of the id's length: the id is a lower-case UUID and stands as its 16 bytes.
+const UUID_FORM: u8 = 0;
+
+/// Why bytes are not an entry. Says where, never what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a later Tacet.
+    #[error("the entry has format {found} and this program reads format {VERSION}: use a newer program")]
+    NewerFormat {
+        /// The version found.
+        found: u8,
+    },
+    /// Not what an encoder of this version writes.
+    #[error("not a ledger entry of format {VERSION}: byte {offset} is wrong ({what})")]
+    Malformed {
+        /// Where decoding stopped.
+        offset: usize,
+        /// What was expected there.
+        what: &'static str,
+    },
+}
+
+impl Entry {
+    /// The entry's bytes, to be sealed. Categories are written as a set: in order, each once.
+    ///
+    /// # Errors
+    /// The entry goes beyond a bound ([`Entry::check`]).
+    pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        self.check()?;
+        let mut out = Vec::with_capacity(FIXED_BYTES + 128 + self.records.len() * 24);
+        out.extend([VERSION, self.kind.byte(), self.outcome.byte(), self.purpose.byte(), self.origin.channel.byte()]);
+        out.extend(self.at.as_ms().to_be_bytes());
+        out.extend(self.operation.0);
+        field(&mut out, OWNER, self.agent.owner.as_bytes());
+        field(&mut out, ROLE, self.agent.role.as_bytes());
+        text(&mut out, TOKEN, self.agent.token.as_deref());
+        text(&mut out, ON_BEHALF_OF, self.on_behalf_of.as_deref());
+        if let Some((resource_type, id)) = &self.patient {
+            let mut value = vec![resource_type.code()];
+            put_id(&mut value, id);
+            field(&mut out, PATIENT, &value);
+        }
+        if !self.categories.is_empty() {
+            let set: std::collections::BTreeSet<u8> = self.categories.iter().map(|category| category.code()).collect();
+            field(&mut out, CATEGORIES, &set.into_iter().collect::<Vec<_>>());
+        }
+        if !self.records.is_empty() {
+            let mut value = Vec::with_capacity(self.records.len() * 24);
+            for record in &self.records {
+                value.push(record.resource_type.code());
+                put_id(&mut value, &record.id);
+                put_varint(&mut value, record.version.0);
+            }
+            field(&mut out, RECORDS, &value);
+        }
+        match self.origin.address {
+            Some(IpAddr::V4(address)) => field(&mut out, ADDRESS, &address.octets()),
+            Some(IpAddr::V6(address)) => field(&mut out, ADDRESS, &address.octets()),
+            None => (),
+        }
+        text(&mut out, QUERY, self.query.as_deref());
+        text(&mut out, DETAIL, self.detail.as_deref());
+        debug_assert!(out.len() <= ENTRY_BYTES_MAX);
+        Ok(out)
+    }
+}
+
+fn field(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+    out.push(tag);
+    put_varint(out, value.len() as u64);
+    out.extend_from_slice(value);
+}
+
+fn text(out: &mut Vec<u8>, tag: u8, value: Option<&str>) {
+    if let Some(value) = value {
+        field(out, tag, value.as_bytes());
+    }
+}
+
+/// Seven bits a byte, lowest first, the top bit set on all but the last (as in LEB128).
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_id(out: &mut Vec<u8>, id: &ResourceId) {
+    match uuid_bytes(id.as_str()) {
+        Some(uuid) => {
+            out.push(UUID_FORM);
+            out.extend(uuid);
+        }
+        None => {
+            out.push(id.as_str().len() as u8); // at most RESOURCE_ID_BYTES_MAX
+            out.extend_from_slice(id.as_str().as_bytes());
+        }
+    }
+}
+
+/// The bytes of a UUID in its one lower-case form (RFC 9562, section 4); `None` for any other text.
+fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 {
+        return None;
+    }
+    let mut digits = [0u8; 32];
+    let mut at = 0;
+    for (place, byte) in text.iter().enumerate() {
+        match (place, byte) {
+            (8 | 13 | 18 | 23, b'-') => continue,
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9') => *digits.get_mut(at)? = byte - b'0',
+            (_, b'a'..=b'f') => *digits.get_mut(at)? = byte - b'a' + 10,
+            _ => return None,
+        }
+        at += 1;
+    }
+    let mut bytes = [0u8; 16];
+    for (to, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *to = pair[0] << 4 | pair[1];
+    }
+    Some(bytes)
+}
+
+fn uuid_text(bytes: [u8; 16]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(36);
+    for (place, byte) in bytes.into_iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.push(DIGITS.get(usize::from(digit)).copied().map_or('0', char::from));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::tests::{any_entry, full_entry, small_entry};
+    use proptest::prelude::*;
+    use tacet_types::{RecordRef, VersionId};
+
+    /// The full entry of the tests, piece by piece as `docs/formats/ledger.md` has it.
+    const VECTOR: &[&str] = &[
+        "01 13 00 01 01",
+        "0000019ca86bd47b",
+        "6f7065726174696f6e206e756d626572",
+        "01 11 4472205ac3a96c696520417562726163",
+        "02 09 636c696e696369616e",
+        "03 06 742d34373131",
+        "04 06 576172642033",
+        "05 12 66 00 7e5f0d3c93b24a4e9c0d0123456789ab",
+        "06 02 1b 5f",
+        "07 1a 5f 00 7e5f0d3c93b24a4e9c0dfedcba987654 03 1b 03 632e31 ac02",
+        "08 04 c0000207",
+        "09 18 4f62736572766174696f6e3f636f64653d39343530302d36",
+        "0a 06 726f756e6473",
+    ];
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+        digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What is decoded must be what an encoder would write, or be refused: nothing else may come of any bytes.
+    fn assert_canonical_or_refused(bytes: &[u8]) -> bool {
+        match Entry::decode(bytes) {
+            Ok(entry) => {
+                assert_eq!(hex(&entry.encode().unwrap()), hex(bytes));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    #[test]
+    fn the_vector_is_written_and_read() {
+        let bytes = unhex(&VECTOR.concat());
+        assert_eq!(hex(&full_entry().encode().unwrap()), hex(&bytes));
+        assert!(Entry::decode(&bytes).unwrap() == full_entry());
+        let page = include_str!("../../../docs/formats/ledger.md");
+        for piece in VECTOR {
+            assert!(page.contains(piece), "docs/formats/ledger.md does not show `{piece}`");
+        }
+    }
+
+    #[test]
+    fn small_entries_are_small() {
+        assert!(small_entry(1).encode().unwrap().len() < 120);
+    }
+
+    #[test]
+    fn the_largest_entry_fits() {
+        let mut entry = full_entry();
+        entry.agent.owner = "x".repeat(OWNER_BYTES_MAX);
+        entry.query = Some("q".repeat(QUERY_BYTES_MAX));
+        entry.detail = Some("d".repeat(DETAIL_BYTES_MAX));
+        entry.categories = ResourceType::all().collect();
+        let id = ResourceId::parse(&"a".repeat(64)).unwrap();
+        let resource_type = ResourceType::parse("Task").unwrap();
+        entry.records = vec![RecordRef { resource_type, id, version: VersionId(u64::MAX) }; RECORDS_MAX];
+        let bytes = entry.encode().unwrap();
+        assert!(bytes.len() <= ENTRY_BYTES_MAX);
+        assert!(Entry::decode(&bytes).unwrap() == entry);
+    }
+
+    #[test]
+    fn categories_are_a_set() {
+        let mut entry = full_entry();
+        let ordered = entry.encode().unwrap();
+        entry.categories = vec![entry.categories[1], entry.categories[0], entry.categories[1]];
+        assert_eq!(entry.encode().unwrap(), ordered);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_canonical_or_refused() {
+        let bytes = full_entry().encode().unwrap();
+        let mut refused = 0;
+        for place in 0..bytes.len() {
+            refused += usize::from(!assert_canonical_or_refused(&bytes[..place]));
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[place] ^= 1 << bit;
+                assert_canonical_or_refused(&changed);
+            }
+            for byte in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut longer = bytes.clone();
+                longer.insert(place, byte);
+                assert_canonical_or_refused(&longer);
+            }
+            let mut shorter = bytes.clone();
+            shorter.remove(place);
+            assert_canonical_or_refused(&shorter);
+        }
+        // Only a cut at the end of a whole field, past the two that are always there, is an entry of its own.
+        assert_eq!(bytes.len() - refused, 8);
+    }
+
+    #[test]
+    fn malformed_entries_are_refused_for_their_reason() {
+        let piece = |place: usize| unhex(VECTOR[place]);
+        let with = |place: usize, text: &str| {
+            let pieces = (0..VECTOR.len()).map(|at| if at == place { unhex(text) } else { piece(at) });
+            Entry::decode(&pieces.collect::<Vec<_>>().concat())
+        };
+        for (place, text, expected) in [
+            (0, "00 13 00 01 01", "version"),
+            (0, "01 ff 00 01 01", "kind"),
+            (0, "01 13 09 01 01", "outcome"),
+            (0, "01 13 00 00 01", "purpose"),
+            (0, "01 13 00 01 00", "channel"),
+            (1, "7fffffffffffffff", "time"),
+            (1, "8000000000000000", "time"),
+            (3, "", "owner"),
+            (3, "01 02 c328", "owner"),
+            (3, "01 00", "bounds"),
+            (3, "01 8100 41", "length of a field"),
+            (3, "01 ffffffffffffffffff02 41", "length of a field"),
+            (3, "01 ffffffffffffffffffff01 41", "length of a field"),
+            (4, "", "role"),
+            (5, "03 01 74 03 01 74", "tag of a field"),
+            (6, "03 01 74", "tag of a field"),
+            (7, "05 12 ff 00 7e5f0d3c93b24a4e9c0d0123456789ab", "resource type"),
+            (7, "05 13 66 00 7e5f0d3c93b24a4e9c0d0123456789ab 00", "patient"),
+            (7, "05 01 66", "resource id"),
+            (7, "05 04 66 02 2f61", "resource id"),
+            (7, &format!("05 43 66 41 {}", "41".repeat(65)), "resource id"),
+            (7, "05 26 66 24 37653566306433632d393362322d346134652d396330642d303132333435363738396162", "resource id"),
+            (8, "06 00", "resource type"),
+            (8, "06 02 5f 1b", "categories in order"),
+            (8, "06 02 1b 1b", "categories in order"),
+            (9, "07 00", "resource type"),
+            (9, "07 06 1b 03 632e31 80", "version of a record"),
+            (9, "07 07 1b 03 632e31 8000", "version of a record"),
+            (10, "08 05 c000020700", "address"),
+            (10, "08 00", "address"),
+            (12, "0b 01 41", "tag of a field"),
+            (12, "0a 06 726f756e6473 00", "tag of a field"),
+        ] {
+            match with(place, text) {
+                Err(DecodeError::Malformed { what, .. }) => assert_eq!(what, expected, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        assert_eq!(with(0, "02 13 00 01 01"), Err(DecodeError::NewerFormat { found: 2 }));
+        assert_eq!(Entry::decode(&[]), Err(DecodeError::Malformed { offset: 0, what: "version" }));
+    }
+
+    #[test]
+    fn more_records_than_allowed_are_refused() {
+        let head = [unhex(&VECTOR[..5].concat())].concat();
+        let bytes = |records: usize| {
+            let mut bytes = head.clone();
+            field(&mut bytes, RECORDS, &unhex("1b 01 61 01").repeat(records));
+            bytes
+        };
+        assert_eq!(Entry::decode(&bytes(RECORDS_MAX)).unwrap().records.len(), RECORDS_MAX);
+        let refused = Entry::decode(&bytes(RECORDS_MAX + 1));
+        assert!(matches!(refused, Err(DecodeError::Malformed { what: "number of records", .. })));
+    }
+
+    #[test]
+    fn uuids_and_only_uuids_are_shortened() {
+        let uuid = "0123abcd-4567-89ab-cdef-0123456789ff";
+        assert_eq!(uuid_bytes(uuid).map(uuid_text).as_deref(), Some(uuid));
+        for text in [
+            "0123ABCD-4567-89ab-cdef-0123456789ff",
+            "0123abcd-4567-89ab-cdef-0123456789f",
+            "0123abcd04567-89ab-cdef-0123456789ff",
+            "0123abcd-4567-89ab-cdef-0123456789-f",
+            "0123abcd-4567-89ab-cdef-0123456789g0",
+        ] {
+            assert_eq!(uuid_bytes(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn entries_go_round(entry in any_entry()) {
+            let bytes = entry.encode().unwrap();
+            prop_assert!(Entry::decode(&bytes).unwrap() == entry);
+        }
+
+        #[test]
+        fn mutated_entries_are_canonical_or_refused(
+            entry in any_entry(),
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = entry.encode().unwrap();
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            assert_canonical_or_refused(&bytes);
+        }
+
+        #[test]
+        fn random_bytes_are_canonical_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(first) = bytes.first_mut() {
+                *first = VERSION;
+            }
+            assert_canonical_or_refused(&bytes);
+        }
+    }
+}
