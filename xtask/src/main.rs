@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod definitions;
 mod instance;
 mod process;
 mod tidy;
@@ -31,6 +32,8 @@ enum Command {
     Ci(ci::Arguments),
     /// Check the shape of the repository: module heads, lengths, arrows between crates, documents, leftovers
     Tidy,
+    /// Make the tables of crates/fhir/definitions from the official package
+    Definitions(definitions::Arguments),
     /// Measure the release program on synthetic patients
     Bench(bench::Arguments),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Tidy => tidy::run(),
+        Command::Definitions(arguments) => definitions::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

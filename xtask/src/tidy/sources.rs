@@ -16,11 +16,11 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 /// Crates that talk to a terminal.
 const TERMINAL: [&str; 2] = ["crates/tacet/", "xtask/"];
 
-/// Every source says first what it is and is not.
+/// Every source says first what it is and is not; a file of nothing but tests says so by its name.
 pub(crate) fn module_heads(tree: &Tree) -> Vec<Finding> {
     let headless = |text: &str| !text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").starts_with("//! ");
     tree.rust()
-        .filter(|(_, text)| headless(text))
+        .filter(|(path, text)| !path.ends_with("/tests.rs") && headless(text))
         .map(|(path, _)| Finding::new(path, 1, "begin the file with `//! ` and say what it is and what it is not"))
         .collect()
 }
@@ -178,7 +178,13 @@ mod tests {
 
     #[test]
     fn a_source_without_head_is_found() {
-        let tree = Tree::of(&[("a.rs", "\n//! Head.\n"), ("b.rs", "use x;\n"), ("c.rs", ""), ("d.md", "text")]);
+        let tree = Tree::of(&[
+            ("a.rs", "\n//! Head.\n"),
+            ("b.rs", "use x;\n"),
+            ("c.rs", ""),
+            ("d/tests.rs", ""),
+            ("e.md", "text"),
+        ]);
         assert_eq!(paths(module_heads(&tree)), ["b.rs:1", "c.rs:1"]);
     }
 
