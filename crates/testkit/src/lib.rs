@@ -1,0 +1,135 @@
+//! A seeded synthetic hospital: wards, staff and patients with plausible charts, as FHIR R4 JSON. Nobody in it is real.
+//!
+//! ```text
+//!   Hospital::new(seed, ..) ── foundation() ──> organisations, wards, practitioners        (import these first)
+//!          │
+//!          ├── patient(n) ──────────────> every resource of patient n
+//!          ├── transaction_bundle(n) ───> the same as one transaction
+//!          ├── planted(n) ──────────────> the strings of patient n that a thief would look for
+//!          └── write_ndjson(..) ────────> any number of patients, streamed
+//! ```
+//!
+//! Patient `n` depends on the seed, on `now` and on `n` only: patients can be generated in any order, in parallel, and
+//! without the others, so a million of them need no more memory than one. The demo, the load generator, the drills, the
+//! tests and the compression dictionaries all draw on it.
+//!
+//! What cannot be mistaken for the real thing: identity numbers are in the national range for tests, phone numbers in the
+//! ranges kept for fiction, mail at `example.org`, registers of professionals in their test range. Two patients may share an
+//! identity number, about as often as registers get it wrong; the hospital's own number is unique.
+//!
+//! It is no model of epidemiology: what is frequent here is what exercises software. It does no I/O except to the writers
+//! that it is given.
+
+mod bundle;
+mod calendar;
+mod clinic;
+mod draw;
+mod identity;
+mod json;
+mod load;
+mod planted;
+mod staff;
+
+pub use bundle::Method;
+pub use identity::nir::{INS_NIR_TEST_SYSTEM, nir_is_valid, nir_key};
+pub use planted::{Planted, PlantedKind};
+
+use clinic::chart::{Chart, patient_uuid};
+use json::References;
+use staff::Staff;
+use tacet_types::{ResourceType, Timestamp};
+
+/// What a synthetic hospital is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct HospitalOptions {
+    /// Names the hospital: the same seed gives the same hospital on every machine.
+    pub seed: u64,
+    /// How many patients [`Hospital::patients`] goes through. No patient depends on it.
+    pub patients: u64,
+    /// The present: charts end here, appointments lie beyond.
+    pub now: Timestamp,
+}
+
+/// A generated resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its type.
+    pub resource_type: ResourceType,
+    /// Its logical id, a UUID.
+    pub id: String,
+    /// Its JSON, compact, on one line.
+    pub json: String,
+}
+
+/// Every resource of one patient, the Patient first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PatientFile {
+    /// The patient's number.
+    pub n: u64,
+    /// The logical id of the Patient resource.
+    pub id: String,
+    /// The resources. References between them are relative (`Patient/..`).
+    pub resources: Vec<Record>,
+}
+
+/// A synthetic hospital.
+pub struct Hospital {
+    options: HospitalOptions,
+    staff: Staff,
+}
+
+impl Hospital {
+    /// Draws the hospital itself; patients are drawn when asked for.
+    pub fn new(options: HospitalOptions) -> Self {
+        Self { options, staff: Staff::draw(options.seed) }
+    }
+
+    /// The options that it was made with.
+    pub fn options(&self) -> HospitalOptions {
+        self.options
+    }
+
+    /// Organizations, Locations, Practitioners and PractitionerRoles, each after those that it refers to.
+    pub fn foundation(&self) -> Vec<Record> {
+        self.staff.records()
+    }
+
+    /// The foundation as one transaction of `PUT`s, so that the patients' references to it hold.
+    pub fn foundation_bundle(&self) -> String {
+        bundle::transaction(&self.foundation(), Method::Put)
+    }
+
+    fn chart(&self, n: u64, references: References) -> Chart<'_> {
+        Chart::write(&self.staff, self.options.seed, n, self.options.now.as_ms(), references)
+    }
+
+    /// Every resource of patient number `n`, any `n`.
+    pub fn patient(&self, n: u64) -> PatientFile {
+        let chart = self.chart(n, References::Relative);
+        PatientFile { n, id: chart.patient.text(), resources: chart.records }
+    }
+
+    /// The logical id of the Patient resource of patient number `n`.
+    pub fn patient_id(&self, n: u64) -> String {
+        patient_uuid(self.options.seed, n).text()
+    }
+
+    /// All patients, one after the other.
+    pub fn patients(&self) -> impl Iterator<Item = PatientFile> + '_ {
+        (0..self.options.patients).map(|n| self.patient(n))
+    }
+
+    /// Patient number `n` as a transaction: full URLs and inner references by `urn:uuid:`, staff by relative reference.
+    pub fn transaction_bundle(&self, n: u64, method: Method) -> String {
+        bundle::transaction(&self.chart(n, References::Urn).records, method)
+    }
+
+    /// The strings of patient number `n` that a thief would look for, as its resources have them. Letters hold more, in
+    /// base64: [`Planted`] strings are what stands in clear.
+    pub fn planted(&self, n: u64) -> Vec<Planted> {
+        planted::collect(&self.chart(n, References::Relative))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! What happens to the patients: the terms used, and the chart written from them.
+
+pub(crate) mod chart;
+pub(crate) mod diagnoses;
+mod file;
+mod letters;
+pub(crate) mod measures;
+pub(crate) mod terms;
+mod visit;
