@@ -211,9 +211,9 @@ mod tests {
     /// The full entry of the tests, piece by piece as `docs/formats/ledger.md` has it.
     const VECTOR: &[&str] = &[
         "01 13 00 01 01",
-        "0000019ca86bd47b",
+        "0000019ca869507b",
         "6f7065726174696f6e206e756d626572",
-        "01 11 4472205ac3a96c696520417562726163",
+        "01 10 4472205ac3a96c696520417562726163",
         "02 09 636c696e696369616e",
         "03 06 742d34373131",
         "04 06 576172642033",

@@ -78,8 +78,10 @@ impl HashSource for RowHashes<'_> {
     type Error = LedgerError;
 
     fn subtree(&self, level: u32, index: u64) -> Result<TreeHash, LedgerError> {
-        let from = index << level;
-        let to = from + (1 << level);
+        let (Some(from), Some(leaves)) = (index.checked_shl(level), 1u64.checked_shl(level)) else {
+            return Err(LedgerError::NoEntry { index });
+        };
+        let to = from.checked_add(leaves).filter(|_| from >> level == index).ok_or(LedgerError::NoEntry { index })?;
         let (mut frontier, mut gap) = (crate::merkle::Frontier::new(), None);
         self.0.range(&entry_key(from), &entry_key(to), &mut |key, row| {
             let expected = from + frontier.size();
@@ -91,7 +93,7 @@ impl HashSource for RowHashes<'_> {
             ControlFlow::Continue(())
         })?;
         match gap {
-            None if frontier.size() == 1 << level => Ok(frontier.root()),
+            None if frontier.size() == leaves => Ok(frontier.root()),
             _ => Err(LedgerError::NoEntry { index: gap.unwrap_or(from + frontier.size()) }),
         }
     }

@@ -193,7 +193,7 @@ fn work(keys: &LedgerKeys, chunks: &Receiver<Chunk>, answers: &Sender<Answer>) {
         let whole = leaves.len() == CHUNK_LEAVES && chunk.first.trailing_zeros() >= CHUNK_LEVEL;
         let hashes = if whole { Hashes::Subtree(crate::merkle::root_of(&leaves)) } else { Hashes::Leaves(leaves) };
         let mut answer = Answer { first: chunk.first, hashes, opened: 0, without_key: 0, errors: Vec::new() };
-        for (index, row) in (chunk.first..).zip(&chunk.rows) {
+        for (index, row) in (chunk.first..=u64::MAX).zip(&chunk.rows) {
             match keys.open_entry(index, row) {
                 Ok(_) => answer.opened += 1,
                 Err(LedgerError::KeyNotHeld { .. }) => answer.without_key += 1,
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
 
     /// Adds a row to the chunk at hand, which is sent off first where the row does not continue it, and after where it is full.
     fn take_row(&mut self, index: u64, row: &[u8]) -> Result<(), LedgerError> {
-        let continues = self.chunk.first + self.chunk.rows.len() as u64 == index;
+        let continues = self.chunk.first.saturating_add(self.chunk.rows.len() as u64) == index;
         if !continues || index == self.size {
             self.send()?;
         }
