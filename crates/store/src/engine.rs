@@ -148,6 +148,11 @@ pub trait Engine: Reader + Send + Sync {
         Pressure::Calm
     }
 
+    /// Tells the engine that the store found every acknowledged commit, so that what it kept aside may go.
+    fn recovered(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The count that is kept outside of the engine.
     fn witness(&self) -> &dyn Witness;
 }

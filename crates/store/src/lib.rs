@@ -16,15 +16,20 @@
 
 mod chain;
 mod committer;
+mod directory;
 mod engine;
 mod error;
 mod feed;
+pub mod fjall;
 mod group;
 pub mod memory;
 mod queue;
+pub mod redb;
 mod rows;
 mod store;
 mod ticket;
+mod transfer;
+mod witness;
 
 pub use engine::{
     Durability, Engine, EngineStatistics, KEY_BYTES_MAX, Mark, Precondition, Pressure, Reader, Snapshot,
@@ -34,3 +39,4 @@ pub use error::StoreError;
 pub use rows::{FORMAT, SPACE_CALLERS, SPACE_FEED, SPACE_STORE};
 pub use store::{Commit, Committed, NoSequencer, Sequencer, Store, StoreOptions};
 pub use ticket::Ticket;
+pub use transfer::copy_all;

@@ -146,6 +146,7 @@ impl<S: Sequencer> Store<S> {
     pub fn open(engine: Arc<dyn Engine>, sequencer: S, options: StoreOptions) -> Result<Self, StoreError> {
         let mark = recover(engine.as_ref(), options.accept_loss)?;
         engine.witness().record(&mark, false, Durability::Durable)?;
+        engine.recovered()?;
         let reached = Reached { mark, sequence: feed::last(engine.as_ref())? };
         let queue = Queue::new(Bounds { commits: options.queue_commits_max, bytes: options.queue_bytes_max });
         let group = Bounds { commits: options.group_commits_max.max(1), bytes: options.group_bytes_max };
