@@ -1,0 +1,47 @@
+//! The record store: versions, transactions, disclosure. The only part that opens a seal over a record.
+//!
+//! ```text
+//! read:   locate (ids and keys, nothing shown) ──> ledger entry, durable ──> Receipt ──> open
+//! write:  parse, validate ──> plan (rows, preconditions, entries) ──> one commit ──> answer
+//! ```
+//!
+//! Nothing here decides who may see what: a [`Caller`]'s role is checked at the door, and the care relation comes with
+//! the policy part. Nothing here listens on a network or prints.
+
+mod bundle;
+mod caller;
+mod change;
+mod check;
+mod disclose;
+mod erase;
+mod error;
+mod everything;
+mod export;
+mod head;
+mod history;
+mod import;
+mod layout;
+mod members;
+mod owner;
+mod plan;
+mod rotate;
+mod tokens;
+mod vault;
+mod write;
+
+pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
+pub use caller::{Caller, Role};
+pub use check::{CheckReport, Finding};
+pub use disclose::Disclosed;
+pub use erase::{ErasePreview, EraseReport};
+pub use error::VaultError;
+pub use everything::{EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery};
+pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
+pub use head::Method;
+pub use history::{HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, HistoryQuery, HistoryScope};
+pub use import::{IMPORT_UNIT_RECORDS_MAX, ImportOutcome, ImportRecord, ImportUnit, Rejected};
+pub use rotate::RotationReport;
+pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
+pub use tokens::{Token, TokenSecret};
+pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};
+pub use write::{Deleted, Stored};

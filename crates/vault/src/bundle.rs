@@ -1,0 +1,436 @@
+//! Batch and transaction bundles.
+//!
+//! A transaction is one plan and one commit: all of it or nothing. Its references between entries are resolved to the
+//! ids that the entries get. A batch is its entries one after the other, each with its own outcome.
+
+use crate::caller::Caller;
+use crate::disclose::Disclosed;
+use crate::error::VaultError;
+use crate::head::Method;
+use crate::plan::Expect;
+use crate::vault::Vault;
+use crate::write::Stored;
+use std::collections::{HashMap, HashSet};
+use tacet_fhir::json::{self, Json};
+use tacet_fhir::outcome::{Issue, IssueType, operation_outcome_bytes};
+use tacet_fhir::reference::{self, Reference};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use zeroize::Zeroizing;
+
+/// Most entries in one bundle.
+pub const BUNDLE_ENTRIES_MAX: usize = 10_000;
+
+/// What a writer wants back (`Prefer: return=`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReturnPreference {
+    /// Only where it is and which version.
+    #[default]
+    Minimal,
+    /// The resource as stored.
+    Representation,
+    /// An OperationOutcome.
+    OperationOutcome,
+}
+
+/// What an entry asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Verb {
+    Read(Option<VersionId>),
+    Create,
+    Update,
+    Delete,
+}
+
+/// One entry of a bundle.
+struct Step<'a> {
+    verb: Verb,
+    resource_type: ResourceType,
+    /// Given in the URL, or chosen for a new resource.
+    id: ResourceId,
+    expect: Expect,
+    resource: Option<Json<'a>>,
+    full_url: Option<String>,
+}
+
+/// What became of an entry.
+enum Done {
+    Stored(Stored),
+    Deleted(Option<RecordRef>),
+    Read(Disclosed),
+}
+
+impl Vault {
+    /// Carries out a batch or transaction bundle; gives the response bundle.
+    ///
+    /// `base_url` (without a slash at the end) is what absolute references to this server begin with.
+    pub async fn bundle(
+        &self,
+        caller: &Caller,
+        body: &[u8],
+        base_url: &str,
+        prefer: ReturnPreference,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        if !caller.role.may_write_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let bundle = json::parse(body, &self.0.limits.json)?;
+        let kind = bundle.get("type").and_then(Json::as_str).map(str::to_owned);
+        if bundle.get("resourceType").and_then(Json::as_str) != Some("Bundle") {
+            return Err(invalid("Bundle", "the body of a POST to the base must be a Bundle"));
+        }
+        match kind.as_deref() {
+            Some("transaction") => self.transaction(caller, bundle, base_url, prefer).await,
+            Some("batch") => self.batch(caller, bundle, base_url, prefer).await,
+            _ => Err(invalid("Bundle.type", "only a bundle of type `batch` or `transaction` can be carried out")),
+        }
+    }
+
+    async fn transaction(
+        &self,
+        caller: &Caller,
+        bundle: Json<'_>,
+        base_url: &str,
+        prefer: ReturnPreference,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.0.check_rules(&bundle)?;
+        let entries = entries_of(bundle)?;
+        let mut steps = Vec::with_capacity(entries.len());
+        for (place, entry) in entries.into_iter().enumerate() {
+            steps.push(self.step(entry, base_url).map_err(|error| at_entry(error, place))?);
+        }
+        refuse_duplicates(&steps)?;
+        let targets: HashMap<String, String> = steps
+            .iter()
+            .filter(|step| matches!(step.verb, Verb::Create | Verb::Update))
+            .filter_map(|step| Some((step.full_url.clone()?, format!("{}/{}", step.resource_type, step.id.as_str()))))
+            .collect();
+        for (place, step) in steps.iter_mut().enumerate() {
+            if let Some(resource) = &mut step.resource {
+                resolve(resource, &targets, base_url);
+                refuse_unresolved(resource).map_err(|error| at_entry(error, place))?;
+            }
+        }
+        // FHIR R4, http.html#trules: deletions, then creations, then updates, then reads.
+        let mut order: Vec<usize> = (0..steps.len()).collect();
+        order.sort_by_key(|place| steps.get(*place).map(|step| rank(&step.verb)));
+        let (written, _) = self
+            .0
+            .commit(caller, None, |plan| {
+                let mut written = HashMap::new();
+                for place in &order {
+                    let Some(step) = steps.get_mut(*place) else { continue };
+                    let done = match (&step.verb, &mut step.resource) {
+                        (Verb::Create, Some(resource)) => Done::Stored(
+                            plan.put(step.resource_type, &step.id, resource, Method::Post, Expect::Absent)?.into(),
+                        ),
+                        (Verb::Update, Some(resource)) => Done::Stored(
+                            plan.put(step.resource_type, &step.id, resource, Method::Put, step.expect)?.into(),
+                        ),
+                        (Verb::Delete, _) => Done::Deleted(
+                            plan.delete(step.resource_type, &step.id, step.expect)?.map(|(record, _)| record),
+                        ),
+                        _ => continue,
+                    };
+                    written.insert(*place, done);
+                }
+                Ok(written)
+            })
+            .await?;
+        let mut written = written;
+        let mut responses = Vec::with_capacity(steps.len());
+        for (place, step) in steps.iter().enumerate() {
+            let done = match (&step.verb, written.remove(&place)) {
+                (Verb::Read(_), _) => self.read_step(caller, step).await.map_err(|error| at_entry(error, place))?,
+                (_, Some(done)) => done,
+                (_, None) => return Err(VaultError::Internal("an entry of the bundle was not carried out".into())),
+            };
+            responses.push(render(&Ok(done), prefer, caller));
+        }
+        Ok(response_bundle("transaction-response", &responses))
+    }
+
+    async fn batch(
+        &self,
+        caller: &Caller,
+        bundle: Json<'_>,
+        base_url: &str,
+        prefer: ReturnPreference,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let mut responses = Vec::new();
+        for entry in entries_of(bundle)? {
+            let done = match self.step(entry, base_url) {
+                Ok(step) => self.carry_out(caller, step).await,
+                Err(error) => Err(error),
+            };
+            responses.push(render(&done, prefer, caller));
+        }
+        Ok(response_bundle("batch-response", &responses))
+    }
+
+    async fn carry_out(&self, caller: &Caller, mut step: Step<'_>) -> Result<Done, VaultError> {
+        match (&step.verb, &mut step.resource) {
+            (Verb::Read(_), _) => self.read_step(caller, &step).await,
+            (Verb::Delete, _) => {
+                let (deleted, _) =
+                    self.0.commit(caller, None, |plan| plan.delete(step.resource_type, &step.id, step.expect)).await?;
+                Ok(Done::Deleted(deleted.map(|(record, _)| record)))
+            }
+            (verb, Some(resource)) => {
+                self.0.check_rules(resource)?;
+                let (method, expect) = match verb {
+                    Verb::Create => (Method::Post, Expect::Absent),
+                    _ => (Method::Put, step.expect),
+                };
+                let (planned, _) = self
+                    .0
+                    .commit(caller, None, |plan| plan.put(step.resource_type, &step.id, resource, method, expect))
+                    .await?;
+                Ok(Done::Stored(planned.into()))
+            }
+            (_, None) => Err(invalid("resource", "an entry that creates or updates needs a resource")),
+        }
+    }
+
+    async fn read_step(&self, caller: &Caller, step: &Step<'_>) -> Result<Done, VaultError> {
+        let disclosed = match step.verb {
+            Verb::Read(Some(version)) => self.vread(caller, step.resource_type, &step.id, version).await?,
+            _ => self.read(caller, step.resource_type, &step.id).await?,
+        };
+        Ok(Done::Read(disclosed))
+    }
+
+    /// Understands one entry.
+    fn step<'a>(&self, entry: Json<'a>, base_url: &str) -> Result<Step<'a>, VaultError> {
+        let Json::Object(members) = entry else { return Err(invalid("", "an entry must be an object")) };
+        let (mut resource, mut request, mut full_url) = (None, None, None);
+        for (name, value) in members {
+            match name.as_ref() {
+                "resource" => resource = Some(value),
+                "request" => request = Some(value),
+                "fullUrl" => full_url = value.as_str().map(str::to_owned),
+                _ => {}
+            }
+        }
+        let request =
+            request.ok_or_else(|| invalid("request", "an entry of a batch or transaction needs a request"))?;
+        let text = |name: &str| request.get(name).and_then(Json::as_str);
+        if text("ifNoneExist").is_some() {
+            return Err(VaultError::NotSupported("conditional create (`ifNoneExist`) comes with search"));
+        }
+        let url = text("url").ok_or_else(|| invalid("request.url", "an entry needs a URL"))?;
+        let (resource_type, id, version) = parse_url(url, base_url)?;
+        let needed = |id: Option<ResourceId>| id.ok_or_else(|| invalid("request.url", "this needs `[type]/[id]`"));
+        let (verb, id) = match (text("method"), version) {
+            (Some("GET" | "HEAD"), version) => (Verb::Read(version), needed(id)?),
+            (Some("POST"), None) if id.is_none() => (Verb::Create, ResourceId::random(self.0.rng.as_ref())),
+            (Some("PUT"), None) => (Verb::Update, needed(id)?),
+            (Some("DELETE"), None) => (Verb::Delete, needed(id)?),
+            (Some("PATCH"), _) => return Err(VaultError::NotSupported("PATCH in a bundle comes with search")),
+            _ => {
+                return Err(invalid("request.method", "no such request: use GET, POST, PUT or DELETE as FHIR has them"));
+            }
+        };
+        let expect = match (text("ifMatch"), text("ifNoneMatch")) {
+            (Some(tag), _) => Expect::Version(
+                parse_etag(tag)
+                    .ok_or_else(|| invalid("request.ifMatch", "expected an entity tag such as `W/\"3\"`"))?,
+            ),
+            (None, Some("*")) => Expect::Absent,
+            _ => Expect::Any,
+        };
+        if matches!(verb, Verb::Create | Verb::Update) {
+            let value =
+                resource.as_ref().ok_or_else(|| invalid("resource", "an entry that writes needs a resource"))?;
+            let named = value.get("resourceType").and_then(Json::as_str) == Some(resource_type.as_str());
+            let same_id = verb == Verb::Create || value.get("id").and_then(Json::as_str) == Some(id.as_str());
+            if !named || !same_id {
+                return Err(VaultError::IdMismatch);
+            }
+        }
+        Ok(Step { verb, resource_type, id, expect, resource, full_url })
+    }
+}
+
+fn entries_of(bundle: Json<'_>) -> Result<Vec<Json<'_>>, VaultError> {
+    let Json::Object(members) = bundle else { return Err(invalid("Bundle", "a bundle must be an object")) };
+    let entries = members.into_iter().find(|(name, _)| name == "entry").map(|(_, value)| value);
+    match entries {
+        None => Ok(Vec::new()),
+        Some(Json::Array(entries)) if entries.len() > BUNDLE_ENTRIES_MAX => {
+            Err(VaultError::TooLarge { what: "entries in a bundle", max: BUNDLE_ENTRIES_MAX })
+        }
+        Some(Json::Array(entries)) => Ok(entries),
+        Some(_) => Err(invalid("Bundle.entry", "must be an array")),
+    }
+}
+
+fn parse_url(url: &str, base_url: &str) -> Result<(ResourceType, Option<ResourceId>, Option<VersionId>), VaultError> {
+    let unknown = || invalid("request.url", "expected `[type]`, `[type]/[id]` or `[type]/[id]/_history/[version]`");
+    let relative = url.strip_prefix(base_url).unwrap_or(url).trim_start_matches('/');
+    if relative.contains('?') {
+        return Err(VaultError::NotSupported("searches and conditional requests in a bundle come with search"));
+    }
+    let mut parts = relative.split('/');
+    let resource_type = parts.next().and_then(ResourceType::parse).ok_or_else(unknown)?;
+    let id = match parts.next() {
+        None => return Ok((resource_type, None, None)),
+        Some(id) => ResourceId::parse(id).map_err(|_| unknown())?,
+    };
+    match (parts.next(), parts.next(), parts.next()) {
+        (None, None, None) => Ok((resource_type, Some(id), None)),
+        (Some("_history"), Some(version), None) => {
+            Ok((resource_type, Some(id), Some(VersionId::parse(version).ok_or_else(unknown)?)))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// A weak entity tag, `W/"3"`.
+fn parse_etag(tag: &str) -> Option<VersionId> {
+    VersionId::parse(tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?)
+}
+
+fn rank(verb: &Verb) -> u8 {
+    match verb {
+        Verb::Delete => 0,
+        Verb::Create => 1,
+        Verb::Update => 2,
+        Verb::Read(_) => 3,
+    }
+}
+
+/// FHIR R4: "the identity of each resource must be unique" among those that a transaction writes.
+fn refuse_duplicates(steps: &[Step<'_>]) -> Result<(), VaultError> {
+    let mut seen = HashSet::new();
+    let mut urls = HashSet::new();
+    for (place, step) in steps.iter().enumerate() {
+        let writes = !matches!(step.verb, Verb::Read(_));
+        let twice = writes && !seen.insert((step.resource_type, &step.id));
+        let url_twice = step.full_url.as_ref().is_some_and(|url| writes && !urls.insert(url));
+        if twice || url_twice {
+            let message = "another entry of this transaction writes the same resource";
+            return Err(at_entry(invalid("", message), place));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the final ids in the place of references between entries, and makes references to this server relative.
+pub(crate) fn resolve(resource: &mut Json<'_>, targets: &HashMap<String, String>, base_url: &str) {
+    reference::rewrite_references(resource, &mut |text: &str| {
+        if let Some(target) = targets.get(text) {
+            return Some(target.clone());
+        }
+        let inside = (!base_url.is_empty()).then(|| text.strip_prefix(base_url)?.strip_prefix('/')).flatten()?;
+        Reference::parse(inside).target().is_some().then(|| inside.to_owned())
+    });
+}
+
+/// References that only make sense inside a bundle must have found their entry.
+fn refuse_unresolved(resource: &Json<'_>) -> Result<(), VaultError> {
+    let (mut unresolved, mut conditional) = (false, false);
+    reference::for_each_reference(resource, &mut |text: &str| match Reference::parse(text) {
+        Reference::Urn(urn) => unresolved |= urn.starts_with("urn:uuid:"),
+        Reference::Conditional { .. } => conditional = true,
+        _ => {}
+    });
+    if unresolved {
+        return Err(invalid(
+            "resource",
+            "a `urn:uuid` reference is the `fullUrl` of no entry that this transaction writes",
+        ));
+    }
+    if conditional {
+        return Err(VaultError::NotSupported("conditional references come with search"));
+    }
+    Ok(())
+}
+
+pub(crate) fn invalid(location: &str, message: &str) -> VaultError {
+    VaultError::Invalid(vec![Issue::error(IssueType::Invalid, location, message)])
+}
+
+/// The same error, its locations inside of this entry.
+fn at_entry(error: VaultError, place: usize) -> VaultError {
+    match error {
+        VaultError::Invalid(mut issues) => {
+            for issue in &mut issues {
+                let dot = if issue.location.is_empty() { "" } else { "." };
+                issue.location = format!("Bundle.entry[{place}]{dot}{}", issue.location);
+            }
+            VaultError::Invalid(issues)
+        }
+        other => other,
+    }
+}
+
+/// One entry of the response. Ids hold nothing that JSON would have to escape.
+fn render(done: &Result<Done, VaultError>, prefer: ReturnPreference, caller: &Caller) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::new());
+    match done {
+        Ok(Done::Stored(stored)) => {
+            let status = if stored.created { "201 Created" } else { "200 OK" };
+            match prefer {
+                ReturnPreference::Minimal => out.extend(b"{"),
+                ReturnPreference::Representation => {
+                    out.extend(b"{\"resource\":");
+                    out.extend_from_slice(&stored.body);
+                    out.extend(b",");
+                }
+                ReturnPreference::OperationOutcome => out.extend(b"{"),
+            }
+            out.extend(response(status, Some(&stored.record), Some(stored.last_updated)).as_bytes());
+            if prefer == ReturnPreference::OperationOutcome {
+                out.pop();
+                out.extend(b",\"outcome\":");
+                out.extend(operation_outcome_bytes(&[], Some(&caller.operation)));
+                out.extend(b"}");
+            }
+            out.extend(b"}");
+        }
+        Ok(Done::Deleted(record)) => {
+            out.extend(b"{");
+            out.extend(response("204 No Content", record.as_ref(), None).as_bytes());
+            out.extend(b"}");
+        }
+        Ok(Done::Read(disclosed)) => {
+            out.extend(b"{\"resource\":");
+            out.extend_from_slice(&disclosed.body);
+            out.extend(b",");
+            out.extend(response("200 OK", Some(&disclosed.record), Some(disclosed.last_updated)).as_bytes());
+            out.extend(b"}");
+        }
+        Err(error) => {
+            out.extend(b"{\"response\":{\"status\":\"");
+            out.extend(error.http_status().as_bytes());
+            out.extend(b"\",\"outcome\":");
+            out.extend(operation_outcome_bytes(&error.issues(), Some(&caller.operation)));
+            out.extend(b"}}");
+        }
+    }
+    out
+}
+
+fn response(status: &str, record: Option<&RecordRef>, last_updated: Option<Timestamp>) -> String {
+    let mut text = format!("\"response\":{{\"status\":\"{status}\"");
+    if let Some(RecordRef { resource_type, id, version }) = record {
+        let id = id.as_str();
+        text += &format!(",\"location\":\"{resource_type}/{id}/_history/{version}\",\"etag\":\"W/\\\"{version}\\\"\"");
+    }
+    if let Some(at) = last_updated {
+        text += &format!(",\"lastModified\":\"{at}\"");
+    }
+    text + "}"
+}
+
+fn response_bundle(kind: &str, entries: &[Zeroizing<Vec<u8>>]) -> Zeroizing<Vec<u8>> {
+    let bytes = entries.iter().map(|entry| entry.len() + 1).sum::<usize>() + 100;
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes));
+    out.extend(format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\"").as_bytes());
+    for (place, entry) in entries.iter().enumerate() {
+        out.extend(if place == 0 { &b",\"entry\":["[..] } else { b"," });
+        out.extend_from_slice(entry);
+    }
+    out.extend(if entries.is_empty() { &b"}"[..] } else { b"]}" });
+    out
+}

@@ -1,0 +1,270 @@
+//! Disclosure: the only way from a sealed record to its text, and it goes through the ledger.
+//!
+//! [`Located`] is what is known of a record before anybody is shown anything: where it stands, whose it is. To open it
+//! takes an [`Opener`], which takes a [`Receipt`], which exists only once its ledger entry is durable. One receipt
+//! unwraps one data key, once, so that the keeper's count and the ledger's can be compared.
+
+use crate::caller::Caller;
+use crate::error::VaultError;
+use crate::head::{Method, VersionMeta};
+use crate::layout;
+use crate::layout::RowKey;
+use crate::owner::Owner;
+use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
+use std::collections::BTreeMap;
+use tacet_ledger::{ENTRIES_MAX, Entry, RECORDS_MAX, Receipt};
+use tacet_seal::{OnBehalf, Sealer, WrappedKey};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use zeroize::Zeroizing;
+
+/// Largest record, opened, in bytes. Above the largest body that the server takes.
+pub(crate) const CONTENT_BYTES_MAX: usize = 128 << 20;
+
+/// A record that was shown: its text, and the version that it is.
+#[derive(Clone)]
+pub struct Disclosed {
+    /// Type, id and version.
+    pub record: RecordRef,
+    /// When this version was written.
+    pub last_updated: Timestamp,
+    /// The resource as JSON, `meta` inside.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// A version that was found but not opened.
+pub(crate) struct Located {
+    pub(crate) record: RecordRef,
+    pub(crate) meta: VersionMeta,
+    row: RowKey,
+    value: Vec<u8>,
+}
+
+impl Vault {
+    /// Reads the current version of a resource.
+    pub async fn read(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+    ) -> Result<Disclosed, VaultError> {
+        let located = self.0.locate(resource_type, id)?;
+        self.disclose_one(caller, EventKind::Read, located).await
+    }
+
+    /// Reads one version of a resource.
+    pub async fn vread(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        version: VersionId,
+    ) -> Result<Disclosed, VaultError> {
+        let located = self.0.locate_version(resource_type, id, version)?;
+        self.disclose_one(caller, EventKind::Vread, located).await
+    }
+
+    /// Writes the entry and opens. What is not there is written down too: it takes as long, and tells of probing.
+    async fn disclose_one(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        located: Option<Located>,
+    ) -> Result<Disclosed, VaultError> {
+        if !caller.role.may_read_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let readable = located.as_ref().filter(|located| located.meta.method != Method::Delete);
+        let entry = match readable {
+            Some(located) => disclosure(caller, self.0.clock.now(), kind, &located.meta.owner, [&located.record]),
+            None => caller.entry(self.0.clock.now(), kind, Outcome::Failed, None),
+        };
+        let receipts = self.0.record(vec![entry]).await?;
+        match (located, receipts.first()) {
+            (None, _) => Err(VaultError::NotFound),
+            (Some(located), _) if located.meta.method == Method::Delete => {
+                Err(VaultError::Gone { record: located.record, last_updated: located.meta.last_updated })
+            }
+            (Some(located), Some(receipt)) => {
+                self.0.opener(receipt, &located.meta.owner)?.ok_or(VaultError::NotFound)?.open(located)
+            }
+            (Some(_), None) => Err(VaultError::Internal("the ledger gave no receipt".into())),
+        }
+    }
+}
+
+/// An entry that discloses these records of one owner.
+fn disclosure<'a>(
+    caller: &Caller,
+    at: Timestamp,
+    kind: EventKind,
+    owner: &Owner,
+    records: impl IntoIterator<Item = &'a RecordRef>,
+) -> Entry {
+    let mut entry = caller.entry(at, kind, Outcome::Success, owner.ledger_patient());
+    entry.records = records.into_iter().cloned().collect();
+    entry.categories = entry.records.iter().map(|record| record.resource_type).collect();
+    entry.categories.sort_unstable();
+    entry.categories.dedup();
+    entry
+}
+
+impl Inner {
+    /// Finds the current version of a resource. Deleted ones are found too.
+    pub(crate) fn locate(&self, resource_type: ResourceType, id: &ResourceId) -> Result<Option<Located>, VaultError> {
+        let row = self.head_row(resource_type, id);
+        self.locate_row(&row)
+    }
+
+    /// Finds the current version behind a head row.
+    pub(crate) fn locate_row(&self, head_row: &RowKey) -> Result<Option<Located>, VaultError> {
+        let Some(value) = self.store.reader().get(head_row)? else { return Ok(None) };
+        let head = self.open_head(head_row, &value)?;
+        let row = self.version_row(head_row, head.record.version);
+        match self.store.reader().get(&row)? {
+            Some(value) => Ok(Some(Located { record: head.record, meta: head.current, row, value })),
+            // An erasure may have come between the two gets; `tacet check` tells a lost row from that.
+            None => Ok(None),
+        }
+    }
+
+    /// Finds one version of a resource.
+    pub(crate) fn locate_version(
+        &self,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        version: VersionId,
+    ) -> Result<Option<Located>, VaultError> {
+        let row = self.version_row(&self.head_row(resource_type, id), version);
+        let Some(value) = self.store.reader().get(&row)? else { return Ok(None) };
+        let (meta, _) = self.open_version_meta(&row, &value)?;
+        Ok(Some(Located { record: RecordRef { resource_type, id: id.clone(), version }, meta, row, value }))
+    }
+
+    /// Writes one entry for each owner (more where the records exceed an entry's bound), then opens everything.
+    /// The answers stand in the order of what was asked; a record whose key was destroyed meanwhile is left out.
+    pub(crate) async fn disclose_all(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        query: Option<&str>,
+        located: Vec<Located>,
+    ) -> Result<Vec<Disclosed>, VaultError> {
+        if !caller.role.may_read_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let mut by_owner: BTreeMap<Owner, Vec<(usize, Located)>> = BTreeMap::new();
+        for (place, located) in located.into_iter().enumerate() {
+            by_owner.entry(located.meta.owner.clone()).or_default().push((place, located));
+        }
+        let now = self.clock.now();
+        let mut entries = Vec::new();
+        let mut groups = Vec::new();
+        for (owner, mut members) in by_owner {
+            while !members.is_empty() {
+                let later = members.split_off(members.len().min(RECORDS_MAX));
+                entries.push(disclosure(caller, now, kind, &owner, members.iter().map(|(_, located)| &located.record)));
+                groups.push((owner.clone(), members));
+                members = later;
+            }
+        }
+        if entries.is_empty() {
+            entries.push(caller.entry(now, kind, Outcome::Success, None));
+        }
+        for entry in &mut entries {
+            entry.query = query.map(str::to_owned);
+        }
+        if entries.len() > ENTRIES_MAX {
+            return Err(VaultError::TooLarge { what: "patients shown at once", max: ENTRIES_MAX });
+        }
+        let receipts = self.record(entries).await?;
+        let mut opened = Vec::new();
+        for ((owner, members), receipt) in groups.into_iter().zip(&receipts) {
+            let Some(opener) = self.opener(receipt, &owner)? else { continue };
+            for (place, located) in members {
+                opened.push((place, opener.open(located)?));
+            }
+        }
+        opened.sort_unstable_by_key(|(place, _)| *place);
+        Ok(opened.into_iter().map(|(_, disclosed)| disclosed).collect())
+    }
+
+    /// Unwraps the data key of `owner` against a receipt. None: the key was destroyed.
+    pub(crate) fn opener<'a>(&'a self, receipt: &'a Receipt, owner: &Owner) -> Result<Option<Opener<'a>>, VaultError> {
+        let row = layout::data_key(&self.keys.row_keys, &owner.label());
+        let on_behalf = OnBehalf::LedgerEntry(receipt.index());
+        let Some(sealer) = self.data_key(&row, owner, on_behalf)? else { return Ok(None) };
+        Ok(Some(Opener { inner: self, receipt, sealer }))
+    }
+
+    /// The data key in a row. None: there is none, or it was destroyed.
+    pub(crate) fn data_key(
+        &self,
+        row: &RowKey,
+        owner: &Owner,
+        on_behalf: OnBehalf,
+    ) -> Result<Option<Sealer>, VaultError> {
+        match self.store.reader().get(row)? {
+            Some(value) if value != layout::ERASED => {
+                let key = self.keeper.unwrap(&WrappedKey::from_bytes(value)?, row, on_behalf)?;
+                Ok(Some(content_sealer(owner, &key)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens a record with a key in hand and throws the text away: says only whether it opens and is what it claims.
+    /// For `tacet check`, which discloses nothing.
+    pub(crate) fn verify_content(&self, sealer: &Sealer, located: &Located) -> Result<(), VaultError> {
+        let text = self.open_content(sealer, located)?;
+        let value = tacet_fhir::json::parse(&text, &json_limits())?;
+        let string = |name: &str| value.get(name).and_then(tacet_fhir::json::Json::as_str);
+        let names_itself = string("resourceType") == Some(located.record.resource_type.as_str())
+            && string("id") == Some(located.record.id.as_str());
+        if names_itself { Ok(()) } else { Err(VaultError::Damaged("a record is not the one its row names")) }
+    }
+
+    fn open_content(&self, sealer: &Sealer, located: &Located) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let (_, content) = self.open_version_meta(&located.row, &located.value)?;
+        let associated = self.content_associated(&located.row, &located.record);
+        Ok(tacet_seal::open(sealer, &associated, content, CONTENT_BYTES_MAX)?)
+    }
+}
+
+/// What was accepted once is read back whatever the bounds are now.
+pub(crate) fn json_limits() -> tacet_fhir::json::Limits {
+    tacet_fhir::json::Limits {
+        bytes_max: CONTENT_BYTES_MAX,
+        depth_max: tacet_fhir::json::DEPTH_CEILING,
+        values_max: usize::MAX,
+        members_max: usize::MAX,
+    }
+}
+
+/// A patient's key seals few records, so random nonces are safe with AES-256-GCM; the establishment's key seals
+/// without bound, where AES-256-GCM-SIV forgives a repeated nonce.
+pub(crate) fn content_sealer(owner: &Owner, key: &tacet_seal::Key) -> Sealer {
+    match owner {
+        Owner::Patient(_) => Sealer::gcm(key),
+        Owner::Establishment => Sealer::gcm_siv(key),
+    }
+}
+
+/// Opens the records that one receipt names, with the one data key that it unwrapped.
+pub(crate) struct Opener<'a> {
+    inner: &'a Inner,
+    receipt: &'a Receipt,
+    sealer: Sealer,
+}
+
+impl Opener<'_> {
+    /// Opens a record, if the receipt names it.
+    pub(crate) fn open(&self, located: Located) -> Result<Disclosed, VaultError> {
+        // INVARIANT: nothing is opened that the durable entry does not name.
+        if !self.receipt.covers(&located.record) {
+            return Err(VaultError::Internal("the receipt does not name this record".into()));
+        }
+        let body = self.inner.open_content(&self.sealer, &located)?;
+        Ok(Disclosed { record: located.record, last_updated: located.meta.last_updated, body })
+    }
+}

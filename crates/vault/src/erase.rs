@@ -1,0 +1,148 @@
+//! Erasure of a patient: their key is destroyed, and every row that held something of them.
+//!
+//! Copies of the sealed records elsewhere (backups, old segments) become unreadable with the key. What stays: the ledger's
+//! entries about them, which the law keeps, and records shared with other patients, which the report names.
+
+use crate::caller::Caller;
+use crate::error::VaultError;
+use crate::head::Method;
+use crate::layout::{self, ERASED, RowKey};
+use crate::members::CHUNK_MEMBERS;
+use crate::owner::Owner;
+use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
+use tacet_ledger::Prepared;
+use tacet_store::{Commit, Precondition, StoreError, Write};
+use tacet_types::{ResourceId, ResourceType, VersionId};
+
+/// How often an erasure is planned anew because the record changed meanwhile.
+const ATTEMPTS_MAX: usize = 64;
+
+/// What an erasure would destroy.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ErasePreview {
+    /// Resources under the patient's key, by type.
+    pub resources: BTreeMap<ResourceType, u64>,
+    /// Their versions.
+    pub versions: u64,
+    /// Resources under another key that mention the patient (a Group, a shared appointment): they stay.
+    pub shared: Vec<(ResourceType, ResourceId)>,
+}
+
+/// What an erasure destroyed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EraseReport {
+    /// What was destroyed.
+    pub erased: ErasePreview,
+    /// The ledger entry that says so.
+    pub ledger_entry: u64,
+}
+
+#[derive(Default)]
+struct Erasure {
+    preview: ErasePreview,
+    preconditions: Vec<Precondition>,
+    writes: Vec<Write>,
+}
+
+impl Vault {
+    /// What an erasure of this patient would destroy. None: there is no key of such a patient.
+    pub fn preview_erase(&self, patient: &ResourceId) -> Result<Option<ErasePreview>, VaultError> {
+        Ok(self.0.plan_erasure(patient)?.map(|erasure| erasure.preview))
+    }
+
+    /// Destroys a patient's key and records. This cannot be undone.
+    pub async fn erase(&self, caller: &Caller, patient: &ResourceId) -> Result<EraseReport, VaultError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let erasure = self.0.plan_erasure(patient)?.ok_or(VaultError::NotFound)?;
+            let owner = Owner::Patient(patient.clone());
+            let now = self.0.clock.now();
+            let mut entry = caller.entry(now, EventKind::Erase, Outcome::Success, owner.ledger_patient());
+            entry.categories = erasure.preview.resources.keys().copied().collect();
+            entry.detail = Some(format!("{} versions destroyed", erasure.preview.versions));
+            let commit = Commit {
+                preconditions: erasure.preconditions,
+                writes: erasure.writes,
+                feed: None,
+                item: vec![Prepared::new(&entry)?],
+            };
+            match self.0.store.submit(commit).await {
+                Ok(committed) => {
+                    let ledger_entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
+                    return Ok(EraseReport { erased: erasure.preview, ledger_entry });
+                }
+                Err(StoreError::PreconditionFailed { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(VaultError::Conflict)
+    }
+}
+
+impl Inner {
+    fn plan_erasure(&self, patient: &ResourceId) -> Result<Option<Erasure>, VaultError> {
+        let owner = Owner::Patient(patient.clone());
+        let key_row = layout::data_key(&self.keys.row_keys, &owner.label());
+        let Some(wrapped) = self.store.reader().get(&key_row)?.filter(|value| value != ERASED) else {
+            return Ok(None);
+        };
+        let mut erasure = Erasure::default();
+        erasure.replace(&key_row, wrapped, Some(ERASED.to_vec()));
+
+        let members = self.member_rows(patient, &mut erasure)?;
+        for head_row in members {
+            let Some(value) = self.store.reader().get(&head_row)? else { continue };
+            let head = self.open_head(&head_row, &value)?;
+            let (resource_type, id) = (head.record.resource_type, head.record.id.clone());
+            let mut theirs = false;
+            for number in 1..=head.record.version.0 {
+                let Some(found) = self.locate_version(resource_type, &id, VersionId(number))? else { continue };
+                // A deletion has no content and no key; it goes with the head.
+                if found.meta.owner == owner || (found.meta.method == Method::Delete && head.current.owner == owner) {
+                    let row = self.version_row(&head_row, VersionId(number));
+                    erasure.writes.push(Write::Delete { key: row.to_vec() });
+                    erasure.preview.versions += 1;
+                    theirs = true;
+                }
+            }
+            if head.current.owner == owner {
+                erasure.replace(&head_row, value, None);
+            } else {
+                erasure.preconditions.push(Precondition::Unchanged { key: head_row.to_vec(), value });
+                erasure.preview.shared.push((resource_type, id));
+            }
+            if theirs {
+                *erasure.preview.resources.entry(resource_type).or_default() += 1;
+            }
+        }
+        Ok(Some(erasure))
+    }
+
+    /// The distinct members of the compartment; their rows are planned to go.
+    fn member_rows(&self, patient: &ResourceId, erasure: &mut Erasure) -> Result<BTreeSet<RowKey>, VaultError> {
+        let count = self.member_count(patient)?;
+        let head = layout::members_head(&self.keys.row_keys, patient);
+        let mut members = BTreeSet::new();
+        if let Some(value) = self.store.reader().get(&head)? {
+            erasure.replace(&head, value, None);
+        }
+        for chunk in 0..count.div_ceil(CHUNK_MEMBERS as u64) {
+            members.extend(self.members_in_chunk(patient, chunk)?);
+            let row = layout::members_chunk(&self.keys.row_keys, patient, chunk);
+            erasure.writes.push(Write::Delete { key: row.to_vec() });
+        }
+        Ok(members)
+    }
+}
+
+impl Erasure {
+    fn replace(&mut self, row: &RowKey, value: Vec<u8>, by: Option<Vec<u8>>) {
+        let key = row.to_vec();
+        self.preconditions.push(Precondition::Unchanged { key: key.clone(), value });
+        self.writes.push(match by {
+            Some(value) => Write::Put { key, value },
+            None => Write::Delete { key },
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! `Patient/[id]/$everything`: all that is in a patient's compartment, and what it directly refers to.
+//!
+//! Pages walk the patient's list of members, which only grows, so they stay stable while records change.
+
+use crate::EventKind;
+use crate::caller::Caller;
+use crate::disclose::{Disclosed, Located, json_limits};
+use crate::error::VaultError;
+use crate::head::Method;
+use crate::history::unknown_cursor;
+use crate::layout::RowKey;
+use crate::members::CHUNK_MEMBERS;
+use crate::vault::{Inner, Vault};
+use std::collections::{BTreeSet, HashSet};
+use tacet_fhir::json;
+use tacet_fhir::reference::{self, Reference};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp};
+
+/// Most records of the compartment in one page.
+pub const EVERYTHING_PAGE_MAX: usize = 1000;
+
+/// Which part of a patient's record.
+#[derive(Clone, Default, Debug)]
+pub struct EverythingQuery {
+    /// Only what was written at this moment or later (`_since`).
+    pub since: Option<Timestamp>,
+    /// Only these types (`_type`); all where it is empty.
+    pub types: Vec<ResourceType>,
+    /// Records of the compartment in a page; 0 means the most there may be.
+    pub count: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// One page of a patient's record.
+pub struct EverythingPage {
+    /// The records; true for those of the compartment, false for those that they refer to.
+    pub entries: Vec<(Disclosed, bool)>,
+    /// Where the next page begins. None: this is the end.
+    pub next: Option<String>,
+}
+
+impl Vault {
+    /// A page of all that is known of a patient.
+    pub async fn everything(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        query: &EverythingQuery,
+    ) -> Result<EverythingPage, VaultError> {
+        if !caller.role.may_read_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
+        let there = self.0.locate(patient_type, patient)?.filter(|found| found.meta.method != Method::Delete);
+        let (located, next) =
+            if there.is_some() { self.0.page_of_members(patient, query)? } else { (Vec::new(), None) };
+        let shown: HashSet<RecordRef> = located.iter().map(|found| found.record.clone()).collect();
+        let members = self.0.disclose_all(caller, EventKind::Everything, Some("$everything"), located).await?;
+        if there.is_none() {
+            return Err(VaultError::NotFound);
+        }
+        let supporting = self.0.supporting(&members, &shown, query)?;
+        let supporting = if supporting.is_empty() {
+            Vec::new()
+        } else {
+            self.0.disclose_all(caller, EventKind::Everything, Some("$everything"), supporting).await?
+        };
+        let entries = members
+            .into_iter()
+            .map(|disclosed| (disclosed, true))
+            .chain(supporting.into_iter().map(|disclosed| (disclosed, false)));
+        Ok(EverythingPage { entries: entries.collect(), next })
+    }
+}
+
+impl Inner {
+    fn page_of_members(
+        &self,
+        patient: &ResourceId,
+        query: &EverythingQuery,
+    ) -> Result<(Vec<Located>, Option<String>), VaultError> {
+        let page = if query.count == 0 { EVERYTHING_PAGE_MAX } else { query.count.min(EVERYTHING_PAGE_MAX) };
+        let total = self.member_count(patient)?;
+        let start = match &query.cursor {
+            Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?,
+            None => 0,
+        };
+        let mut seen: HashSet<RowKey> = HashSet::new();
+        let mut located = Vec::new();
+        let mut chunk: (u64, Vec<RowKey>) = (u64::MAX, Vec::new());
+        for place in 0..total {
+            let (number, within) = (place / CHUNK_MEMBERS as u64, place % CHUNK_MEMBERS as u64);
+            if number != chunk.0 {
+                chunk = (number, self.members_in_chunk(patient, number)?);
+            }
+            let Some(row) = chunk.1.get(within as usize) else { continue };
+            // A record that left a compartment and came back is listed twice: the first place counts, on every page.
+            if !seen.insert(*row) || place < start {
+                continue;
+            }
+            if located.len() == page {
+                return Ok((located, Some(place.to_string())));
+            }
+            let Some(found) = self.locate_row(row)? else { continue };
+            let wanted = found.meta.method != Method::Delete
+                && query.since.is_none_or(|since| found.meta.last_updated >= since)
+                && (query.types.is_empty() || query.types.contains(&found.record.resource_type));
+            if wanted {
+                located.push(found);
+            }
+        }
+        Ok((located, None))
+    }
+
+    /// What the shown records refer to outside every patient's compartment: practitioners, organizations, locations.
+    fn supporting(
+        &self,
+        members: &[Disclosed],
+        shown: &HashSet<RecordRef>,
+        query: &EverythingQuery,
+    ) -> Result<Vec<Located>, VaultError> {
+        let mut wanted: BTreeSet<(ResourceType, ResourceId)> = BTreeSet::new();
+        for member in members {
+            let value = json::parse(&member.body, &json_limits())?;
+            reference::for_each_reference(&value, &mut |text| {
+                wanted.extend(Reference::parse(text).target_id());
+            });
+        }
+        let mut found = Vec::new();
+        for (resource_type, id) in wanted {
+            if !query.types.is_empty() && !query.types.contains(&resource_type) {
+                continue;
+            }
+            let Some(located) = self.locate(resource_type, &id)? else { continue };
+            let outside = located.meta.owner == crate::owner::Owner::Establishment;
+            if outside && located.meta.method != Method::Delete && !shown.contains(&located.record) {
+                found.push(located);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,209 @@
+//! The fixed-size records that say where a resource stands: its head and the description of each version.
+//!
+//! Fixed sizes, so that sealed lengths tell nothing. To the byte in `docs/formats/vault.md`.
+
+use crate::owner::Owner;
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+
+/// Format of both records.
+const FORMAT: u8 = 1;
+
+/// Room for a logical id: its length, then 64 bytes filled up with zeros.
+const ID_BYTES: usize = 65;
+
+/// How a version came to be, as FHIR's history tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// Created under an id that the server chose.
+    Post,
+    /// Created or updated under a given id.
+    Put,
+    /// Deleted: there is no content.
+    Delete,
+}
+
+impl Method {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Post => 1,
+            Self::Put => 2,
+            Self::Delete => 3,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Post, Self::Put, Self::Delete].into_iter().find(|method| method.code() == code)
+    }
+
+    /// The HTTP verb.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The description of one version: enough to write the ledger entry and to find the key, nothing of the content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct VersionMeta {
+    pub(crate) last_updated: Timestamp,
+    pub(crate) method: Method,
+    pub(crate) owner: Owner,
+}
+
+/// The head of a resource: what it is and which version is current.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Head {
+    pub(crate) record: RecordRef,
+    pub(crate) current: VersionMeta,
+    /// Keyed hash of the set of patients in whose compartment the current version is.
+    pub(crate) patients: [u8; 16],
+}
+
+impl Head {
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.current.method == Method::Delete
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend([FORMAT, self.record.resource_type.code()]);
+        put_id(&mut bytes, Some(&self.record.id));
+        bytes.extend(self.record.version.0.to_be_bytes());
+        put_meta(&mut bytes, &self.current);
+        bytes.extend(self.patients);
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Cursor(bytes);
+        let head = Self {
+            record: {
+                if rest.byte()? != FORMAT {
+                    return None;
+                }
+                RecordRef {
+                    resource_type: ResourceType::from_code(rest.byte()?)?,
+                    id: rest.id()??,
+                    version: VersionId(u64::from_be_bytes(rest.array()?)),
+                }
+            },
+            current: rest.meta()?,
+            patients: rest.array()?,
+        };
+        rest.0.is_empty().then_some(head)
+    }
+}
+
+impl VersionMeta {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(128);
+        bytes.push(FORMAT);
+        put_meta(&mut bytes, self);
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Cursor(bytes);
+        let meta = (rest.byte()? == FORMAT).then(|| rest.meta())??;
+        rest.0.is_empty().then_some(meta)
+    }
+}
+
+fn put_id(bytes: &mut Vec<u8>, id: Option<&ResourceId>) {
+    let text = id.map_or("", ResourceId::as_str);
+    let end = bytes.len() + ID_BYTES;
+    bytes.push(text.len() as u8); // at most 64 by the type's own rule
+    bytes.extend(text.as_bytes());
+    bytes.resize(end, 0);
+}
+
+fn put_meta(bytes: &mut Vec<u8>, meta: &VersionMeta) {
+    bytes.extend(meta.last_updated.as_ms().to_be_bytes());
+    bytes.push(meta.method.code());
+    put_id(bytes, meta.owner.patient());
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*array)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// An id, or inside none where its place is empty.
+    fn id(&mut self) -> Option<Option<ResourceId>> {
+        let field: [u8; ID_BYTES] = self.array()?;
+        let (length, text) = field.split_first()?;
+        let (text, filling) = text.split_at_checked(usize::from(*length))?;
+        if filling.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        if text.is_empty() {
+            return Some(None);
+        }
+        Some(Some(ResourceId::parse(std::str::from_utf8(text).ok()?).ok()?))
+    }
+
+    fn meta(&mut self) -> Option<VersionMeta> {
+        Some(VersionMeta {
+            last_updated: Timestamp::from_ms(i64::from_be_bytes(self.array()?)),
+            method: Method::from_code(self.byte()?)?,
+            owner: self.id()?.map_or(Owner::Establishment, Owner::Patient),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(id: &str, owner: Owner) -> Head {
+        Head {
+            record: RecordRef {
+                resource_type: ResourceType::parse("Observation").unwrap(),
+                id: ResourceId::parse(id).unwrap(),
+                version: VersionId(7),
+            },
+            current: VersionMeta { last_updated: Timestamp::from_ms(1_700_000_000_123), method: Method::Put, owner },
+            patients: [9; 16],
+        }
+    }
+
+    #[test]
+    fn heads_go_round_and_have_one_size() {
+        let patient = Owner::Patient(ResourceId::parse("p").unwrap());
+        let long = head(&"x".repeat(64), Owner::Patient(ResourceId::parse(&"y".repeat(64)).unwrap()));
+        for head in [head("a", Owner::Establishment), head("a", patient), long.clone()] {
+            assert_eq!(Head::decode(&head.encode()), Some(head.clone()));
+            assert_eq!(head.encode().len(), long.encode().len());
+            let meta = head.current;
+            assert_eq!(VersionMeta::decode(&meta.encode()), Some(meta.clone()));
+            assert_eq!(meta.encode().len(), long.current.encode().len());
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused() {
+        let bytes = head("abc", Owner::Establishment).encode();
+        for length in 0..bytes.len() {
+            assert_eq!(Head::decode(&bytes[..length]), None);
+        }
+        for (place, value) in [(0, 2), (1, 255), (2, 65), (2, 2), (3, b'/'), (20, 1), (83, 9)] {
+            let mut wrong = bytes.clone();
+            wrong[place] = value;
+            assert_eq!(Head::decode(&wrong), None, "byte {place}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert_eq!(Head::decode(&longer), None);
+    }
+}

@@ -1,0 +1,244 @@
+//! History: of one resource, of a type, of everything. Newest first.
+//!
+//! One resource's versions are found by their numbers. A type's and the system's are found by walking the change feed
+//! back, which names rows only; each page opens just the records that it shows, each under its ledger entry.
+
+use crate::EventKind;
+use crate::caller::Caller;
+use crate::change::ChangeSet;
+use crate::disclose::{Disclosed, Located};
+use crate::error::VaultError;
+use crate::head::Method;
+use crate::vault::{Inner, Vault};
+use std::collections::HashMap;
+use tacet_seal::Purpose;
+use tacet_types::{RecordRef, ResourceId, ResourceType, Sequence, Timestamp, VersionId};
+use zeroize::Zeroizing;
+
+/// Most entries in one page of history.
+pub const HISTORY_PAGE_MAX: usize = 1000;
+
+/// Most rows of the feed, or versions, that are looked at for one page. A page may come back short, with a link to go on.
+const SCAN_MAX: usize = 50_000;
+
+/// Feed rows fetched at once.
+const FEED_FETCH: usize = 256;
+
+/// How far a commit's time may lie from its place in the feed: a commit takes its time when it is planned, and waits in
+/// the queue. Ten times the longest request.
+const FEED_SKEW_MS: i64 = 300_000;
+
+/// Whose history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HistoryScope {
+    /// Of one resource.
+    Instance(ResourceType, ResourceId),
+    /// Of all resources of a type.
+    Type(ResourceType),
+    /// Of everything.
+    System,
+}
+
+/// Which part of a history.
+#[derive(Clone, Default, Debug)]
+pub struct HistoryQuery {
+    /// Only versions written at this moment or later (`_since`).
+    pub since: Option<Timestamp>,
+    /// Only versions that were current at some moment from the first (included) to the second (excluded) (`_at`).
+    pub at: Option<(Timestamp, Timestamp)>,
+    /// Entries in a page; 0 means the most there may be.
+    pub count: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// One page of a history.
+pub struct HistoryPage {
+    /// Newest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Where the next page begins. None: this is the end.
+    pub next: Option<String>,
+    /// How many versions there are, where that is known without walking: one resource without a condition.
+    pub total: Option<u64>,
+}
+
+/// One version in a history.
+pub struct HistoryEntry {
+    /// Type, id and version.
+    pub record: RecordRef,
+    /// When it was written.
+    pub last_updated: Timestamp,
+    /// How it came to be.
+    pub method: Method,
+    /// The resource; none for a deletion.
+    pub body: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Versions that were found for a page.
+#[derive(Default)]
+struct Found {
+    located: Vec<Located>,
+    next: Option<String>,
+    total: Option<u64>,
+}
+
+impl Vault {
+    /// A page of history.
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        scope: &HistoryScope,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, VaultError> {
+        if !caller.role.may_read_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let count = if query.count == 0 { HISTORY_PAGE_MAX } else { query.count.min(HISTORY_PAGE_MAX) };
+        let found = match scope {
+            HistoryScope::Instance(resource_type, id) => self.0.instance_history(*resource_type, id, query, count)?,
+            HistoryScope::Type(resource_type) => Some(self.0.feed_history(Some(*resource_type), query, count)?),
+            HistoryScope::System => Some(self.0.feed_history(None, query, count)?),
+        };
+        let absent = found.is_none();
+        let Found { located, next, total } = found.unwrap_or_default();
+        let versions: Vec<(RecordRef, Timestamp, Method)> =
+            located.iter().map(|found| (found.record.clone(), found.meta.last_updated, found.meta.method)).collect();
+        let contents: Vec<Located> = located.into_iter().filter(|found| found.meta.method != Method::Delete).collect();
+        let mut bodies: HashMap<RecordRef, Disclosed> = self
+            .0
+            .disclose_all(caller, EventKind::History, Some("_history"), contents)
+            .await?
+            .into_iter()
+            .map(|disclosed| (disclosed.record.clone(), disclosed))
+            .collect();
+        if absent {
+            return Err(VaultError::NotFound);
+        }
+        let entries = versions.into_iter().filter_map(|(record, last_updated, method)| {
+            let body = bodies.remove(&record).map(|disclosed| disclosed.body);
+            // A record whose key was destroyed between finding and opening is as if it had not been found.
+            (body.is_some() || method == Method::Delete).then_some(HistoryEntry { record, last_updated, method, body })
+        });
+        Ok(HistoryPage { entries: entries.collect(), next, total })
+    }
+}
+
+impl Inner {
+    fn instance_history(
+        &self,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        query: &HistoryQuery,
+        count: usize,
+    ) -> Result<Option<Found>, VaultError> {
+        let Some(current) = self.locate(resource_type, id)? else { return Ok(None) };
+        let newest = current.record.version.0;
+        let from = match &query.cursor {
+            Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?.min(newest),
+            None => newest,
+        };
+        let total = (query.since.is_none() && query.at.is_none()).then_some(newest);
+        let mut found = Found { total, ..Found::default() };
+        // When the version after the one at hand was written; the newest is current until forever.
+        let mut superseded = match from {
+            from if from < newest => self.written_at(resource_type, id, VersionId(from + 1))?,
+            _ => None,
+        };
+        for version in (1..=from).rev().take(SCAN_MAX) {
+            if found.located.len() == count {
+                found.next = Some(version.to_string());
+                return Ok(Some(found));
+            }
+            let Some(located) = self.locate_version(resource_type, id, VersionId(version))? else { continue };
+            let written = located.meta.last_updated;
+            if query.since.is_some_and(|since| written < since) {
+                return Ok(Some(found));
+            }
+            let wanted = query.at.is_none_or(|(low, high)| written < high && superseded.is_none_or(|end| end > low));
+            superseded = Some(written);
+            if wanted {
+                found.located.push(located);
+            }
+        }
+        if from > SCAN_MAX as u64 {
+            found.next = Some((from - SCAN_MAX as u64).to_string());
+        }
+        Ok(Some(found))
+    }
+
+    fn written_at(
+        &self,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        version: VersionId,
+    ) -> Result<Option<Timestamp>, VaultError> {
+        Ok(self.locate_version(resource_type, id, version)?.map(|located| located.meta.last_updated))
+    }
+
+    fn feed_history(
+        &self,
+        only: Option<ResourceType>,
+        query: &HistoryQuery,
+        count: usize,
+    ) -> Result<Found, VaultError> {
+        let (mut before, mut skip) = match &query.cursor {
+            Some(cursor) => parse_cursor(cursor)?,
+            None => (Sequence(u64::MAX), 0),
+        };
+        let mut found = Found::default();
+        let mut scanned = 0;
+        loop {
+            let rows = self.store.feed_rev(before, FEED_FETCH)?;
+            if rows.is_empty() {
+                return Ok(found);
+            }
+            for (sequence, sealed) in rows {
+                let set = self.open_change_set(&sealed)?;
+                if query.since.is_some_and(|since| set.at.plus_ms(FEED_SKEW_MS) < since) {
+                    return Ok(found);
+                }
+                for (place, change) in set.changes.iter().rev().enumerate().skip(skip) {
+                    if found.located.len() == count || scanned >= SCAN_MAX {
+                        found.next = Some(format!("{}.{place}", sequence.0.saturating_add(1)));
+                        return Ok(found);
+                    }
+                    scanned += 1;
+                    let in_time = query.since.is_none_or(|since| set.at >= since)
+                        && query.at.is_none_or(|(_, high)| set.at < high);
+                    if !in_time || only.is_some_and(|only| only != change.resource_type) {
+                        continue;
+                    }
+                    let Some(current) = self.locate_row(&change.head)? else { continue };
+                    let RecordRef { resource_type, id, .. } = &current.record;
+                    if let Some((low, _)) = query.at {
+                        let end = self.written_at(*resource_type, id, change.version.next())?;
+                        if end.is_some_and(|end| end <= low) {
+                            continue;
+                        }
+                    }
+                    found.located.extend(self.locate_version(*resource_type, id, change.version)?);
+                }
+                skip = 0;
+                before = sequence;
+            }
+        }
+    }
+
+    pub(crate) fn open_change_set(&self, sealed: &[u8]) -> Result<ChangeSet, VaultError> {
+        let plain = self.open_structure(Purpose::Feed, b"feed", sealed)?;
+        ChangeSet::decode(&plain).ok_or(VaultError::Damaged("a row of the change feed cannot be read"))
+    }
+}
+
+/// A cursor of the feed: the sequence before which to look, and how many changes of the first row were shown.
+fn parse_cursor(cursor: &str) -> Result<(Sequence, usize), VaultError> {
+    let (sequence, place) = cursor.split_once('.').ok_or_else(unknown_cursor)?;
+    match (sequence.parse(), place.parse()) {
+        (Ok(sequence), Ok(place)) => Ok((Sequence(sequence), place)),
+        _ => Err(unknown_cursor()),
+    }
+}
+
+pub(crate) fn unknown_cursor() -> VaultError {
+    VaultError::NotSupported("this `_cursor` was not given by this server: follow the `next` link as it is")
+}

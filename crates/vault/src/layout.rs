@@ -1,0 +1,73 @@
+//! Where rows stand in the store: one space byte, then 16 bytes of a keyed hash that tell nothing without the key.
+//!
+//! | space | row | value |
+//! |---|---|---|
+//! | `0x02` | head of a resource | sealed [`crate::head::Head`] |
+//! | `0x03` | version of a resource | sealed [`crate::head::VersionMeta`], then the sealed content |
+//! | `0x04` | data key | the wrapped key, or the word [`ERASED`] |
+//! | `0x05` | members of a patient's compartment, in chunks | sealed list of head rows |
+//! | `0x06` | token | sealed [`crate::tokens::Token`] |
+//! | `0x07` | import mark | sealed |
+//! | `0x08` | the store's own description | in clear: format, establishment, wrapped establishment key |
+//!
+//! Documented to the byte in `docs/formats/vault.md`.
+
+use tacet_seal::RowKeys;
+use tacet_types::{ResourceId, ResourceType, VersionId};
+
+/// A row key: space byte and keyed hash.
+pub(crate) type RowKey = [u8; 17];
+
+pub(crate) const HEADS: u8 = 0x02;
+pub(crate) const VERSIONS: u8 = 0x03;
+pub(crate) const DATA_KEYS: u8 = 0x04;
+pub(crate) const MEMBERS: u8 = 0x05;
+pub(crate) const TOKENS: u8 = 0x06;
+pub(crate) const IMPORT_MARKS: u8 = 0x07;
+pub(crate) const DESCRIPTION: u8 = 0x08;
+
+/// The row that describes the store, the only one that is not under a keyed hash: it is read before there is a key.
+pub(crate) const DESCRIPTION_ROW: [u8; 1] = [DESCRIPTION];
+
+/// What stands in the place of a data key that was destroyed.
+pub(crate) const ERASED: &[u8] = b"erased";
+
+/// First and past-the-end key of a space, for range scans.
+pub(crate) fn bounds(space: u8) -> ([u8; 1], [u8; 1]) {
+    ([space], [space.saturating_add(1)])
+}
+
+/// The head row of a resource.
+pub(crate) fn head(keys: &RowKeys, resource_type: ResourceType, id: &ResourceId) -> RowKey {
+    keys.key(HEADS, 1, &[resource_type.as_str().as_bytes(), id.as_str().as_bytes()])
+}
+
+/// The row of one version of a resource.
+pub(crate) fn version(keys: &RowKeys, head: &RowKey, version: VersionId) -> RowKey {
+    keys.key(VERSIONS, 1, &[head, &version.0.to_be_bytes()])
+}
+
+/// The row of the data key of `owner` ([`crate::owner::Owner::label`]).
+pub(crate) fn data_key(keys: &RowKeys, owner_label: &[u8]) -> RowKey {
+    keys.key(DATA_KEYS, 1, &[owner_label])
+}
+
+/// The row that says how many members a patient's compartment has.
+pub(crate) fn members_head(keys: &RowKeys, patient: &ResourceId) -> RowKey {
+    keys.key(MEMBERS, 1, &[patient.as_str().as_bytes()])
+}
+
+/// The row of one chunk of a patient's members.
+pub(crate) fn members_chunk(keys: &RowKeys, patient: &ResourceId, chunk: u64) -> RowKey {
+    keys.key(MEMBERS, 2, &[patient.as_str().as_bytes(), &chunk.to_be_bytes()])
+}
+
+/// The row of a token, from the hash of its secret.
+pub(crate) fn token(keys: &RowKeys, secret_hash: &[u8]) -> RowKey {
+    keys.key(TOKENS, 1, &[secret_hash])
+}
+
+/// The row that marks a unit of an import as done.
+pub(crate) fn import_mark(keys: &RowKeys, source: &[u8], unit: u64) -> RowKey {
+    keys.key(IMPORT_MARKS, 1, &[source, &unit.to_be_bytes()])
+}

@@ -1,0 +1,352 @@
+//! A plan: all the rows, preconditions and ledger entries of one commit, made before anything is written.
+//!
+//! Everything that a plan looked at is a precondition of its commit, so that two writers never overwrite each other
+//! and no lock is held while a record is sealed. A commit whose preconditions fail is planned anew.
+
+use crate::caller::Caller;
+use crate::change::{Change, ChangeSet};
+use crate::disclose::content_sealer;
+use crate::error::VaultError;
+use crate::head::{Head, Method, VersionMeta};
+use crate::layout::{self, RowKey};
+use crate::members::{CHUNK_MEMBERS, decode_chunk, decode_count, encode_chunk};
+use crate::owner::{Belonging, Owner};
+use crate::vault::Inner;
+use crate::{EventKind, Outcome};
+use std::collections::{BTreeMap, HashMap};
+use tacet_fhir::json::{self, Json};
+use tacet_fhir::resource;
+use tacet_ledger::{ENTRIES_MAX, Prepared, RECORDS_MAX};
+use tacet_seal::{Dictionary, Key, OnBehalf, Purpose, Sealer, WrappedKey};
+use tacet_store::{Commit, Precondition, Write};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use zeroize::Zeroizing;
+
+/// What a writer expects to find.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expect {
+    /// Anything.
+    Any,
+    /// No current version: it was never there, or is deleted.
+    Absent,
+    /// This version is the current one.
+    Version(VersionId),
+}
+
+/// One planned new version.
+pub(crate) struct Planned {
+    pub(crate) record: RecordRef,
+    pub(crate) last_updated: Timestamp,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+    pub(crate) created: bool,
+}
+
+/// A compartment's members as this plan leaves them.
+struct MemberList {
+    count: u64,
+    /// The chunk that new members go to, and those already in it.
+    chunk: u64,
+    last: Vec<RowKey>,
+}
+
+/// Collects what one commit writes.
+pub(crate) struct Plan<'a> {
+    inner: &'a Inner,
+    caller: &'a Caller,
+    now: Timestamp,
+    heads: HashMap<RowKey, Option<Head>>,
+    sealers: HashMap<Owner, Sealer>,
+    members: HashMap<ResourceId, MemberList>,
+    preconditions: Vec<Precondition>,
+    writes: Vec<Write>,
+    changes: Vec<Change>,
+    touched: BTreeMap<(Owner, Method2), Vec<RecordRef>>,
+}
+
+/// [`Method`] in an order, so that entries come out the same way each time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Method2(u8);
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(inner: &'a Inner, caller: &'a Caller) -> Self {
+        Self {
+            inner,
+            caller,
+            now: inner.clock.now(),
+            heads: HashMap::new(),
+            sealers: HashMap::new(),
+            members: HashMap::new(),
+            preconditions: Vec::new(),
+            writes: Vec::new(),
+            changes: Vec::new(),
+            touched: BTreeMap::new(),
+        }
+    }
+
+    /// Plans a new version with this content. The resource's id, references and shape are final.
+    pub(crate) fn put(
+        &mut self,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        resource: &mut Json<'_>,
+        method: Method,
+        expect: Expect,
+    ) -> Result<Planned, VaultError> {
+        let row = self.inner.head_row(resource_type, id);
+        let before = self.head(&row)?;
+        meets(before.as_ref(), expect)?;
+        let version = before.as_ref().map_or(VersionId::FIRST, |head| head.record.version.next());
+        let record = RecordRef { resource_type, id: id.clone(), version };
+        resource::with_meta(resource, id, version, self.now);
+        let body = Zeroizing::new(json::write(resource));
+
+        let belonging = Belonging::of(resource_type, id, resource);
+        // First what may refuse, so that a refused record leaves nothing of itself in the plan.
+        self.sealer(&belonging.owner)?;
+        let patients = self.patients_digest(&belonging.patients);
+        let known = before.as_ref().is_some_and(|head| head.patients == patients);
+        if !known {
+            for patient in &belonging.patients {
+                self.add_member(patient, row)?;
+            }
+        }
+        let meta = VersionMeta { last_updated: self.now, method, owner: belonging.owner };
+        let version_row = self.inner.version_row(&row, version);
+        let content = {
+            let (inner, associated) = (self.inner, self.inner.content_associated(&version_row, &record));
+            let hint = Dictionary::Resource(resource_type);
+            let sealer = self.sealer(&meta.owner)?;
+            tacet_seal::seal(sealer, &associated, &body, hint, inner.rng.as_ref())?
+        };
+        self.write_version(row, version_row, &record, meta, patients, &content)?;
+        let created = before.as_ref().is_none_or(Head::is_deleted);
+        Ok(Planned { record, last_updated: self.now, body, created })
+    }
+
+    /// Plans a deletion. None: it is not there, or deleted already.
+    pub(crate) fn delete(
+        &mut self,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        expect: Expect,
+    ) -> Result<Option<(RecordRef, Timestamp)>, VaultError> {
+        let row = self.inner.head_row(resource_type, id);
+        let Some(before) = self.head(&row)? else {
+            meets(None, expect)?;
+            return Ok(None);
+        };
+        meets(Some(&before), expect)?;
+        if before.is_deleted() {
+            return Ok(None);
+        }
+        let version = before.record.version.next();
+        let record = RecordRef { resource_type, id: id.clone(), version };
+        let meta = VersionMeta { last_updated: self.now, method: Method::Delete, owner: before.current.owner };
+        let version_row = self.inner.version_row(&row, version);
+        self.write_version(row, version_row, &record, meta, before.patients, &[])?;
+        Ok(Some((record, self.now)))
+    }
+
+    /// Adds a row of the caller's own, such as an import mark that must not be there yet.
+    pub(crate) fn write_new(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.preconditions.push(Precondition::Absent { key: key.clone() });
+        self.writes.push(Write::Put { key, value });
+    }
+
+    /// How many versions are planned.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The commit. `kind` stands in the entries in the place of create, update and delete where it is given.
+    pub(crate) fn finish(mut self, kind: Option<EventKind>) -> Result<Commit<Vec<Prepared>>, VaultError> {
+        self.write_members()?;
+        let feed = if self.changes.is_empty() {
+            None
+        } else {
+            let set = ChangeSet { operation: self.caller.operation, at: self.now, changes: self.changes };
+            Some(self.inner.seal_structure(Purpose::Feed, b"feed", &set.encode())?)
+        };
+        let mut item = Vec::new();
+        for ((owner, method), records) in self.touched {
+            let kind = kind.unwrap_or(match Method::from_code(method.0) {
+                Some(Method::Delete) => EventKind::Delete,
+                Some(Method::Put) => EventKind::Update,
+                _ => EventKind::Create,
+            });
+            for records in records.chunks(RECORDS_MAX) {
+                let mut entry = self.caller.entry(self.now, kind, Outcome::Success, owner.ledger_patient());
+                entry.records = records.to_vec();
+                entry.categories = records.iter().map(|record| record.resource_type).collect();
+                entry.categories.sort_unstable();
+                entry.categories.dedup();
+                item.push(Prepared::new(&entry)?);
+            }
+        }
+        if item.len() > ENTRIES_MAX {
+            return Err(VaultError::TooLarge { what: "patients changed by one transaction", max: ENTRIES_MAX });
+        }
+        Ok(Commit { preconditions: self.preconditions, writes: self.writes, feed, item })
+    }
+
+    fn write_version(
+        &mut self,
+        row: RowKey,
+        version_row: RowKey,
+        record: &RecordRef,
+        meta: VersionMeta,
+        patients: [u8; 16],
+        content: &[u8],
+    ) -> Result<(), VaultError> {
+        let sealed_meta = self.inner.seal_structure(Purpose::Head, &version_row, &meta.encode())?;
+        let length = u16::try_from(sealed_meta.len()).map_err(|error| VaultError::Internal(Box::new(error)))?;
+        let mut value = Vec::with_capacity(2 + sealed_meta.len() + content.len());
+        value.extend(length.to_be_bytes());
+        value.extend(sealed_meta);
+        value.extend(content);
+        self.writes.push(Write::Put { key: version_row.to_vec(), value });
+
+        self.changes.push(Change {
+            head: row,
+            version: record.version,
+            resource_type: record.resource_type,
+            method: meta.method,
+        });
+        let created = record.version == VersionId::FIRST;
+        let event = if meta.method == Method::Put && created { Method::Post } else { meta.method };
+        self.touched.entry((meta.owner.clone(), Method2(event.code()))).or_default().push(record.clone());
+        let head = Head { record: record.clone(), current: meta, patients };
+        let sealed_head = self.inner.seal_structure(Purpose::Head, &row, &head.encode())?;
+        self.writes.push(Write::Put { key: row.to_vec(), value: sealed_head });
+        self.heads.insert(row, Some(head));
+        Ok(())
+    }
+
+    /// The head as this plan has it; what the store holds becomes a precondition.
+    fn head(&mut self, row: &RowKey) -> Result<Option<Head>, VaultError> {
+        if let Some(head) = self.heads.get(row) {
+            return Ok(head.clone());
+        }
+        let head = match self.look(row.to_vec())? {
+            Some(value) => Some(self.inner.open_head(row, &value)?),
+            None => None,
+        };
+        self.heads.insert(*row, head.clone());
+        Ok(head)
+    }
+
+    /// Gets a row and makes what was found a precondition.
+    fn look(&mut self, key: Vec<u8>) -> Result<Option<Vec<u8>>, VaultError> {
+        let found = self.inner.store.reader().get(&key)?;
+        self.preconditions.push(match &found {
+            Some(value) => Precondition::Unchanged { key, value: value.clone() },
+            None => Precondition::Absent { key },
+        });
+        Ok(found)
+    }
+
+    /// The key that seals for this owner; made where there is none.
+    fn sealer(&mut self, owner: &Owner) -> Result<&Sealer, VaultError> {
+        if !self.sealers.contains_key(owner) {
+            let row = layout::data_key(&self.inner.keys.row_keys, &owner.label());
+            let key = match self.look(row.to_vec())? {
+                Some(value) if value == layout::ERASED => return Err(VaultError::Erased),
+                Some(value) => {
+                    let on_behalf = OnBehalf::Write(self.caller.operation);
+                    self.inner.keeper.unwrap(&WrappedKey::from_bytes(value)?, &row, on_behalf)?
+                }
+                None => {
+                    let key = Key::random(self.inner.rng.as_ref());
+                    let wrapped = self.inner.keeper.wrap(&key, &row)?;
+                    self.writes.push(Write::Put { key: row.to_vec(), value: wrapped.as_bytes().to_vec() });
+                    key
+                }
+            };
+            self.sealers.insert(owner.clone(), content_sealer(owner, &key));
+        }
+        self.sealers.get(owner).ok_or(VaultError::Internal("a key went missing".into()))
+    }
+
+    fn add_member(&mut self, patient: &ResourceId, head: RowKey) -> Result<(), VaultError> {
+        if !self.members.contains_key(patient) {
+            let list = self.member_list(patient)?;
+            self.members.insert(patient.clone(), list);
+        }
+        let full = self.members.get(patient).is_some_and(|list| list.last.len() == CHUNK_MEMBERS);
+        if full {
+            self.write_member_chunk(patient)?;
+            if let Some(list) = self.members.get_mut(patient) {
+                list.chunk += 1;
+                list.last.clear();
+            }
+            let row = layout::members_chunk(&self.inner.keys.row_keys, patient, self.chunk_of(patient));
+            self.look(row.to_vec())?;
+        }
+        if let Some(list) = self.members.get_mut(patient) {
+            list.last.push(head);
+            list.count += 1;
+        }
+        Ok(())
+    }
+
+    fn chunk_of(&self, patient: &ResourceId) -> u64 {
+        self.members.get(patient).map_or(0, |list| list.chunk)
+    }
+
+    fn member_list(&mut self, patient: &ResourceId) -> Result<MemberList, VaultError> {
+        let head_row = layout::members_head(&self.inner.keys.row_keys, patient);
+        let count = match self.look(head_row.to_vec())? {
+            Some(value) => decode_count(&self.inner.open_structure(Purpose::Members, &head_row, &value)?)?,
+            None => 0,
+        };
+        let chunk = count.saturating_sub(1) / CHUNK_MEMBERS as u64;
+        let chunk_row = layout::members_chunk(&self.inner.keys.row_keys, patient, chunk);
+        let last = match self.look(chunk_row.to_vec())? {
+            Some(value) => decode_chunk(&self.inner.open_structure(Purpose::Members, &chunk_row, &value)?)?,
+            None => Vec::new(),
+        };
+        Ok(MemberList { count, chunk, last })
+    }
+
+    fn write_member_chunk(&mut self, patient: &ResourceId) -> Result<(), VaultError> {
+        let Some(list) = self.members.get(patient) else { return Ok(()) };
+        let row = layout::members_chunk(&self.inner.keys.row_keys, patient, list.chunk);
+        let value = self.inner.seal_structure(Purpose::Members, &row, &encode_chunk(&list.last))?;
+        self.writes.push(Write::Put { key: row.to_vec(), value });
+        Ok(())
+    }
+
+    fn write_members(&mut self) -> Result<(), VaultError> {
+        let patients: Vec<ResourceId> = self.members.keys().cloned().collect();
+        for patient in patients {
+            self.write_member_chunk(&patient)?;
+            let count = self.members.get(&patient).map_or(0, |list| list.count);
+            let row = layout::members_head(&self.inner.keys.row_keys, &patient);
+            let value = self.inner.seal_structure(Purpose::Members, &row, &count.to_be_bytes())?;
+            self.writes.push(Write::Put { key: row.to_vec(), value });
+        }
+        Ok(())
+    }
+
+    fn patients_digest(&self, patients: &[ResourceId]) -> [u8; 16] {
+        if patients.is_empty() {
+            return [0; 16];
+        }
+        let mut names: Vec<&[u8]> = patients.iter().map(|id| id.as_str().as_bytes()).collect();
+        names.sort_unstable();
+        let key = self.inner.keys.row_keys.key(layout::MEMBERS, 3, &names);
+        let mut digest = [0; 16];
+        digest.iter_mut().zip(key.iter().skip(1)).for_each(|(to, from)| *to = *from);
+        digest
+    }
+}
+
+fn meets(head: Option<&Head>, expect: Expect) -> Result<(), VaultError> {
+    let current = head.filter(|head| !head.is_deleted());
+    let met = match expect {
+        Expect::Any => true,
+        Expect::Absent => current.is_none(),
+        Expect::Version(version) => current.is_some_and(|head| head.record.version == version),
+    };
+    if met { Ok(()) } else { Err(VaultError::PreconditionFailed) }
+}

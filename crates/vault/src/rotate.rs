@@ -1,0 +1,108 @@
+//! Rotation of the root key: every data key is wrapped anew, no record is written again.
+//!
+//! Each row is changed by itself under a precondition, so rotation may stop at any point (`kill -9` too) and go on later:
+//! a key is either under the old generation or under the new one, and the root file holds both until this is done.
+
+use crate::caller::Caller;
+use crate::error::VaultError;
+use crate::layout::{self, DESCRIPTION_ROW, ERASED};
+use crate::vault::{Inner, Vault, wrapped_establishment_key, write_description};
+use crate::{EventKind, Outcome};
+use std::ops::ControlFlow;
+use tacet_ledger::Prepared;
+use tacet_seal::WrappedKey;
+use tacet_store::{Commit, Precondition, StoreError, Write};
+
+/// Keys wrapped anew in one commit.
+const KEYS_PER_COMMIT: usize = 500;
+
+/// What a rotation did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RotationReport {
+    /// Keys wrapped anew.
+    pub rewrapped: u64,
+    /// Keys that were under the current root key already.
+    pub current: u64,
+    /// Places of keys that were destroyed.
+    pub erased: u64,
+}
+
+impl Vault {
+    /// Wraps every key under the keeper's current root key. `progress` is told how many keys were looked at.
+    pub async fn rewrap(
+        &self,
+        caller: &Caller,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<RotationReport, VaultError> {
+        let mut report = RotationReport::default();
+        let (from, to) = layout::bounds(layout::DATA_KEYS);
+        let mut from = from.to_vec();
+        loop {
+            let rows = self.0.rows(&from, &to, KEYS_PER_COMMIT)?;
+            let Some((last, _)) = rows.last() else { break };
+            let next = [last.as_slice(), &[0]].concat();
+            let mut commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item: Vec::new() };
+            let mut page = report;
+            for (key, value) in rows {
+                if value == ERASED {
+                    page.erased += 1;
+                } else if let Some(anew) = self.0.keeper.rewrap(&WrappedKey::from_bytes(value.clone())?, &key)? {
+                    commit.preconditions.push(Precondition::Unchanged { key: key.clone(), value });
+                    commit.writes.push(Write::Put { key, value: anew.as_bytes().to_vec() });
+                    page.rewrapped += 1;
+                } else {
+                    page.current += 1;
+                }
+            }
+            if !commit.writes.is_empty() {
+                match self.0.store.submit_bulk(commit).await {
+                    Ok(_) => {}
+                    // An erasure came between: look at the same rows again.
+                    Err(StoreError::PreconditionFailed { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            report = page;
+            from = next;
+            progress(report.rewrapped + report.current + report.erased);
+        }
+        self.0.rewrap_establishment(caller, &mut report).await?;
+        Ok(report)
+    }
+}
+
+impl Inner {
+    /// The establishment's own key comes last, with the ledger entry of the rotation.
+    async fn rewrap_establishment(&self, caller: &Caller, report: &mut RotationReport) -> Result<(), VaultError> {
+        let value =
+            self.store.reader().get(&DESCRIPTION_ROW)?.ok_or(VaultError::Damaged("it has no description row"))?;
+        let mut entry = caller.entry(self.clock.now(), EventKind::KeyRotation, Outcome::Success, None);
+        let mut commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item: Vec::new() };
+        match self.keeper.rewrap(&wrapped_establishment_key(&value)?, &self.keys.id.0)? {
+            Some(anew) => {
+                let new = write_description(self.keys.id, &anew);
+                commit.preconditions.push(Precondition::Unchanged { key: DESCRIPTION_ROW.to_vec(), value });
+                commit.writes.push(Write::Put { key: DESCRIPTION_ROW.to_vec(), value: new });
+                report.rewrapped += 1;
+            }
+            None => report.current += 1,
+        }
+        entry.detail = Some(format!("{} keys wrapped under root key {}", report.rewrapped, self.keeper.generation()));
+        commit.item.push(Prepared::new(&entry)?);
+        self.store.submit(commit).await?;
+        Ok(())
+    }
+
+    /// Up to `max` rows from `from` on.
+    pub(crate) fn rows(&self, from: &[u8], to: &[u8], max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+        let mut rows = Vec::new();
+        self.store.reader().range(from, to, &mut |key, value| {
+            if rows.len() == max {
+                return ControlFlow::Break(());
+            }
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,229 @@
+//! Bearer tokens: opaque, random, stored as hashes, with owner, role and expiry. The full identity comes with its part.
+
+use crate::caller::{Caller, Role};
+use crate::error::VaultError;
+use crate::layout::{self, RowKey};
+use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::RwLock;
+use tacet_seal::Purpose;
+use tacet_store::{Commit, Precondition, Write};
+use tacet_types::{Rng, Timestamp};
+use zeroize::Zeroizing;
+
+/// Random bytes in a token: more than can be guessed, ever.
+const SECRET_BYTES: usize = 32;
+
+/// How a token begins, so that scanners for leaked secrets know one.
+const PREFIX: &str = "tacet_";
+
+/// Longest owner name, in bytes.
+const OWNER_BYTES_MAX: usize = 200;
+
+/// How long a token found valid is trusted without looking it up again. A revoked token dies within this time.
+const CACHE_MS: i64 = 5_000;
+
+/// Most tokens held in memory.
+const CACHE_TOKENS_MAX: usize = 10_000;
+
+/// A token's secret: shown once, never stored.
+#[derive(Debug)]
+pub struct TokenSecret(Zeroizing<String>);
+
+impl TokenSecret {
+    /// The secret as the client sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is known of a token. Not its secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// Public id: what the ledger and `tacet token list` name it by.
+    pub id: String,
+    /// The named person or machine that answers for it.
+    pub owner: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredToken {
+    id: String,
+    owner: String,
+    role: String,
+    created_ms: i64,
+    expires_ms: i64,
+}
+
+/// Tokens found valid lately.
+#[derive(Default)]
+pub(crate) struct TokenCache(RwLock<HashMap<RowKey, (Token, Timestamp)>>);
+
+impl Vault {
+    /// Makes a token for a named owner. The secret comes back once and is not kept.
+    pub async fn create_token(
+        &self,
+        caller: &Caller,
+        owner: &str,
+        role: Role,
+        expires: Timestamp,
+    ) -> Result<(Token, TokenSecret), VaultError> {
+        let owner = owner.trim();
+        if owner.is_empty() || owner.len() > OWNER_BYTES_MAX || owner.chars().any(char::is_control) {
+            return Err(VaultError::NotSupported(
+                "a token needs an owner: the name of one person or machine, up to 200 bytes",
+            ));
+        }
+        let now = self.0.clock.now();
+        if expires <= now {
+            return Err(VaultError::NotSupported("a token must end in the future"));
+        }
+        let secret = new_secret(self.0.rng.as_ref());
+        let row = self.0.token_row(&secret);
+        let token = Token { id: short_id(self.0.rng.as_ref()), owner: owner.to_owned(), role, created: now, expires };
+        let value = self.0.seal_structure(Purpose::Token, &row, &encode(&token)?)?;
+        let mut entry = caller.entry(now, EventKind::TokenCreated, Outcome::Success, None);
+        entry.detail = Some(format!("token {} created: role {}, expires {expires}", token.id, role.as_str()));
+        let commit = Commit {
+            preconditions: vec![Precondition::Absent { key: row.to_vec() }],
+            writes: vec![Write::Put { key: row.to_vec(), value }],
+            feed: None,
+            item: vec![tacet_ledger::Prepared::new(&entry)?],
+        };
+        self.0.store.submit(commit).await?;
+        Ok((token, TokenSecret(secret)))
+    }
+
+    /// The token of this secret, if there is one and it has not expired.
+    pub fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError> {
+        let plausible = secret.len() == PREFIX.len() + SECRET_BYTES * 2 && secret.starts_with(PREFIX);
+        if !plausible {
+            return Ok(None);
+        }
+        let now = self.0.clock.now();
+        let row = self.0.token_row(secret);
+        if let Some(token) = self.0.tokens.get(&row, now) {
+            return Ok(Some(token).filter(|token| token.expires > now));
+        }
+        let Some(value) = self.0.store.reader().get(&row)? else { return Ok(None) };
+        let token = decode(&self.0.open_structure(Purpose::Token, &row, &value)?)?;
+        self.0.tokens.put(row, token.clone(), now);
+        Ok(Some(token).filter(|token| token.expires > now))
+    }
+
+    /// Every token, expired ones too.
+    pub fn tokens(&self) -> Result<Vec<Token>, VaultError> {
+        let mut tokens: Vec<Token> = self.0.token_rows()?.into_iter().map(|(_, token)| token).collect();
+        tokens.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        Ok(tokens)
+    }
+
+    /// Ends a token at once. False: there is none of this id.
+    pub async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<bool, VaultError> {
+        let Some((row, token)) = self.0.token_rows()?.into_iter().find(|(_, token)| token.id == id) else {
+            return Ok(false);
+        };
+        let mut entry = caller.entry(self.0.clock.now(), EventKind::TokenRevoked, Outcome::Success, None);
+        entry.detail = Some(format!("token {} revoked: role {}", token.id, token.role.as_str()));
+        let commit = Commit {
+            preconditions: Vec::new(),
+            writes: vec![Write::Delete { key: row.clone() }],
+            feed: None,
+            item: vec![tacet_ledger::Prepared::new(&entry)?],
+        };
+        self.0.store.submit(commit).await?;
+        self.0.tokens.clear();
+        Ok(true)
+    }
+}
+
+impl Inner {
+    fn token_row(&self, secret: &str) -> RowKey {
+        layout::token(&self.keys.row_keys, digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
+    }
+
+    fn token_rows(&self) -> Result<Vec<(Vec<u8>, Token)>, VaultError> {
+        let (from, to) = layout::bounds(layout::TOKENS);
+        let mut rows = Vec::new();
+        self.store.reader().range(&from, &to, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let open = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let token = decode(&self.open_structure(Purpose::Token, &key, &value)?)?;
+            Ok((key, token))
+        };
+        rows.into_iter().map(open).collect()
+    }
+}
+
+impl TokenCache {
+    fn get(&self, row: &RowKey, now: Timestamp) -> Option<Token> {
+        let tokens = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        tokens.get(row).filter(|(_, until)| *until > now).map(|(token, _)| token.clone())
+    }
+
+    fn put(&self, row: RowKey, token: Token, now: Timestamp) {
+        let mut tokens = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tokens.len() >= CACHE_TOKENS_MAX {
+            tokens.clear();
+        }
+        tokens.insert(row, (token, now.plus_ms(CACHE_MS)));
+    }
+
+    fn clear(&self) {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+}
+
+fn new_secret(rng: &dyn Rng) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+    rng.fill(bytes.as_mut_slice());
+    let mut secret = Zeroizing::new(String::with_capacity(PREFIX.len() + SECRET_BYTES * 2));
+    secret.push_str(PREFIX);
+    secret.push_str(&hex(bytes.as_slice()));
+    secret
+}
+
+fn short_id(rng: &dyn Rng) -> String {
+    let mut bytes = [0; 6];
+    rng.fill(&mut bytes);
+    hex(&bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn encode(token: &Token) -> Result<Vec<u8>, VaultError> {
+    let stored = StoredToken {
+        id: token.id.clone(),
+        owner: token.owner.clone(),
+        role: token.role.as_str().to_owned(),
+        created_ms: token.created.as_ms(),
+        expires_ms: token.expires.as_ms(),
+    };
+    serde_json::to_vec(&stored).map_err(|error| VaultError::Internal(Box::new(error)))
+}
+
+fn decode(bytes: &[u8]) -> Result<Token, VaultError> {
+    let stored: StoredToken =
+        serde_json::from_slice(bytes).map_err(|_| VaultError::Damaged("a token cannot be read"))?;
+    Ok(Token {
+        id: stored.id,
+        owner: stored.owner,
+        role: Role::parse(&stored.role).ok_or(VaultError::Damaged("a token has an unknown role"))?,
+        created: Timestamp::from_ms(stored.created_ms),
+        expires: Timestamp::from_ms(stored.expires_ms),
+    })
+}

@@ -1,0 +1,309 @@
+//! The vault itself: what it is made of, how it is made and opened.
+
+use crate::error::VaultError;
+use crate::head::{Head, VersionMeta};
+use crate::layout::{self, DESCRIPTION_ROW, RowKey};
+use crate::tokens::TokenCache;
+use crate::{Caller, EventKind, Outcome};
+use std::sync::Arc;
+use tacet_fhir::json;
+use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Receipt};
+use tacet_seal::{
+    Associated, Dictionary, EstablishmentKeys, Key, KeyKeeper, OnBehalf, Purpose, UnwrapCounts, WrappedKey,
+};
+use tacet_store::{Commit, Durability, Engine, EngineStatistics, Store, StoreError, StoreOptions, Write};
+use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
+
+/// Format of the description row.
+const DESCRIPTION_FORMAT: u8 = 1;
+
+/// Largest sealed structural record (head, version, members, feed of one commit), opened, in bytes.
+const STRUCTURE_BYTES_MAX: usize = 16 << 20;
+
+/// Bounds of the vault.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bounds on JSON bodies.
+    pub json: json::Limits,
+    /// Whether resources are validated on write. Off only in measurements.
+    pub validate: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { json: json::Limits::default(), validate: true }
+    }
+}
+
+/// What the vault is given besides its store and its keeper.
+#[derive(Clone)]
+pub struct VaultOptions {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness fit for keys.
+    pub rng: Arc<dyn Rng>,
+    /// Bounds.
+    pub limits: Limits,
+    /// How the committer works.
+    pub store: StoreOptions,
+}
+
+/// Whether the vault can do its work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// Reads and writes work.
+    Ready,
+    /// The store refused a write; nothing is shown or changed until it is opened again.
+    Failed,
+}
+
+/// Figures of a running vault, without personal data.
+#[derive(Clone, Debug)]
+pub struct VaultStatistics {
+    /// Data keys unwrapped since the start, by reason.
+    pub unwraps: UnwrapCounts,
+    /// Entries in the ledger.
+    pub ledger_entries: u64,
+    /// Commits that changed records.
+    pub last_sequence: Sequence,
+    /// Of the engine: rows and bytes.
+    pub engine: EngineStatistics,
+}
+
+/// The record store. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store<LedgerSequencer>,
+    pub(crate) keeper: Arc<dyn KeyKeeper>,
+    pub(crate) keys: EstablishmentKeys,
+    pub(crate) ledger_keys: LedgerKeys,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) limits: Limits,
+    pub(crate) tokens: TokenCache,
+}
+
+impl Vault {
+    /// Makes a new store in an empty engine: a new establishment with a new key, wrapped by the keeper, and a ledger
+    /// that begins with this act of `caller`.
+    pub async fn initialize(
+        engine: Arc<dyn Engine>,
+        keeper: Arc<dyn KeyKeeper>,
+        options: VaultOptions,
+        caller: &Caller,
+    ) -> Result<Self, VaultError> {
+        // A first attempt may have been cut off before its ledger began: then nothing was acknowledged, and it is done again.
+        let begun = engine.get(&[tacet_ledger::SPACE_HEAD])?.is_some();
+        if begun {
+            return Err(VaultError::NotSupported("this store is initialised already: open it"));
+        }
+        let mut id = [0; 16];
+        options.rng.fill(&mut id);
+        let id = EstablishmentId(id);
+        let wrapped = keeper.wrap(&Key::random(options.rng.as_ref()), &id.0)?;
+        let value = write_description(id, &wrapped);
+        engine.write(&[Write::Put { key: DESCRIPTION_ROW.to_vec(), value }], Durability::Durable)?;
+        let vault = Self::open_with(engine, keeper, options, true)?;
+        vault.note(caller, EventKind::Start, Outcome::Success).await?;
+        Ok(vault)
+    }
+
+    /// Opens a store.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        keeper: Arc<dyn KeyKeeper>,
+        options: VaultOptions,
+    ) -> Result<Self, VaultError> {
+        Self::open_with(engine, keeper, options, false)
+    }
+
+    fn open_with(
+        engine: Arc<dyn Engine>,
+        keeper: Arc<dyn KeyKeeper>,
+        options: VaultOptions,
+        new: bool,
+    ) -> Result<Self, VaultError> {
+        let description = engine.get(&DESCRIPTION_ROW)?.ok_or(VaultError::Damaged("it has no description row"))?;
+        let (id, wrapped) = read_description(&description)?;
+        let key = keeper.unwrap(&wrapped, &id.0, OnBehalf::Start)?;
+        let keys = EstablishmentKeys::derive(&key, id);
+        let ledger_keys = LedgerKeys::new(&keys);
+        if tacet_ledger::head(engine.as_ref(), &ledger_keys)?.is_none() && !new {
+            return Err(VaultError::Damaged("its ledger was taken away"));
+        }
+        let store = tacet_ledger::open_store(engine, ledger_keys.clone(), options.rng.clone(), options.store)?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            keeper,
+            keys,
+            ledger_keys,
+            clock: options.clock,
+            rng: options.rng,
+            limits: options.limits,
+            tokens: TokenCache::default(),
+        })))
+    }
+
+    /// Closes the store: what is queued is written, and the next start need not look for damage.
+    pub fn close(self) -> Result<(), VaultError> {
+        Ok(self.0.store.clone().close()?)
+    }
+
+    /// The establishment that this store belongs to.
+    pub fn establishment(&self) -> EstablishmentId {
+        self.0.keys.id
+    }
+
+    /// Whether the vault can do its work.
+    pub fn health(&self) -> Health {
+        if self.0.store.has_failed() { Health::Failed } else { Health::Ready }
+    }
+
+    /// Figures without personal data.
+    pub fn statistics(&self) -> VaultStatistics {
+        VaultStatistics {
+            unwraps: self.0.keeper.counts(),
+            ledger_entries: self.ledger_head().ok().flatten().map_or(0, |head| head.size()),
+            last_sequence: self.0.store.last_sequence(),
+            engine: self.0.store.reader().statistics(),
+        }
+    }
+
+    /// The head of the ledger's tree. None: nothing was ever written down.
+    pub fn ledger_head(&self) -> Result<Option<tacet_ledger::TreeHead>, VaultError> {
+        Ok(tacet_ledger::head(self.0.store.reader(), &self.0.ledger_keys)?)
+    }
+
+    /// Derives the ledger's tree again from its entries and says what is wrong. `progress` is told entries done and all.
+    pub fn verify_ledger(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<tacet_ledger::Verification, VaultError> {
+        let snapshot = self.0.store.snapshot()?;
+        Ok(tacet_ledger::verify(snapshot.as_ref(), &self.0.ledger_keys, progress)?)
+    }
+
+    /// Writes an entry that names no record: a start, a refused login, a command.
+    pub async fn note(&self, caller: &Caller, kind: EventKind, outcome: Outcome) -> Result<(), VaultError> {
+        let entry = caller.entry(self.0.clock.now(), kind, outcome, None);
+        self.0.record(vec![entry]).await.map(|_| ())
+    }
+}
+
+fn read_description(row: &[u8]) -> Result<(EstablishmentId, WrappedKey), VaultError> {
+    let damaged = VaultError::Damaged("its description row cannot be read");
+    let Some((&[DESCRIPTION_FORMAT], rest)) = row.split_first_chunk::<1>() else {
+        return Err(VaultError::Damaged("its description row has an unknown format: it may need a newer Tacet"));
+    };
+    let (id, wrapped) = rest.split_first_chunk::<16>().ok_or(damaged)?;
+    Ok((EstablishmentId(*id), WrappedKey::from_bytes(wrapped.to_vec())?))
+}
+
+/// The value of a description row with another wrapping of the same key.
+pub(crate) fn write_description(id: EstablishmentId, wrapped: &WrappedKey) -> Vec<u8> {
+    [&[DESCRIPTION_FORMAT][..], &id.0, wrapped.as_bytes()].concat()
+}
+
+pub(crate) fn wrapped_establishment_key(row: &[u8]) -> Result<WrappedKey, VaultError> {
+    read_description(row).map(|(_, wrapped)| wrapped)
+}
+
+impl Inner {
+    /// Makes entries durable in the ledger; the receipts come back in the same order.
+    pub(crate) async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, VaultError> {
+        let item = Prepared::all(&entries)?;
+        let commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item };
+        Ok(self.store.submit(commit).await?.outcome)
+    }
+
+    pub(crate) fn head_row(&self, resource_type: ResourceType, id: &ResourceId) -> RowKey {
+        layout::head(&self.keys.row_keys, resource_type, id)
+    }
+
+    pub(crate) fn seal_structure(&self, purpose: Purpose, row: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let associated = Associated { establishment: self.keys.id, purpose, row, resource: None };
+        Ok(tacet_seal::seal(self.keys.sealer(purpose), &associated, plain, Dictionary::None, self.rng.as_ref())?)
+    }
+
+    pub(crate) fn open_structure(
+        &self,
+        purpose: Purpose,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, VaultError> {
+        let associated = Associated { establishment: self.keys.id, purpose, row, resource: None };
+        Ok(tacet_seal::open(self.keys.sealer(purpose), &associated, sealed, STRUCTURE_BYTES_MAX)?)
+    }
+
+    /// The head in a row's bytes.
+    pub(crate) fn open_head(&self, row: &RowKey, sealed: &[u8]) -> Result<Head, VaultError> {
+        let plain = self.open_structure(Purpose::Head, row, sealed)?;
+        let head = Head::decode(&plain).ok_or(VaultError::Damaged("a head row cannot be read"))?;
+        // INVARIANT: a head stands only in the row of its own type and id.
+        if self.head_row(head.record.resource_type, &head.record.id) != *row {
+            return Err(VaultError::Damaged("a head row stands in another's place"));
+        }
+        Ok(head)
+    }
+
+    /// The description and the sealed content in a version row's bytes. The content is empty for a deletion.
+    pub(crate) fn open_version_meta<'a>(
+        &self,
+        row: &RowKey,
+        value: &'a [u8],
+    ) -> Result<(VersionMeta, &'a [u8]), VaultError> {
+        let damaged = || VaultError::Damaged("a version row cannot be read");
+        let (length, rest) = value.split_first_chunk::<2>().ok_or_else(damaged)?;
+        let (meta, content) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or_else(damaged)?;
+        let plain = self.open_structure(Purpose::Head, row, meta)?;
+        Ok((VersionMeta::decode(&plain).ok_or_else(damaged)?, content))
+    }
+
+    pub(crate) fn content_associated<'a>(&self, row: &'a RowKey, record: &'a RecordRef) -> Associated<'a> {
+        Associated {
+            establishment: self.keys.id,
+            purpose: Purpose::Content,
+            row,
+            resource: Some((&record.resource_type, &record.id, record.version)),
+        }
+    }
+
+    pub(crate) fn version_row(&self, head: &RowKey, version: VersionId) -> RowKey {
+        layout::version(&self.keys.row_keys, head, version)
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::PreconditionFailed { .. } => Self::Conflict,
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<tacet_seal::SealError> for VaultError {
+    fn from(error: tacet_seal::SealError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<tacet_seal::KeeperError> for VaultError {
+    fn from(error: tacet_seal::KeeperError) -> Self {
+        match error {
+            tacet_seal::KeeperError::RateExceeded { retry_after_ms } => Self::RateExceeded { retry_after_ms },
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<LedgerError> for VaultError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl From<tacet_ledger::EntryError> for VaultError {
+    fn from(error: tacet_ledger::EntryError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}

@@ -1,0 +1,172 @@
+//! Create, update and delete of single resources, and the loop that plans again when another writer was faster.
+
+use crate::EventKind;
+use crate::caller::Caller;
+use crate::error::VaultError;
+use crate::head::Method;
+use crate::plan::{Expect, Plan, Planned};
+use crate::vault::{Inner, Vault};
+use tacet_fhir::json::{self, Json};
+use tacet_fhir::outcome::Severity;
+use tacet_fhir::{resource, validate};
+use tacet_ledger::Receipt;
+use tacet_store::StoreError;
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use zeroize::Zeroizing;
+
+/// How often a commit is planned anew because somebody else changed the same records. A writer that loses 64 times in a
+/// row meets 64 others who won, each of whom waited for one sync.
+pub(crate) const COMMIT_ATTEMPTS_MAX: usize = 64;
+
+/// A resource that was stored.
+#[derive(Clone)]
+pub struct Stored {
+    /// Type, id and the new version.
+    pub record: RecordRef,
+    /// When it was written.
+    pub last_updated: Timestamp,
+    /// The resource as it was stored.
+    pub body: Zeroizing<Vec<u8>>,
+    /// Whether there was none before.
+    pub created: bool,
+}
+
+/// The outcome of a deletion.
+#[derive(Clone, Debug)]
+pub struct Deleted {
+    /// The version that deleted it. None: there was nothing to delete.
+    pub record: Option<RecordRef>,
+}
+
+impl From<Planned> for Stored {
+    fn from(planned: Planned) -> Self {
+        Self {
+            record: planned.record,
+            last_updated: planned.last_updated,
+            body: planned.body,
+            created: planned.created,
+        }
+    }
+}
+
+impl Vault {
+    /// Stores a new resource under an id that the server chooses. An id in the body is not kept, as FHIR says.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+    ) -> Result<Stored, VaultError> {
+        let mut value = self.0.accept(caller, resource_type, body)?;
+        let id = ResourceId::random(self.0.rng.as_ref());
+        let (planned, _) = self
+            .0
+            .commit(caller, None, |plan| plan.put(resource_type, &id, &mut value, Method::Post, Expect::Absent))
+            .await?;
+        Ok(planned.into())
+    }
+
+    /// Stores a resource under this id: a new version, or the first. `if_match` names the version that must be current;
+    /// `if_none_match_any` says that there must be none.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        body: &[u8],
+        if_match: Option<VersionId>,
+        if_none_match_any: bool,
+    ) -> Result<Stored, VaultError> {
+        let mut value = self.0.accept(caller, resource_type, body)?;
+        if value.get("id").and_then(Json::as_str) != Some(id.as_str()) {
+            return Err(VaultError::IdMismatch);
+        }
+        let expect = match (if_match, if_none_match_any) {
+            (Some(version), _) => Expect::Version(version),
+            (None, true) => Expect::Absent,
+            (None, false) => Expect::Any,
+        };
+        let (planned, _) =
+            self.0.commit(caller, None, |plan| plan.put(resource_type, id, &mut value, Method::Put, expect)).await?;
+        Ok(planned.into())
+    }
+
+    /// Deletes a resource: a last version without content. Earlier versions stay readable by their number.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        if_match: Option<VersionId>,
+    ) -> Result<Deleted, VaultError> {
+        if !caller.role.may_write_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let expect = if_match.map_or(Expect::Any, Expect::Version);
+        let (deleted, _) = self.0.commit(caller, None, |plan| plan.delete(resource_type, id, expect)).await?;
+        Ok(Deleted { record: deleted.map(|(record, _)| record) })
+    }
+}
+
+impl Inner {
+    /// Parses and validates a body that must be a resource of this type.
+    pub(crate) fn accept<'b>(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &'b [u8],
+    ) -> Result<Json<'b>, VaultError> {
+        if !caller.role.may_write_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let value = json::parse(body, &self.limits.json)?;
+        self.check_rules(&value)?;
+        if resource::resource_type(&value) != Some(resource_type) {
+            return Err(VaultError::IdMismatch);
+        }
+        Ok(value)
+    }
+
+    /// Holds a resource against the rules of FHIR.
+    pub(crate) fn check_rules(&self, value: &Json<'_>) -> Result<(), VaultError> {
+        if !self.limits.validate {
+            return Ok(());
+        }
+        let issues = validate::validate(value, &validate::Options::default());
+        if issues.iter().any(|issue| issue.severity <= Severity::Error) {
+            Err(VaultError::Invalid(issues))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Plans and commits; plans again where another writer changed what the plan looked at.
+    pub(crate) async fn commit<T>(
+        &self,
+        caller: &Caller,
+        kind: Option<EventKind>,
+        mut build: impl FnMut(&mut Plan<'_>) -> Result<T, VaultError>,
+    ) -> Result<(T, Vec<Receipt>), VaultError> {
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let (built, commit) = {
+                let mut plan = Plan::new(self, caller);
+                let built = build(&mut plan)?;
+                (built, plan.finish(kind)?)
+            };
+            if commit.writes.is_empty() && commit.item.is_empty() {
+                return Ok((built, Vec::new()));
+            }
+            // Bulk commits give way to interactive ones, so that an import never halts a ward.
+            let ticket = match kind {
+                Some(EventKind::Import) => self.store.submit_bulk(commit),
+                _ => self.store.submit(commit),
+            };
+            match ticket.await {
+                Ok(committed) => return Ok((built, committed.outcome)),
+                Err(StoreError::PreconditionFailed { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(VaultError::Conflict)
+    }
+}
