@@ -1,6 +1,7 @@
 //! What a ledger entry says with a code: the kind of event, its outcome, the purpose of use, the channel.
 //!
-//! The numbers are written into sealed entries and into `docs/formats/ledger.md`: one may be added, none may change or be used again.
+//! The numbers are written into sealed entries and into `docs/formats/ledger.md`: one may be added, none may change
+//! or be used again.
 
 use std::fmt;
 
@@ -100,7 +101,8 @@ codes! {
         KeyEvent = 0x50, "key-event";
         /// Data keys were wrapped under a new root key.
         KeyRotation = 0x51, "key-rotation";
-        /// A ledger key was destroyed at the end of its retention: its entries keep their place in the tree and no longer open.
+        /// A ledger key was destroyed at the end of its retention: its entries keep their place in the tree and no
+        /// longer open.
         LedgerKeyDestroyed = 0x52, "ledger-key-destroyed";
 
         /// The ledger was read, listed or verified.
@@ -176,7 +178,8 @@ impl EventKind {
         })
     }
 
-    /// Whether an event of this kind, where it succeeds, shows records to somebody. A receipt of another kind opens nothing.
+    /// Whether an event of this kind, where it succeeds, shows records to somebody. A receipt of another kind opens
+    /// nothing.
     pub fn discloses(self) -> bool {
         matches!(
             self,
@@ -222,7 +225,8 @@ codes! {
 }
 
 codes! {
-    /// Why records are used: codes of HL7 v3 `PurposeOfUse` (<https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html>), with their text as there.
+    /// Why records are used: codes of HL7 v3 `PurposeOfUse`
+    /// (<https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html>), with their text as there.
     PurposeOfUse {
         /// Treatment.
         Treatment = 0x01, "TREAT";

@@ -4,8 +4,9 @@
 //! version=1  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
 //! ```
 //!
-//! One entry has one encoding: fields in the order of their tags, lengths in the shortest form, nothing optional in how they are written. A decoder
-//! therefore refuses whatever an encoder would not have written. To the byte: `docs/formats/ledger.md`.
+//! One entry has one encoding: fields in the order of their tags, lengths in the shortest form, nothing optional in
+//! how they are written. A decoder therefore refuses whatever an encoder would not have written. To the byte:
+//! `docs/formats/ledger.md`.
 
 mod decode;
 

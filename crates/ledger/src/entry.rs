@@ -1,7 +1,7 @@
 //! One entry of the ledger: who did what to which records of whom, why, when, from where, and how it ended.
 //!
-//! An entry is personal data through and through: it prints without any (kind, outcome and counts only) and is stored sealed.
-//! Its bytes are in [`crate::encoding`].
+//! An entry is personal data through and through: it prints without any (kind, outcome and counts only) and is stored
+//! sealed. Its bytes are in [`crate::encoding`].
 
 use crate::codes::{Channel, EventKind, Outcome, PurposeOfUse};
 use std::fmt;
@@ -23,14 +23,15 @@ pub const TOKEN_BYTES_MAX: usize = 64;
 /// Longest name of who stands behind a request, in bytes.
 pub const ON_BEHALF_OF_BYTES_MAX: usize = 256;
 
-/// Longest search criteria, in bytes: longer ones are no request that a person made, and must be refused before the search is run.
+/// Longest search criteria, in bytes: longer ones are no request that a person made, and must be refused before the
+/// search is run.
 pub const QUERY_BYTES_MAX: usize = 8192;
 
 /// Longest remark, in bytes.
 pub const DETAIL_BYTES_MAX: usize = 2048;
 
-/// One event that the ledger holds. Covers the fields of EHDS (Regulation (EU) 2025/327), Annex II, section 3.2; the establishment is not a field,
-/// because it is bound into the seal of every entry.
+/// One event that the ledger holds. Covers the fields of EHDS (Regulation (EU) 2025/327), Annex II, section 3.2; the
+/// establishment is not a field, because it is bound into the seal of every entry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When it happened.
@@ -57,7 +58,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The search criteria as they were given.
     pub query: Option<String>,
-    /// What else must be remembered: the reason of a break-glass, the setting changed, the token or key concerned. Never a secret.
+    /// What else must be remembered: the reason of a break-glass, the setting changed, the token or key concerned.
+    /// Never a secret.
     pub detail: Option<String>,
 }
 
@@ -106,7 +108,8 @@ pub enum EntryError {
 }
 
 impl Entry {
-    /// An entry of `kind` by `agent` that says nothing else yet: outcome success, nobody's record, no address, purpose as given.
+    /// An entry of `kind` by `agent` that says nothing else yet: outcome success, nobody's record, no address,
+    /// purpose as given.
     pub fn new(at: Timestamp, kind: EventKind, agent: Agent, purpose: PurposeOfUse, operation: OperationId) -> Self {
         Self {
             at,

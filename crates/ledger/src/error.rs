@@ -31,9 +31,7 @@ pub enum LedgerError {
     #[error("the ledger's head contradicts itself; run `tacet ledger verify` and restore the store from a backup")]
     HeadInconsistent,
     /// Entries that the head counts are not there: rows were removed, or rolled back without the head.
-    #[error(
-        "the ledger's head counts {size} entries and the last one found is number {found}; restore the store from a backup"
-    )]
+    #[error("the ledger's head counts {size} entries and only {found} are found; restore the store from a backup")]
     EntriesMissing {
         /// How many entries the head counts.
         size: u64,
@@ -78,9 +76,7 @@ pub enum LedgerError {
         supported: u8,
     },
     /// The entry's key is not at hand: it was destroyed when its time was over.
-    #[error(
-        "entry {index} of the ledger is sealed under ledger key {epoch}, which is not held: it may have reached the end of its retention"
-    )]
+    #[error("entry {index} of the ledger is under key {epoch}, which is not held: its retention may be over")]
     KeyNotHeld {
         /// The entry.
         index: u64,

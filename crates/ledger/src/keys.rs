@@ -1,8 +1,9 @@
 //! The keys that the ledger is sealed under, and how an entry and a head are sealed.
 //!
-//! Entries are sealed under numbered keys (epochs), so that the details of an old month can be destroyed by destroying one key while the tree
-//! over the sealed bytes stays whole. Key 0 is derived with the establishment's other keys and lasts as long as these: it cannot be destroyed
-//! alone. A key that has to end must be random, wrapped by the keeper in a row of its own, and given to [`LedgerKeys::with_entry_key`].
+//! Entries are sealed under numbered keys (epochs), so that the details of an old month can be destroyed by
+//! destroying one key while the tree over the sealed bytes stays whole. Key 0 is derived with the establishment's
+//! other keys and lasts as long as these: it cannot be destroyed alone. A key that has to end must be random, wrapped
+//! by the keeper in a row of its own, and given to [`LedgerKeys::with_entry_key`].
 
 use crate::encoding::ENTRY_BYTES_MAX;
 use crate::entry::Entry;

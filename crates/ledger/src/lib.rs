@@ -7,21 +7,50 @@
 //!                       Receipt <── group durable <── one batch, one sync <────────────────────┘
 //! ```
 //!
-//! What it is: [`Entry`] and its bytes ([`encoding`]), the tree ([`merkle`]), the store's sequencer that appends ([`open_store`]), [`Receipt`]s,
-//! reading ([`read`], [`list`], [`list_newest`]) and [`verify`]. The rows are in `docs/formats/ledger.md`.
-//! What it is not: it decides nothing about who may do what, signs no checkpoints yet, and does not open records.
+//! What it is: [`Entry`] and its bytes ([`encoding`]), the tree ([`merkle`]), the store's sequencer that appends
+//! ([`open_store`]), [`Receipt`]s, reading ([`read`], [`list`], [`list_newest`]) and [`verify`]. The rows are in
+//! `docs/formats/ledger.md`. What it is not: it decides nothing about who may do what, signs no checkpoints yet, and
+//! does not open records.
 //!
 //! # Why a receipt is proof
 //!
 //! 1. A [`Receipt`] has private fields, no public constructor, no `Clone` and no decoding; within this crate only
 //!    [`LedgerSequencer`]'s implementation of `Sequencer` makes one.
-//! 2. A [`LedgerSequencer`] has no public constructor either. [`open_store`] makes it and moves it into a [`tacet_store::Store`], which
-//!    keeps it in its committer thread and never gives it back. So nobody can call it by hand.
-//! 3. The store hands the sequencer's outcome to the submitter after the group that holds the entry's row and the head is
-//!    durable, and never if that fails. (A store opened with `Durability::Buffered` gives that up; it exists to measure the price.)
+//! 2. A [`LedgerSequencer`] has no public constructor either. [`open_store`] makes it and moves it into a
+//!    [`tacet_store::Store`], which keeps it in its committer thread and never gives it back. So nobody can call it
+//!    by hand.
+//! 3. The store hands the sequencer's outcome to the submitter after the group that holds the entry's row and the
+//!    head is as durable as the engine makes it, and never if that fails. (A store opened with `Durability::Buffered` gives that up; it exists
+//!    to measure the price.)
 //!
-//! Hence whoever holds a receipt holds it after its entry became durable, and what asks for a `&Receipt` cannot run before. It also asks
-//! [`Receipt::covers`], because a receipt for one record must not open another.
+//! Hence whoever holds a receipt holds it after its entry became durable, and what asks for a `&Receipt` cannot run
+//! before. It also asks [`Receipt::covers`], because a receipt for one record must not open another.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tacet_ledger::{Agent, Entry, EventKind, LedgerKeys, Prepared, PurposeOfUse, open_store, verify};
+//! use tacet_seal::{EstablishmentKeys, Key, SecureRng};
+//! use tacet_store::{Commit, StoreOptions, memory::MemoryEngine};
+//! use tacet_types::{Clock, EstablishmentId, OperationId, RecordRef, ResourceId, ResourceType, SystemClock, VersionId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = LedgerKeys::new(&EstablishmentKeys::derive(&Key::random(&SecureRng), EstablishmentId([1; 16])));
+//! let store = open_store(Arc::new(MemoryEngine::new()), keys.clone(), Arc::new(SecureRng), StoreOptions::default())?;
+//!
+//! let agent = Agent { owner: "Dr Aubrac".into(), role: "clinician".into(), token: None };
+//! let operation = OperationId::random(&SecureRng);
+//! let mut entry = Entry::new(SystemClock.now(), EventKind::Read, agent, PurposeOfUse::Treatment, operation);
+//! let patient = ResourceType::parse("Patient").ok_or("a type of R4")?;
+//! let record = RecordRef { resource_type: patient, id: ResourceId::parse("p1")?, version: VersionId::FIRST };
+//! entry.records = vec![record.clone()];
+//!
+//! let commit = Commit { item: vec![Prepared::new(&entry)?], ..Commit::default() };
+//! let receipts = store.submit(commit).wait()?.outcome; // durable from here on
+//! assert!(receipts[0].covers(&record));
+//! assert!(verify(store.reader(), &keys, &mut |_, _| ())?.is_sound());
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! ```compile_fail,E0451
 //! // A sequencer cannot be had outside of a store, so receipts cannot be made without a commit.

@@ -1,7 +1,7 @@
 //! The Merkle tree of RFC 6962 (section 2.1): hashing, a compact frontier that grows by one leaf at a time, and proofs.
 //!
-//! Pure: no I/O, no keys, nothing of what a leaf holds. The proofs are in [`proof`], and ask a [`proof::HashSource`] for the hashes they
-//! need, so that the same code serves leaves in memory, ledger rows and, later, published tiles.
+//! Pure: no I/O, no keys, nothing of what a leaf holds. The proofs are in [`proof`], and ask a [`proof::HashSource`]
+//! for the hashes they need, so that the same code serves leaves in memory, ledger rows and, later, published tiles.
 //!
 //! ```text
 //!            root                 a frontier of 7 leaves keeps 3 hashes, its peaks:
@@ -21,7 +21,8 @@ use std::fmt;
 /// Bytes of a hash (SHA-256).
 pub const HASH_BYTES: usize = 32;
 
-/// Most leaves a frontier may say it has. Out of reach for a ledger (2^56 entries), and keeps every sum below from overflowing.
+/// Most leaves a frontier may say it has. Out of reach for a ledger (2^56 entries), and keeps every sum below from
+/// overflowing.
 pub const SIZE_MAX: u64 = 1 << 56;
 
 /// First byte of what is hashed for a leaf (RFC 6962, section 2.1), so that a leaf is never taken for a node.
@@ -69,7 +70,8 @@ fn digest(parts: &[&[u8]]) -> TreeHash {
     TreeHash(hash)
 }
 
-/// What must be kept of a tree to append to it and to know its root: the roots of its complete subtrees, one for each bit set in its size.
+/// What must be kept of a tree to append to it and to know its root: the roots of its complete subtrees, one for each
+/// bit set in its size.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Frontier {
     size: u64,
@@ -98,7 +100,8 @@ impl Frontier {
         &self.peaks
     }
 
-    /// The smallest complete subtree at the right edge: its first leaf, its level (it has `1 << level` leaves) and its root. `None` while empty.
+    /// The smallest complete subtree at the right edge: its first leaf, its level (it has `1 << level` leaves) and
+    /// its root. `None` while empty.
     pub fn last_peak(&self) -> Option<(u64, u32, TreeHash)> {
         let level = self.size.trailing_zeros();
         self.peaks.last().map(|peak| (self.size - (1 << level), level, *peak))
@@ -109,8 +112,8 @@ impl Frontier {
         self.join(0, leaf);
     }
 
-    /// Appends a complete subtree of `1 << level` leaves, by its root. `false`, and nothing done, where the present size is not a multiple of
-    /// that many leaves.
+    /// Appends a complete subtree of `1 << level` leaves, by its root. `false`, and nothing done, where the present
+    /// size is not a multiple of that many leaves.
     #[must_use]
     pub fn append_subtree(&mut self, level: u32, root: TreeHash) -> bool {
         let fits = level < SIZE_MAX.trailing_zeros() && self.size.trailing_zeros() >= level;

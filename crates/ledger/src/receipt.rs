@@ -55,8 +55,9 @@ impl Prepared {
 
 /// Proof, within this process, that an entry is in the ledger and durable.
 ///
-/// What opens a record asks for one. It cannot be made anywhere but in the ledger's sequencer, it cannot be copied, and the
-/// [crate's documentation](crate#why-a-receipt-is-proof) says why holding one means that its entry will be there after a power loss.
+/// What opens a record asks for one. It cannot be made anywhere but in the ledger's sequencer, it cannot be copied,
+/// and the [crate's documentation](crate#why-a-receipt-is-proof) says why holding one means that its entry will be
+/// there after a power loss.
 ///
 /// ```compile_fail,E0451
 /// // A receipt cannot be forged: its fields are private and nothing public makes one.
@@ -78,7 +79,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Whether the entry lets this very version be opened: it names it, records a disclosure (not a change), and a successful one.
+    /// Whether the entry lets this very version be opened: it names it, records a disclosure (not a change), and a
+    /// successful one.
     pub fn covers(&self, record: &RecordRef) -> bool {
         self.subject.kind.discloses()
             && self.subject.outcome == Outcome::Success

@@ -69,8 +69,8 @@ pub(crate) fn last_index(reader: &dyn Reader) -> Result<Option<u64>, LedgerError
     last
 }
 
-/// The ledger's rows as a source of hashes for proofs. Reads every leaf under the hash that is asked for: a proof costs a scan of the ledger
-/// up to its size, until tiles are kept.
+/// The ledger's rows as a source of hashes for proofs. Reads every leaf under the hash that is asked for: a proof
+/// costs a scan of the ledger up to its size, until tiles are kept.
 #[derive(Clone, Copy)]
 pub struct RowHashes<'a>(pub &'a dyn Reader);
 

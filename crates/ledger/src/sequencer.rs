@@ -1,4 +1,5 @@
-//! The ledger's part in each commit: it numbers the entries, seals them, grows the tree and writes the head, in the committer's order.
+//! The ledger's part in each commit: it numbers the entries, seals them, grows the tree and writes the head, in the
+//! committer's order.
 
 use crate::error::LedgerError;
 use crate::head::TreeHead;
@@ -14,12 +15,12 @@ use tacet_types::Rng;
 /// Most entries of one commit. A transaction over more patients is split by its caller, or refused.
 pub const ENTRIES_MAX: usize = 1024;
 
-/// When a ledger is opened, its last complete subtree is derived again if it has at most `1 << RECHECK_LEVEL_MAX` entries: some milliseconds. The
-/// whole tree is [`crate::verify`]'s work.
+/// When a ledger is opened, its last complete subtree is derived again if it has at most `1 << RECHECK_LEVEL_MAX`
+/// entries: some milliseconds. The whole tree is [`crate::verify`]'s work.
 const RECHECK_LEVEL_MAX: u32 = 10;
 
-/// Numbers, seals and hashes entries inside a [`Store`]. Nobody else can hold one: [`open_store`] makes it and gives it away, so that no
-/// receipt is made outside of a commit.
+/// Numbers, seals and hashes entries inside a [`Store`]. Nobody else can hold one: [`open_store`] makes it and gives
+/// it away, so that no receipt is made outside of a commit.
 pub struct LedgerSequencer {
     keys: LedgerKeys,
     rng: Arc<dyn Rng>,
@@ -30,9 +31,10 @@ pub struct LedgerSequencer {
 
 /// Opens a store whose commits carry ledger entries. The only way to a [`LedgerSequencer`], and so to a [`Receipt`].
 ///
-/// The head is held against the rows before anything is accepted: its root against its frontier, its size against the last row, and its
-/// last subtree against the entries under it. A store in which there is neither head nor entry gets a new ledger; whoever made a store
-/// writes a [`Start`](crate::EventKind::Start) entry at once, and knows by [`size`](crate::head) that a ledger without entries was taken away.
+/// The head is held against the rows before anything is accepted: its root against its frontier, its size against the
+/// last row, and its last subtree against the entries under it. A store in which there is neither head nor entry gets
+/// a new ledger; whoever made a store writes a [`Start`](crate::EventKind::Start) entry at once, and knows by
+/// [`size`](crate::head) that a ledger without entries was taken away.
 ///
 /// # Errors
 /// The store refuses to open, or head and rows do not belong together.
@@ -52,7 +54,8 @@ pub fn open_store(
     }
 }
 
-/// The ledger's head, as the rows have it; `None` where there is no ledger yet. Checked against itself, not against the entries.
+/// The ledger's head, as the rows have it; `None` where there is no ledger yet. Checked against itself, not against
+/// the entries.
 ///
 /// # Errors
 /// There are entries and no head, or the head does not open or contradicts itself.

@@ -121,8 +121,8 @@ impl fmt::Display for Problem {
 
 /// Derives the tree again and holds it against the head, opens every entry, and says everything that is wrong.
 ///
-/// `reader` must not change meanwhile: give a snapshot where the store is in use. `progress` is told how many entries are done, and how
-/// many the head counts. 0.5 to 1 us of CPU an entry.
+/// `reader` must not change meanwhile: give a snapshot where the store is in use. `progress` is told how many entries
+/// are done, and how many the head counts. 0.5 to 1 us of CPU an entry.
 ///
 /// # Errors
 /// Only where the rows cannot be read; what is wrong with the ledger is in the answer.
@@ -271,7 +271,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Adds a row to the chunk at hand, which is sent off first where the row does not continue it, and after where it is full.
+    /// Adds a row to the chunk at hand, which is sent off first where the row does not continue it, and after where
+    /// it is full.
     fn take_row(&mut self, index: u64, row: &[u8]) -> Result<(), LedgerError> {
         let continues = self.chunk.first.saturating_add(self.chunk.rows.len() as u64) == index;
         if !continues || index == self.size {
@@ -300,7 +301,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Chunks go round the workers and their answers are taken round in the same way, so they come in the order of entries.
+    /// Chunks go round the workers and their answers are taken round in the same way, so they come in the order of
+    /// entries.
     fn take_answer(&mut self) -> Result<(), LedgerError> {
         let worker = self.workers.get(self.taken % self.workers.len()).ok_or(LedgerError::Interrupted)?;
         let answer = worker.from_worker.recv().map_err(|_| LedgerError::Interrupted)?;

@@ -63,7 +63,8 @@ impl<'a> Cursor<'a> {
             let byte = self.byte(what)?;
             let shift = 7 * place as u32;
             let bits = u64::from(byte & 0x7f);
-            // The tenth byte has room for one bit only, and a last byte of zero would be a longer form of the same number.
+            // The tenth byte has room for one bit only, and a last byte of zero would be a longer form of the same
+            // number.
             if (bits << shift) >> shift != bits || (byte == 0 && place > 0) {
                 return Err(what);
             }

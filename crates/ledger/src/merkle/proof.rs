@@ -1,4 +1,5 @@
-//! Inclusion and consistency proofs (RFC 6962, sections 2.1.1 and 2.1.2) and their verification (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
+//! Inclusion and consistency proofs (RFC 6962, sections 2.1.1 and 2.1.2) and their verification (RFC 9162, sections
+//! 2.1.3.2 and 2.1.4.2).
 //!
 //! A proof binds a leaf's index, but of the tree's size only what its path depends on: size and root must come together
 //! from a head that is trusted.
@@ -15,7 +16,8 @@ pub trait HashSource {
     /// Why a hash cannot be had.
     type Error;
 
-    /// The root of the complete subtree over the leaves from `index << level` up to, not including, `(index + 1) << level`.
+    /// The root of the complete subtree over the leaves from `index << level` up to, not including, `(index + 1) <<
+    /// level`.
     fn subtree(&self, level: u32, index: u64) -> Result<TreeHash, Self::Error>;
 }
 
@@ -53,7 +55,8 @@ impl HashSource for LeafHashes<'_> {
     }
 }
 
-/// The proof that leaf `index` is in the tree of the first `size` leaves: the siblings on the way from the leaf to the root, lowest first.
+/// The proof that leaf `index` is in the tree of the first `size` leaves: the siblings on the way from the leaf to
+/// the root, lowest first.
 pub fn inclusion<S: HashSource>(source: &S, index: u64, size: u64) -> Result<Vec<TreeHash>, ProofError<S::Error>> {
     if index >= size || size > SIZE_MAX {
         return Err(ProofError::BeyondTree { size });
@@ -128,7 +131,8 @@ pub fn verify_inclusion(leaf: &TreeHash, index: u64, size: u64, proof: &[TreeHas
     last == 0 && hash == *root
 }
 
-/// Whether `proof` shows that the tree of `old` leaves with root `old_root` is the beginning of the one of `size` leaves with root `root`.
+/// Whether `proof` shows that the tree of `old` leaves with root `old_root` is the beginning of the one of `size`
+/// leaves with root `root`.
 #[must_use]
 pub fn verify_consistency(old: u64, old_root: &TreeHash, size: u64, root: &TreeHash, proof: &[TreeHash]) -> bool {
     if old > size || proof.len() > PROOF_HASHES_MAX {
@@ -171,7 +175,8 @@ fn split(count: u64) -> u64 {
     1 << (u64::BITS - 1 - (count - 1).leading_zeros())
 }
 
-/// The root over `count` leaves from `from`, a place that the splits of a tree reach: `from` is a multiple of every complete subtree asked for.
+/// The root over `count` leaves from `from`, a place that the splits of a tree reach: `from` is a multiple of every
+/// complete subtree asked for.
 fn range_root<S: HashSource>(source: &S, mut from: u64, count: u64) -> Result<TreeHash, ProofError<S::Error>> {
     let mut peaks = Vec::new();
     let mut rest = count;

@@ -4,6 +4,7 @@ use super::*;
 use std::collections::BTreeMap;
 use tacet_ledger::{ENTRIES_MAX, head, read};
 use tacet_store::Precondition;
+use tacet_store::fjall::{FjallEngine, FjallOptions};
 
 #[test]
 fn entries_are_numbered_in_order_and_read_back() {
@@ -123,4 +124,23 @@ fn where_the_store_refuses_its_word_is_given() {
     assert!(matches!(open(&engine).map(|_| ()), Err(LedgerError::HeadSealed(_))));
     engine.disk().forget_mark();
     assert!(matches!(open(&engine).map(|_| ()), Err(LedgerError::Store(StoreError::Corrupt { .. }))));
+}
+
+#[test]
+fn a_ledger_on_disk_goes_on_after_each_start() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3u64 {
+        let engine = Arc::new(FjallEngine::open(directory.path(), FjallOptions::default()).unwrap());
+        let store = open_store(engine.clone() as Arc<dyn Engine>, keys(), rng(), StoreOptions::default()).unwrap();
+        let tickets: Vec<_> = (0..40).map(|step| submit(&store, &[entry(round * 80 + step), entry(step)])).collect();
+        for (step, ticket) in tickets.into_iter().enumerate() {
+            let receipts = ticket.wait().unwrap().outcome;
+            assert_eq!(receipts[1].index(), round * 80 + 2 * step as u64 + 1);
+        }
+        // While the store is open a snapshot is what is verified.
+        let verification = check(store.snapshot().unwrap().as_ref());
+        assert!(verification.is_sound(), "{:?}", verification.problems);
+        assert_eq!(verification.opened, (round + 1) * 80);
+        store.close().unwrap();
+    }
 }

@@ -1,4 +1,5 @@
-//! Somebody with write access to the rows edits, removes, moves, doubles, cuts off or rolls back: it is found, and where.
+//! Somebody with write access to the rows edits, removes, moves, doubles, cuts off or rolls back: it is found, and
+//! where.
 
 use super::*;
 use tacet_ledger::{Problem, head};
@@ -170,7 +171,8 @@ fn a_truncated_or_rolled_back_ledger_is_refused() {
             assert!(!verification.is_sound() && opened.is_err(), "head {other}, rows {size}");
         }
     }
-    // Both, to the same point: consistent in itself, as the documentation says. What tells is the store's chain, or a checkpoint.
+    // Both, to the same point: consistent in itself, as the documentation says. What tells is the store's chain, or a
+    // checkpoint.
     let mut writes: Vec<_> = cut_to(5).collect();
     writes.push(head_of(5));
     assert!(spoiled(&engine, &writes).0.is_sound());
@@ -191,8 +193,8 @@ fn a_fork_is_found_when_the_ledger_is_opened() {
     }
     // Each row of the fork is authentic in its place, and still not the one that this tree was made of.
     let others = rows(fork.as_ref());
-    for index in 10..ENTRIES as usize {
-        let (verification, opened) = spoiled(&engine, &[Write::put(others[index].0.clone(), others[index].1.clone())]);
+    for (index, (key, row)) in others.iter().enumerate().take(ENTRIES as usize).skip(10) {
+        let (verification, opened) = spoiled(&engine, &[Write::put(key.clone(), row.clone())]);
         assert_eq!(verification.problems_total, 1);
         assert!(has_root_problem(&verification) && verification.opened == ENTRIES);
         if index >= 20 {
