@@ -437,6 +437,7 @@ struct Names<'a>(Option<HashSet<Cow<'a, str>>>);
 
 impl<'a> Names<'a> {
     /// Whether this name is among the members already read; remembers it.
+    #[expect(clippy::ptr_arg, reason = "a clone that keeps borrowing needs the Cow itself")]
     fn repeats(&mut self, members: &[Member<'a>], name: &Cow<'a, str>) -> bool {
         if members.len() < COMPARED_MEMBERS_MAX {
             return members.iter().any(|(known, _)| known == name);
