@@ -231,3 +231,29 @@ fn nothing_happens_before_birth_or_after_the_present() {
         }
     }
 }
+
+/// Says what the validation finds wrong with a resource, if anything.
+fn faults(json: &str) -> Vec<String> {
+    let limits = tacet_fhir::json::Limits::default();
+    let parsed = tacet_fhir::json::parse(json.as_bytes(), &limits).unwrap();
+    let issues = tacet_fhir::validate::validate(&parsed, &tacet_fhir::validate::Options::default());
+    issues.iter().map(|issue| format!("{}: {}", issue.location, issue.message)).collect()
+}
+
+#[test]
+fn every_resource_is_valid_r4() {
+    let hospital = hospital(10);
+    let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
+    let mut types = HashSet::new();
+    let load = (0..20).filter_map(|k| hospital.vital_sign(1, k));
+    let records = hospital.foundation().into_iter().chain(load);
+    for record in records.chain(hospital.patients().flat_map(|file| file.resources)) {
+        for fault in faults(&record.json) {
+            *wrong.entry(format!("{} {fault}", record.resource_type)).or_default() += 1;
+        }
+        types.insert(record.resource_type);
+    }
+    assert!(types.len() >= 22);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(!faults(r#"{"resourceType":"Patient","gender":"unknown","birthdate":"2000-01-01"}"#).is_empty());
+}
