@@ -32,6 +32,8 @@ pub mod process;
 pub mod root;
 mod row_keys;
 mod sealer;
+#[cfg(test)]
+mod vectors;
 
 pub use associated::{Associated, Purpose, ROW_BYTES_MAX};
 pub use compression::Dictionary;

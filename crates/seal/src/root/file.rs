@@ -78,9 +78,13 @@ impl RootFile {
             let secret = shares::combine(shares, file_id, share_set, split)?;
             (parsed.header, parsed.open_recovery(&secret)?.ok_or(RootError::WrongShares)?)
         };
-        let passphrase_key = passphrase::derive(passphrase, &header.salt, header.cost)?;
+        let mut salt = [0; SALT_BYTES];
+        rng.fill(&mut salt);
+        let header = Header { salt, ..header };
+        let passphrase_key = passphrase::derive(passphrase, &salt, header.cost)?;
+        let (copy, key) = (payload.duplicate(), passphrase_key.duplicate());
         let mut file = Self { path: path.to_owned(), bytes, header, payload, passphrase_key };
-        file.change_passphrase(passphrase, header.cost, rng)?;
+        file.write(header, copy, key, rng, &mut |_| Ok(()))?;
         Ok(file)
     }
 

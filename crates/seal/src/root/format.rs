@@ -336,7 +336,8 @@ mod tests {
         for (at, value) in [(31, u32::MAX), (35, u32::MAX), (39, u32::MAX), (31, 0), (35, 0), (39, 0), (31, 1 << 21)] {
             let mut forged = bytes.clone();
             forged[at..at + 4].copy_from_slice(&value.to_be_bytes());
-            let outcome = parse(&checksummed(forged));
+            let forged = checksummed(forged);
+            let outcome = parse(&forged);
             assert!(matches!(outcome, Err(RootError::CostOutOfBounds { .. })), "{at} {value}");
         }
     }

@@ -60,19 +60,11 @@ pub(super) fn replace(
 ) -> Result<(), RootError> {
     let temporary = temporary_path(path)?;
     let mut file = lock(&temporary)?;
-    // Under the lock, and before anything is written: this file could have become the real one since it was opened.
-    match (read(path), before) {
-        (Err(RootError::Missing), None) => {}
-        (Err(RootError::Missing), Some(_)) => return Err(RootError::ChangedMeanwhile),
-        (Ok(_), None) => return Err(RootError::Exists),
-        (Ok(found), Some(before)) if found == before => {}
-        (Ok(_), Some(_)) => return Err(RootError::ChangedMeanwhile),
-        (Err(RootError::OpenToOthers { .. } | RootError::NotARootKeyFile), None) => return Err(RootError::Exists),
-        (Err(error), _) => return Err(error),
-    }
-    let same_file = |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    if std::fs::symlink_metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|ours| same_file(&there, &ours))) {
-        return Err(RootError::ChangedMeanwhile);
+    // Under the lock and before anything is written, so that of two writers the second sees what the first did.
+    if let Err(error) = still_as_before(path, before) {
+        // Left behind it would do no harm: the next writer takes it over.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
     }
     file.set_permissions(Permissions::from_mode(MODE))?;
     file.set_len(0)?;
@@ -92,7 +84,21 @@ pub(super) fn replace(
     Ok(())
 }
 
+fn still_as_before(path: &Path, before: Option<&[u8]>) -> Result<(), RootError> {
+    match (read(path), before) {
+        (Err(RootError::Missing), None) => Ok(()),
+        (Err(RootError::Missing), Some(_)) => Err(RootError::ChangedMeanwhile),
+        (Ok(_) | Err(RootError::OpenToOthers { .. } | RootError::NotARootKeyFile), None) => Err(RootError::Exists),
+        (Ok(found), Some(before)) if found == before => Ok(()),
+        (Ok(_), Some(_)) => Err(RootError::ChangedMeanwhile),
+        (Err(error), _) => Err(error),
+    }
+}
+
 /// Opens the temporary file and locks it: the lock keeps a second writer out and goes away with a process that dies.
+///
+/// Between opening and locking, another writer may have renamed or removed what was opened. So the name is looked at
+/// again under the lock; from then on only the holder of the lock touches it.
 fn lock(temporary: &Path) -> Result<File, RootError> {
     let no_link = OFlags::NOFOLLOW.bits() as i32;
     let file = OpenOptions::new()
@@ -104,7 +110,11 @@ fn lock(temporary: &Path) -> Result<File, RootError> {
         .custom_flags(no_link)
         .open(temporary)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            let (ours, named) = (file.metadata()?, std::fs::symlink_metadata(temporary));
+            let same = named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino()));
+            if same { Ok(file) } else { Err(RootError::Busy) }
+        }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RootError::Busy),
         Err(error) => Err(RootError::Io(error.into())),
     }
