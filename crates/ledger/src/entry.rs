@@ -128,6 +128,17 @@ impl Entry {
         }
     }
 
+    /// This entry, or as many as its records need: the same in all else, each with at most [`RECORDS_MAX`] of them, in
+    /// their order. For answers that name many records (a patient's whole record, an import).
+    #[must_use]
+    pub fn in_parts(mut self) -> Vec<Self> {
+        if self.records.len() <= RECORDS_MAX {
+            return vec![self];
+        }
+        let records = std::mem::take(&mut self.records);
+        records.chunks(RECORDS_MAX).map(|part| Self { records: part.to_vec(), ..self.clone() }).collect()
+    }
+
     /// Checks the bounds.
     ///
     /// # Errors
@@ -279,6 +290,21 @@ pub(crate) mod tests {
             assert!(!printed.contains(personal), "{printed}");
         }
         assert!(printed.contains("Search") && printed.contains("records: 2"));
+    }
+
+    #[test]
+    fn an_entry_with_many_records_goes_in_parts() {
+        for records in [0, 1, RECORDS_MAX, RECORDS_MAX + 1, 2 * RECORDS_MAX, 2 * RECORDS_MAX + 7] {
+            let mut entry = full_entry();
+            let record =
+                |number: usize| RecordRef { version: VersionId(number as u64), ..full_entry().records[0].clone() };
+            entry.records = (0..records).map(record).collect();
+            let parts = entry.clone().in_parts();
+            assert_eq!(parts.len(), records.div_ceil(RECORDS_MAX).max(1));
+            assert!(parts.iter().all(|part| part.check().is_ok() && part.operation == entry.operation));
+            let together: Vec<_> = parts.into_iter().flat_map(|part| part.records).collect();
+            assert!(together == entry.records);
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Prepared {
 /// }
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// // Nor doubled, so that one entry pays for one disclosure.
 /// fn double(receipt: &tacet_ledger::Receipt) -> tacet_ledger::Receipt {
 ///     <tacet_ledger::Receipt as Clone>::clone(receipt)
