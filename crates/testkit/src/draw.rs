@@ -8,6 +8,7 @@ pub(crate) enum Stream {
     Identifier = 3,
     Staff = 4,
     Load = 5,
+    Foreign = 6,
 }
 
 /// A repeatable sequence of numbers (SplitMix64, G. Steele and others 2014). For synthetic data, never for keys.

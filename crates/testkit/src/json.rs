@@ -158,6 +158,12 @@ impl JsonWriter {
         self.quoted(text);
     }
 
+    /// JSON of our own as an element of the array being written.
+    pub(crate) fn raw_item(&mut self, json: &str) {
+        self.comma();
+        self.out.push_str(json);
+    }
+
     /// An array of one object.
     pub(crate) fn single(&mut self, name: &str, body: impl FnOnce(&mut Self)) {
         self.array(name, |w| w.element(body));

@@ -24,6 +24,7 @@ mod bundle;
 mod calendar;
 mod clinic;
 mod draw;
+pub mod foreign;
 mod identity;
 mod json;
 mod load;

@@ -233,7 +233,7 @@ fn nothing_happens_before_birth_or_after_the_present() {
 }
 
 /// Says what the validation finds wrong with a resource, if anything.
-fn faults(json: &str) -> Vec<String> {
+pub(crate) fn faults(json: &str) -> Vec<String> {
     let limits = tacet_fhir::json::Limits::default();
     let parsed = tacet_fhir::json::parse(json.as_bytes(), &limits).unwrap();
     let issues = tacet_fhir::validate::validate(&parsed, &tacet_fhir::validate::Options::default());

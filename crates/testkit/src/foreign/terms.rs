@@ -1,0 +1,141 @@
+//! The codes of the foreign records: a few dozen of SNOMED CT, LOINC, RxNorm and CVX. Wording plain English.
+
+pub(super) const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+pub(super) const CVX: &str = "http://hl7.org/fhir/sid/cvx";
+
+pub(super) const DIAGNOSES: &[(&str, &str)] = &[
+    ("38341003", "Hypertension"),
+    ("59621000", "Essential hypertension"),
+    ("44054006", "Diabetes type 2"),
+    ("15777000", "Prediabetes"),
+    ("195662009", "Acute viral pharyngitis (disorder)"),
+    ("10509002", "Acute bronchitis (disorder)"),
+    ("40055000", "Chronic sinusitis (disorder)"),
+    ("36971009", "Sinusitis (disorder)"),
+    ("65363002", "Otitis media"),
+    ("271737000", "Anemia (disorder)"),
+    ("55822004", "Hyperlipidemia"),
+    ("72892002", "Normal pregnancy"),
+    ("53741008", "Coronary heart disease"),
+    ("195967001", "Asthma"),
+    ("239873007", "Osteoarthritis of knee"),
+    ("70704007", "Sprain of wrist"),
+    ("62106007", "Concussion with no loss of consciousness"),
+    ("301011002", "Escherichia coli urinary tract infection"),
+    ("840539006", "COVID-19"),
+    ("22298006", "Myocardial infarction"),
+];
+pub(super) const ENCOUNTERS: &[(&str, &str)] = &[
+    ("185349003", "Encounter for check up (procedure)"),
+    ("185347001", "Encounter for problem (procedure)"),
+    ("162673000", "General examination of patient (procedure)"),
+    ("410620009", "Well child visit (procedure)"),
+    ("424441002", "Prenatal initial visit"),
+    ("424619006", "Prenatal visit"),
+    ("50849002", "Emergency room admission (procedure)"),
+    ("185345009", "Encounter for symptom"),
+    ("390906007", "Follow-up encounter"),
+    ("32485007", "Hospital admission"),
+];
+pub(super) const PROCEDURES: &[(&str, &str)] = &[
+    ("430193006", "Medication Reconciliation (procedure)"),
+    ("76601001", "Intramuscular injection"),
+    ("73761001", "Colonoscopy"),
+    ("23426006", "Measurement of respiratory function (procedure)"),
+    ("399208008", "Plain chest X-ray (procedure)"),
+    ("274031008", "Rectal polypectomy"),
+    ("80146002", "Appendectomy"),
+    ("415070008", "Percutaneous coronary intervention"),
+    ("225158009", "Auscultation of the fetal heart"),
+    ("171207006", "Depression screening"),
+    ("288086009", "Suture open wound"),
+    ("40701008", "Echocardiography (procedure)"),
+];
+/// LOINC code, wording, unit, UCUM code, digits after the point, low, high, category.
+pub(super) type Number = (&'static str, &'static str, &'static str, u32, i64, i64, &'static str);
+pub(super) const NUMBERS: &[Number] = &[
+    ("8302-2", "Body Height", "cm", 1, 500, 1950, "vital-signs"),
+    ("29463-7", "Body Weight", "kg", 1, 30, 1200, "vital-signs"),
+    ("39156-5", "Body Mass Index", "kg/m2", 2, 1400, 4200, "vital-signs"),
+    ("8867-4", "Heart rate", "/min", 0, 50, 130, "vital-signs"),
+    ("9279-1", "Respiratory rate", "/min", 0, 10, 30, "vital-signs"),
+    ("8310-5", "Body temperature", "Cel", 1, 360, 405, "vital-signs"),
+    ("72514-3", "Pain severity - 0-10 verbal numeric rating [Score] - Reported", "{score}", 0, 0, 10, "vital-signs"),
+    ("2339-0", "Glucose", "mg/dL", 2, 6000, 22_000, "laboratory"),
+    ("6299-2", "Urea Nitrogen", "mg/dL", 2, 600, 2500, "laboratory"),
+    ("38483-4", "Creatinine", "mg/dL", 2, 50, 400, "laboratory"),
+    ("49765-1", "Calcium", "mg/dL", 2, 800, 1100, "laboratory"),
+    ("2947-0", "Sodium", "mmol/L", 2, 13_000, 15_000, "laboratory"),
+    ("6298-4", "Potassium", "mmol/L", 2, 300, 600, "laboratory"),
+    ("2069-3", "Chloride", "mmol/L", 2, 9500, 11_500, "laboratory"),
+    ("20565-8", "Carbon Dioxide", "mmol/L", 2, 1900, 3000, "laboratory"),
+    ("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", "%", 2, 400, 1200, "laboratory"),
+    ("2093-3", "Total Cholesterol", "mg/dL", 2, 12_000, 30_000, "laboratory"),
+    ("2571-8", "Triglycerides", "mg/dL", 2, 7000, 40_000, "laboratory"),
+    ("18262-6", "Low Density Lipoprotein Cholesterol", "mg/dL", 2, 5000, 20_000, "laboratory"),
+    ("2085-9", "High Density Lipoprotein Cholesterol", "mg/dL", 2, 2500, 9000, "laboratory"),
+    ("33914-3", "Estimated Glomerular Filtration Rate", "mL/min/{1.73_m2}", 2, 2000, 14_000, "laboratory"),
+    ("718-7", "Hemoglobin [Mass/volume] in Blood", "g/dL", 2, 700, 1800, "laboratory"),
+    ("6690-2", "Leukocytes [#/volume] in Blood by Automated count", "10*3/uL", 2, 200, 1600, "laboratory"),
+    ("789-8", "Erythrocytes [#/volume] in Blood by Automated count", "10*6/uL", 2, 300, 650, "laboratory"),
+    ("4544-3", "Hematocrit [Volume Fraction] of Blood by Automated count", "%", 2, 2500, 5500, "laboratory"),
+    ("777-3", "Platelets [#/volume] in Blood by Automated count", "10*3/uL", 2, 10_000, 45_000, "laboratory"),
+    ("2857-1", "Prostate specific Ag [Mass/volume] in Serum or Plasma", "ng/mL", 2, 0, 1200, "laboratory"),
+    ("19926-5", "FEV1/FVC", "%", 1, 300, 900, "procedure"),
+];
+pub(super) const DRUGS: &[(&str, &str)] = &[
+    ("314076", "lisinopril 10 MG Oral Tablet"),
+    ("860975", "24 HR Metformin hydrochloride 500 MG Extended Release Oral Tablet"),
+    ("313782", "Acetaminophen 325 MG Oral Tablet"),
+    ("198405", "Ibuprofen 100 MG Oral Tablet"),
+    ("308182", "Amoxicillin 250 MG Oral Capsule"),
+    ("562251", "Amoxicillin 250 MG / Clavulanate 125 MG Oral Tablet"),
+    ("310798", "Hydrochlorothiazide 25 MG Oral Tablet"),
+    ("312961", "Simvastatin 20 MG Oral Tablet"),
+    ("197361", "Amlodipine 5 MG Oral Tablet"),
+    ("895994", "120 ACTUAT Fluticasone propionate 0.044 MG/ACTUAT Metered Dose Inhaler"),
+    ("849574", "Naproxen sodium 220 MG Oral Tablet"),
+    ("309362", "Clopidogrel 75 MG Oral Tablet"),
+];
+pub(super) const VACCINES: &[(&str, &str)] = &[
+    ("140", "Influenza, seasonal, injectable, preservative free"),
+    ("08", "Hep B, adolescent or pediatric"),
+    ("10", "IPV"),
+    ("20", "DTaP"),
+    ("03", "MMR"),
+    ("21", "varicella"),
+    ("113", "Td (adult) preservative free"),
+    ("133", "Pneumococcal conjugate PCV 13"),
+    ("62", "HPV, quadrivalent"),
+    ("121", "zoster"),
+    ("208", "COVID-19, mRNA, LNP-S, PF, 30 mcg/0.3 mL dose"),
+];
+pub(super) const PANELS: &[(&str, &str)] = &[
+    ("51990-0", "Basic Metabolic Panel"),
+    ("57698-3", "Lipid Panel"),
+    ("58410-2", "Complete blood count (hemogram) panel - Blood by Automated count"),
+    ("24323-8", "Comprehensive metabolic 2000 panel - Serum or Plasma"),
+];
+pub(super) const ALLERGIES: &[(&str, &str, &str)] = &[
+    ("91935009", "Allergy to peanuts", "food"),
+    ("91934008", "Allergy to nut", "food"),
+    ("300913006", "Shellfish allergy", "food"),
+    ("232350006", "House dust mite allergy", "environment"),
+    ("418689008", "Allergy to grass pollen", "environment"),
+    ("91936005", "Allergy to penicillin", "medication"),
+];
+pub(super) const PLANS: &[(&str, &str)] = &[
+    ("698360004", "Diabetes self management plan"),
+    ("443402002", "Lifestyle education regarding hypertension"),
+    ("53950000", "Respiratory therapy"),
+    ("134435003", "Routine antenatal care"),
+    ("91251008", "Physical therapy procedure"),
+];
+pub(super) const ACTIVITIES: &[(&str, &str)] = &[
+    ("160670007", "Diabetic diet"),
+    ("229065009", "Exercise therapy"),
+    ("304510005", "Recommendation to avoid exercise"),
+    ("371605008", "Deep breathing and coughing exercises"),
+    ("266724001", "Weight-reducing diet"),
+    ("226060000", "Stress management"),
+];
