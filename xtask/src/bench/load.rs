@@ -45,7 +45,7 @@ impl Sample {
     /// Nothing yet.
     pub(crate) fn empty() -> Outcome<Self> {
         Ok(Self {
-            latency_ns: Histogram::new_with_bounds(1_000, LATENCY_NS_MAX, 3)?,
+            latency_ns: Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?,
             errors: 0,
             first_error: None,
             wall_s: 0.0,
