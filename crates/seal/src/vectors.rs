@@ -283,9 +283,9 @@ fn make_valid() -> Vec<Valid> {
     let json = br#"{"resourceType":"Patient","id":"example","active":true,"gender":"female"}"#;
     let patient = |version| Some(("Patient".to_owned(), "example".to_owned(), version));
     let long_id = Some(("MedicinalProductUndesirableEffect".to_owned(), "z".repeat(64), u64::MAX));
-    let texts: [(&str, Vec<u8>, u8, u8, Option<_>, Vec<u8>); 12] = [
+    let texts = [
         ("stored", json.to_vec(), 1, 1, patient(1), draw(17)),
-        ("empty", vec![], 1, 1, patient(2), draw(17)),
+        ("empty", Vec::new(), 1, 1, patient(2), draw(17)),
         ("one byte", vec![0], 1, 1, patient(3), draw(17)),
         ("fills a step", draw(250), 1, 1, patient(4), draw(17)),
         ("one byte beyond a step", draw(251), 1, 1, patient(5), draw(17)),
@@ -295,7 +295,7 @@ fn make_valid() -> Vec<Valid> {
         ("siv head", draw(40), 2, 2, None, draw(17)),
         ("siv fills a narrow step", draw(58), 2, 3, None, draw(17)),
         ("siv ledger compressed", json.repeat(10), 2, 6, None, draw(9)),
-        ("siv empty row key", b"text".to_vec(), 2, 12, None, vec![]),
+        ("siv empty row key", b"text".to_vec(), 2, 12, None, Vec::new()),
     ];
     let (key, establishment) = (hex(&draw(32)), hex(&draw(16)));
     texts
