@@ -9,6 +9,7 @@
 mod load;
 mod primitive;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -112,8 +113,9 @@ pub struct Group {
     kind: GroupKind,
     special: Option<Special>,
     elements: Vec<Element>,
-    /// By length of the name, then by name.
     members: Vec<Member>,
+    /// Where to look for a name: a table of places in `members`, at the name's [`hash`] or soon after it.
+    slots: Vec<u16>,
     /// The bits of the elements that must be there.
     required: u64,
 }
@@ -133,7 +135,7 @@ pub struct Element {
 /// One JSON member name: an element, or one type of a choice.
 #[derive(Clone, Debug)]
 pub struct Member {
-    name: Box<str>,
+    name: Cow<'static, str>,
     element: u16,
     kind: Kind,
     /// Whether `_name` may stand beside it.
@@ -192,7 +194,7 @@ impl Group {
         &self.elements
     }
 
-    /// Its JSON members (without `resourceType` and without the `_name` twins), by length and then by name.
+    /// Its JSON members, without `resourceType` and without the `_name` twins.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
@@ -204,8 +206,31 @@ impl Group {
 
     /// The member of that JSON name.
     pub fn member(&self, name: &str) -> Option<&Member> {
-        let at = self.members.binary_search_by(|member| by_length(&member.name, name)).ok()?;
-        self.members.get(at)
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = hash(name) & mask;
+        // INVARIANT: a quarter of the slots at least is empty, so the search ends.
+        while let Some(member) = self.slots.get(at).and_then(|place| self.members.get(usize::from(*place))) {
+            if member.name == name {
+                return Some(member);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    /// Fills the slots; called once, when the members are known.
+    fn index(&mut self) {
+        let size = (self.members.len() * 4 / 3 + 1).next_power_of_two();
+        self.slots = vec![EMPTY_SLOT; size];
+        for (member, place) in self.members.iter().zip(0_u16..) {
+            let mut at = hash(&member.name) & (size - 1);
+            while self.slots.get(at).is_some_and(|slot| *slot != EMPTY_SLOT) {
+                at = (at + 1) & (size - 1);
+            }
+            if let Some(slot) = self.slots.get_mut(at) {
+                *slot = place;
+            }
+        }
     }
 
     /// The element that a member belongs to.
@@ -299,7 +324,24 @@ impl CodeSet {
     }
 }
 
-/// Shorter names first: most comparisons of a search then compare two lengths and no text.
+/// A slot without a member: no group has that many.
+const EMPTY_SLOT: u16 = u16::MAX;
+
+/// A hash of a name: its length and four of its letters, which tell the members of one group apart well enough. The
+/// names are those of the standard, so nobody can choose them to collide; what is sent is only looked up.
+fn hash(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let letter = |at: usize| bytes.get(at).copied().map_or(0, usize::from);
+    let mixed = bytes.len()
+        ^ (letter(0) << 5)
+        ^ (letter(bytes.len() / 2) << 9)
+        ^ (letter(bytes.len().wrapping_sub(1)) << 13)
+        ^ (letter(bytes.len().wrapping_sub(3)) << 16);
+    // The odd constant spreads the letters over the bits that are kept (Fibonacci hashing, 32 bits).
+    (mixed.wrapping_mul(0x9E37_79B1) >> 15) & 0xFFFF
+}
+
+/// Shorter codes first: most comparisons of a search then compare two lengths and no text.
 fn by_length(left: &str, right: &str) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }

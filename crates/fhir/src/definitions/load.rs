@@ -4,6 +4,7 @@ use super::by_length;
 use super::{
     CodeSet, CodeSetId, Element, Group, GroupId, GroupKind, Kind, Member, Primitive, Special, Tables, Targets,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 use tacet_types::ResourceType;
 
@@ -113,8 +114,15 @@ impl Reader<'_> {
             "CodeableConcept" => Some(Special::CodeableConcept),
             _ => None,
         };
-        let (elements, members, required) = (Vec::new(), Vec::new(), 0);
-        let mut group = Group { path: draft.path, kind: draft.kind, special, elements, members, required };
+        let mut group = Group {
+            path: draft.path,
+            kind: draft.kind,
+            special,
+            elements: Vec::new(),
+            members: Vec::new(),
+            slots: Vec::new(),
+            required: 0,
+        };
         self.add_lines(draft, &mut group, 0)?;
         let mut bits = 0..64_u8;
         for element in &mut group.elements {
@@ -124,8 +132,12 @@ impl Reader<'_> {
                 group.required |= u64::from(element.required) << bit;
             }
         }
-        group.members.sort_by(|left, right| by_length(&left.name, &right.name));
-        if group.members.windows(2).any(|pair| matches!(pair, [left, right] if left.name == right.name)) {
+        group.index();
+        if group
+            .members
+            .iter()
+            .any(|member| group.member(&member.name).is_none_or(|found| !std::ptr::eq(found, member)))
+        {
             return Err(fault(draft.head, "a member defined twice"));
         }
         Ok(group)
@@ -176,7 +188,7 @@ impl Reader<'_> {
     fn member(
         &self,
         line: &'static str,
-        element: &str,
+        element: &'static str,
         choice: bool,
         word: &'static str,
         index: u16,
@@ -202,13 +214,16 @@ impl Reader<'_> {
                 Kind::Group(self.by_path.get(path).copied().ok_or_else(|| fault(line, "unknown type"))?)
             }
         };
-        let mut name = element.to_owned();
-        if choice {
+        let name = if choice {
             let mut letters = kind_name.chars();
+            let mut name = element.to_owned();
             name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
             name.push_str(letters.as_str());
-        }
+            Cow::Owned(name)
+        } else {
+            Cow::Borrowed(element)
+        };
         let extensible = extensible && matches!(kind, Kind::Primitive(_));
-        Ok(Member { name: name.into_boxed_str(), element: index, kind, extensible, targets })
+        Ok(Member { name, element: index, kind, extensible, targets })
     }
 }

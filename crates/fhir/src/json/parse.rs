@@ -449,7 +449,7 @@ impl<'a> Names<'a> {
 
 /// How many bytes at the start are neither `"`, `\` nor a control character. Eight at a time: the classic
 /// "has a byte less than n" test on a word, whose lowest set bit is exact.
-fn plain_run(bytes: &[u8]) -> usize {
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut run = 0;

@@ -2,6 +2,7 @@
 //! were read; strings come out with the fewest escapes that RFC 8259 section 7 allows.
 
 use super::Json;
+use super::parse::plain_run;
 
 /// Spaces for each level of a pretty text.
 const INDENT: &str = "  ";
@@ -97,8 +98,8 @@ fn string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)) {
-        let (plain, from) = rest.split_at(at);
+    loop {
+        let (plain, from) = rest.split_at(plain_run(rest));
         out.extend_from_slice(plain);
         let Some((special, after)) = from.split_first() else { break };
         match special {
@@ -118,7 +119,6 @@ fn string(text: &str, out: &mut Vec<u8>) {
         }
         rest = after;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
