@@ -189,11 +189,7 @@ fn walk<'v>(value: &'v Json<'_>, parent: &str, visit: &mut dyn FnMut(&'v str)) {
         Json::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Json::String(text) if name == "reference" => {
-                        if is_reference(members, parent) {
-                            visit(text);
-                        }
-                    }
+                    Json::String(text) if name == "reference" && is_reference(members, parent) => visit(text),
                     Json::Array(_) | Json::Object(_) => walk(value, name, visit),
                     _ => {}
                 }

@@ -21,8 +21,6 @@ mod date;
 mod decimal;
 mod fold;
 mod normalise;
-#[cfg(test)]
-mod oracle;
 mod plan;
 mod table;
 #[cfg(test)]

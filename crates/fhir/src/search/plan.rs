@@ -2,7 +2,7 @@
 
 use super::compile::{CompiledPath, Filter, Kind, Program, Step, compile, compile_component};
 use super::normalise::normalise;
-use super::table::{Parameter, Table, is_a, table};
+use super::table::{Parameter, Table, Targets, is_a, table};
 use super::{ParameterId, ParameterType, Token, TokenSystem, Value};
 use crate::json::Json;
 use crate::reference::Reference;
@@ -185,29 +185,36 @@ impl Node {
     }
 }
 
+/// Whether a value is found without a modifier: a composite takes none, so texts and identifiers of references are of no use in it.
+pub(super) fn compares_in_composite(value: &Value<'_>) -> bool {
+    !matches!(value, Value::Token(Token { code: None, .. }) | Value::OfType { .. } | Value::ReferenceIdentifier { .. })
+}
+
 /// Each combination of the values of the parts; none if a part has no value.
 fn composite<'v, 'a>(parts: &[Part], item: &'v Json<'a>, resource: &'v Json<'a>, push: &mut dyn FnMut(Value<'v>)) {
-    let mut combinations: Vec<Vec<Value<'v>>> = Vec::new();
-    for (place, part) in parts.iter().enumerate() {
+    // The last part first: it is the value, which has one type of many, and most composites end here for want of it.
+    let mut columns: Vec<Vec<Value<'v>>> = Vec::new();
+    for part in parts.iter().rev() {
         let mut values = Vec::new();
         for (path, from_resource) in &part.paths {
             path.walk(if *from_resource { resource } else { item }, resource, &mut |end| {
-                normalise(part.parameter_type, path.kind, end, &mut |value| values.push(value));
+                normalise(part.parameter_type, path.kind, end, &mut |value| {
+                    if compares_in_composite(&value) {
+                        values.push(value);
+                    }
+                });
             });
         }
         if values.is_empty() {
             return;
         }
-        combinations = if place == 0 {
-            values.into_iter().map(|value| vec![value]).collect()
-        } else {
-            let with = |first: &Vec<Value<'v>>, value: &Value<'v>| first.iter().chain([value]).cloned().collect();
-            combinations
-                .iter()
-                .flat_map(|first| values.iter().map(move |value| with(first, value)))
-                .take(COMPOSITE_VALUES_MAX)
-                .collect()
-        };
+        columns.push(values);
+    }
+    let mut combinations: Vec<Vec<Value<'v>>> = vec![Vec::new()];
+    for values in columns.iter().rev() {
+        let with = |first: &Vec<Value<'v>>, value: &Value<'v>| first.iter().chain([value]).cloned().collect();
+        let next = combinations.iter().flat_map(|first| values.iter().map(move |value| with(first, value)));
+        combinations = next.take(COMPOSITE_VALUES_MAX).collect();
     }
     combinations.into_iter().for_each(|values| push(Value::Composite(values)));
 }
@@ -252,6 +259,7 @@ impl Plan {
             match compile(table, parameter.expression, &parameter.bases) {
                 Ok(Program::Paths(paths)) => {
                     for path in paths.into_iter().filter(|path| is_a(resource_type, path.root)) {
+                        let path = refine(parameter, path);
                         plan.root.add(&path.steps, id, action(table, parameter, &path, resource_type));
                     }
                 }
@@ -266,6 +274,18 @@ impl Plan {
         }
         plan
     }
+}
+
+/// Adds what the expression leaves to the parameter: of the resources in a bundle, `composition` and `message` have the same
+/// expression and mean their own target.
+pub(super) fn refine(parameter: &Parameter, mut path: CompiledPath) -> CompiledPath {
+    if path.end == "Resource"
+        && let Targets::Types(types) = &parameter.targets
+        && let [target] = types.as_slice()
+    {
+        path.steps.push(Step::Filter(Filter::Equals("resourceType", target.as_str())));
+    }
+    path
 }
 
 impl From<CompiledPath> for Path {

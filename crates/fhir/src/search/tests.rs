@@ -1,7 +1,67 @@
+//! The table, what extraction finds, and that nothing makes it fail.
+
+mod data;
+mod oracle;
+mod samples;
+
 use super::compile::{Kind, Program, compile, compile_component};
 use super::table::{is_a, table};
 use super::*;
+use crate::reference::Reference;
 use std::collections::BTreeSet;
+
+/// A value as one line, for comparing and for the snapshot.
+fn show(value: &Value<'_>) -> String {
+    let system = |system: &TokenSystem<'_>| match system {
+        TokenSystem::Absent => String::new(),
+        TokenSystem::Implied => "*".to_owned(),
+        TokenSystem::Uri(uri) => (*uri).to_owned(),
+    };
+    let range = |range: &NumberRange| {
+        let end = |end: Option<Decimal>| end.map(|end| end.to_f64().to_string()).unwrap_or_default();
+        format!("{}..{}", end(range.low), end(range.high))
+    };
+    let date = |ms: i64| match ms {
+        OPEN_LOW_MS | OPEN_HIGH_MS => String::new(),
+        ms => tacet_types::Timestamp::from_ms(ms).to_string(),
+    };
+    match value {
+        Value::Token(token) => {
+            let text = token.text.map(|text| format!(" '{text}'")).unwrap_or_default();
+            format!("token {}|{}{text}", system(&token.system), token.code.unwrap_or_default())
+        }
+        Value::OfType { system, code, value } => format!("of-type {}|{code}|{value}", system.unwrap_or_default()),
+        Value::String(text) => format!("string {text}"),
+        Value::Date(range) => format!("date {}..{}", date(range.low_ms), date(range.high_ms)),
+        Value::Number(number) => format!("number {}", range(number)),
+        Value::Quantity(quantity) => {
+            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+            let (system, code, unit) = (text(quantity.system), text(quantity.code), text(quantity.unit));
+            format!("quantity {} {system}|{code} '{unit}'", range(&quantity.range))
+        }
+        Value::Reference(Reference::Relative { resource_type, id, version }) => {
+            format!("reference {resource_type}/{id} {}", version.unwrap_or_default()).trim_end().to_owned()
+        }
+        Value::Reference(Reference::Absolute(text) | Reference::Urn(text)) => format!("reference {text}"),
+        Value::Reference(Reference::Conditional { resource_type, query }) => {
+            format!("reference {resource_type}?{query}")
+        }
+        Value::Reference(Reference::Fragment(_) | Reference::Invalid) => panic!("not a value"),
+        Value::ReferenceIdentifier { system, value } => {
+            format!("reference-identifier {}|{value}", system.unwrap_or_default())
+        }
+        Value::Canonical { url, version } => {
+            format!("canonical {url} {}", version.unwrap_or_default()).trim_end().to_owned()
+        }
+        Value::Uri(uri) => format!("uri {uri}"),
+        Value::Composite(values) => format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(" & ")),
+        Value::Position { latitude, longitude } => format!("position {} {}", latitude.to_f64(), longitude.to_f64()),
+    }
+}
+
+fn flag_value(code: &str) -> Value<'_> {
+    Value::Token(Token { system: TokenSystem::Implied, code: Some(code), text: None })
+}
 
 #[test]
 fn every_parameter_of_r4_is_there() {
