@@ -7,6 +7,7 @@
 mod bench;
 mod ci;
 mod definitions;
+mod dictionaries;
 mod instance;
 mod process;
 mod tidy;
@@ -34,6 +35,8 @@ enum Command {
     Tidy,
     /// Make the tables of crates/fhir/definitions from the official package
     Definitions(definitions::Arguments),
+    /// Train the compression dictionaries of crates/seal/dictionaries on synthetic records
+    Dictionaries(dictionaries::Arguments),
     /// Measure the release program on synthetic patients
     Bench(bench::Arguments),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Definitions(arguments) => definitions::run(&arguments),
+        Command::Dictionaries(arguments) => dictionaries::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

@@ -7,7 +7,9 @@ use crate::{Outcome, workspace};
 
 /// Initialises, starts, asks and stops.
 pub(crate) fn run() -> Outcome {
-    cargo(&["build", "--package", "tacet", "--locked", "--quiet"], &[])?;
+    // The whole workspace, as the tests were built: one package alone has other features, and its dependencies would be
+    // built again.
+    cargo(&["build", "--workspace", "--bins", "--locked", "--quiet"], &[])?;
     let target = workspace::target();
     let instance = Instance::create(&target.join("debug/tacet"), &target.join("smoke"))?;
     let server = instance.serve()?;
