@@ -24,7 +24,16 @@ const FILE_MODE: u32 = Mode::RUSR.union(Mode::WUSR).bits();
 pub(crate) struct Directory {
     path: PathBuf,
     witness: FileWitness,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Unlocks by itself: a child process that is just being started shares the lock until it runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the store's directory could not be unlocked");
+        }
+    }
 }
 
 impl Directory {
@@ -44,7 +53,7 @@ impl Directory {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_directory(parent)?;
         }
-        Ok(Self { path: path.to_owned(), witness, _lock: lock })
+        Ok(Self { path: path.to_owned(), witness, lock })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -21,6 +21,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where the engine keeps its files, below the store's directory.
@@ -77,14 +78,14 @@ pub struct FjallEngine {
     // Dropped in this order: the database is closed before the directory is unlocked.
     keyspace: Keyspace,
     database: Database,
-    directory: Directory,
+    directory: Arc<Directory>,
     groups_since_flush: AtomicU64,
 }
 
 impl FjallEngine {
     /// Opens the engine in the store's directory, making it where there is none.
     pub fn open(path: &Path, options: FjallOptions) -> Result<Self, StoreError> {
-        let directory = Directory::open(path)?;
+        let directory = Arc::new(Directory::open(path)?);
         let clean = matches!(directory.witness().read(), Ok(Some((_, true))));
         if options.rescue_journals && !clean {
             rescue(path)?;
@@ -99,7 +100,11 @@ impl FjallEngine {
     }
 
     fn view(&self) -> View {
-        View { snapshot: self.database.snapshot(), keyspace: self.keyspace.clone() }
+        View {
+            snapshot: self.database.snapshot(),
+            keyspace: self.keyspace.clone(),
+            _directory: Arc::clone(&self.directory),
+        }
     }
 }
 
@@ -196,6 +201,8 @@ fn failure(error: Error) -> StoreError {
 struct View {
     snapshot: ::fjall::Snapshot,
     keyspace: Keyspace,
+    /// Keeps the directory locked while a snapshot outlives the engine.
+    _directory: Arc<Directory>,
 }
 
 impl Reader for View {

@@ -144,9 +144,11 @@ impl<S: Sequencer> Store<S> {
     ///
     /// Refuses a newer format, and an engine from which acknowledged commits are missing or whose commits do not chain.
     pub fn open(engine: Arc<dyn Engine>, sequencer: S, options: StoreOptions) -> Result<Self, StoreError> {
-        let mark = recover(engine.as_ref(), options.accept_loss)?;
+        let Recovered { mark, whole } = recover(engine.as_ref(), options.accept_loss)?;
         engine.witness().record(&mark, false, Durability::Durable)?;
-        engine.recovered()?;
+        if whole {
+            engine.recovered()?;
+        }
         let reached = Reached { mark, sequence: feed::last(engine.as_ref())? };
         let queue = Queue::new(Bounds { commits: options.queue_commits_max, bytes: options.queue_bytes_max });
         let group = Bounds { commits: options.group_commits_max.max(1), bytes: options.group_bytes_max };
@@ -253,30 +255,37 @@ impl<S: Sequencer> Store<S> {
     }
 }
 
+struct Recovered {
+    mark: Mark,
+    /// Whether every acknowledged commit is there.
+    whole: bool,
+}
+
 /// Finds out how far the commits in an engine go, and whether all that were acknowledged are there.
-fn recover(engine: &dyn Engine, accept_loss: bool) -> Result<Mark, StoreError> {
+fn recover(engine: &dyn Engine, accept_loss: bool) -> Result<Recovered, StoreError> {
     let witnessed = match engine.witness().read() {
         Err(error @ StoreError::Corrupt { .. }) if !accept_loss => return Err(error),
         Err(StoreError::Corrupt { .. }) => None,
         read => read?,
     };
     let Some(format) = engine.get(&FORMAT_KEY)? else {
-        return create(engine, witnessed.map(|(mark, _)| mark), accept_loss);
+        let mark = create(engine, witnessed.map(|(mark, _)| mark), accept_loss)?;
+        return Ok(Recovered { mark, whole: witnessed.is_none_or(|(lost, _)| lost.group == 0) });
     };
     check_format(&format)?;
     if let Some((mark, true)) = witnessed
         && mark_at(engine, mark.group)? == Some(mark)
         && chain::link_of(engine, mark.group.saturating_add(1))?.is_none()
     {
-        return Ok(mark);
+        return Ok(Recovered { mark, whole: true });
     }
     let walked = chain::walk(engine, witnessed.map_or(0, |(mark, _)| mark.group))?;
     match judge(&walked, witnessed.map(|(mark, _)| mark)) {
-        Ok(()) => Ok(walked.head),
+        Ok(()) => Ok(Recovered { mark: walked.head, whole: true }),
         Err(error) if accept_loss => {
             tracing::warn!(%error, "acknowledged commits are given up as asked");
             engine.write(&chain::restart(engine, &walked.head)?, Durability::Durable)?;
-            Ok(walked.head)
+            Ok(Recovered { mark: walked.head, whole: false })
         }
         Err(error) => Err(error),
     }

@@ -154,8 +154,8 @@ fn a_store_moves_from_fjall_to_redb_and_back() {
         let tickets: Vec<_> =
             (0..100u8).map(|number| store.submit(crate::workload::commit(next as u32, number.into()))).collect();
         for ticket in tickets {
-        ticket.wait().unwrap();
-    }
+            ticket.wait().unwrap();
+        }
         store.close().unwrap();
         rows = scan(engine.as_ref(), &[1], &[0xff], 9999);
         let Some(home) = homes.get(next) else { break };
@@ -166,4 +166,17 @@ fn a_store_moves_from_fjall_to_redb_and_back() {
     }
     let feed = rows.iter().filter(|(key, _)| key[0] == tacet_store::SPACE_FEED).count();
     assert_eq!(feed, 300);
+}
+
+#[test]
+fn a_snapshot_keeps_the_directory_locked() {
+    let home = FjallHome::default();
+    let engine = home.open().unwrap();
+    put(engine.as_ref(), &[2], b"row");
+    let snapshot = engine.snapshot().unwrap();
+    drop(engine);
+    assert!(matches!(home.open(), Err(StoreError::Locked { .. })));
+    assert_eq!(snapshot.get(&[2]).unwrap(), Some(b"row".to_vec()));
+    drop(snapshot);
+    home.open().unwrap();
 }

@@ -4,7 +4,7 @@ use crate::workload::{Plain, check, commit, next_number};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tacet_store::memory::{Crash, Disk, Effect, Faults, MemoryEngine, Operation};
-use tacet_store::{NoSequencer, Reader, Store, StoreError, StoreOptions};
+use tacet_store::{NoSequencer, Store, StoreError, StoreOptions};
 
 const WRITERS: u32 = 3;
 const COMMITS: u32 = 8;

@@ -1,5 +1,6 @@
 //! Places where an engine can be opened again and again.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tacet_store::fjall::{FjallEngine, FjallOptions};
@@ -75,12 +76,24 @@ pub(crate) fn copy_directory(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_directory(&entry.path(), &target);
         } else {
-            let bytes = std::fs::read(entry.path()).unwrap();
-            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            std::fs::write(&target, &bytes[..used]).unwrap();
-            std::fs::OpenOptions::new().write(true).open(&target).unwrap().set_len(bytes.len() as u64).unwrap();
+            std::fs::write(&target, read_before_hole(&entry.path())).unwrap();
+            let length = entry.metadata().unwrap().len();
+            std::fs::OpenOptions::new().write(true).open(&target).unwrap().set_len(length).unwrap();
         }
     }
+}
+
+/// A file's bytes up to its first hole. A journal is 64 MiB long from its begin and filled from there, so the rest is zeros.
+pub(crate) fn read_before_hole(path: &Path) -> Vec<u8> {
+    let file = std::fs::File::open(path).unwrap();
+    let length = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0)) {
+        Ok(hole) => hole,
+        Err(rustix::io::Errno::NXIO) => 0,
+        Err(error) => panic!("{error}"),
+    };
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
 }
 
 /// The journals of a fjall engine below a store's directory, oldest first.

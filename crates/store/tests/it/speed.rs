@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
-use tacet_store::{Commit, Durability, Engine, NoSequencer, Reader, Store, StoreOptions, Write};
+use tacet_store::{Commit, Durability, Engine, NoSequencer, Store, StoreOptions, Write};
 
 /// How long each figure is measured.
 const MEASURED: Duration = Duration::from_secs(3);
