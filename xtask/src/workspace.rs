@@ -35,5 +35,6 @@ pub(crate) fn files() -> Outcome<Vec<PathBuf>> {
 
 /// Where cargo builds, and where the workshop writes.
 pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    // Cargo takes a relative one from where it runs, which for us is the root.
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
 }

@@ -171,3 +171,64 @@ async fn connect(target: &Target) -> Outcome<SendRequest<Full<Bytes>>> {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::work::Kind;
+    use hyper::service::service_fn;
+    use hyper::{Method, Request, Response, body::Incoming};
+    use std::net::SocketAddr;
+
+    /// A server that does what a FHIR server does as far as this load can tell, and refuses updates.
+    fn stand_in() -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    let serve = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service_fn(answer));
+                    tokio::spawn(serve);
+                }
+            });
+        });
+        address
+    }
+
+    async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let status = match *request.method() {
+            Method::POST => 201,
+            Method::GET => 200,
+            _ => 500,
+        };
+        let path = request.uri().path().to_owned();
+        drop(request.into_body().collect().await?);
+        let answer = Response::builder().status(status).header("location", format!("{path}/7/_history/1"));
+        Ok(answer.body(Full::from("{}")).unwrap())
+    }
+
+    #[test]
+    fn load_is_counted_and_refusals_are_errors() {
+        let target = Target::parse("stand-in", &format!("http://{}/fhir", stand_in())).unwrap();
+        let length = Duration::from_millis(300);
+        let made = run(&target, &Job::new(Kind::Patient, &[], &[], 1), 1, length).unwrap();
+        assert!(made.errors == 0 && !made.latency_ns.is_empty());
+        assert!(made.created.len() as u64 >= made.latency_ns.len(), "what the warm-up made was lost");
+        assert_eq!(made.created[0].place, "Patient/7");
+
+        let patients: Vec<String> = made.created.into_iter().map(|created| created.place).collect();
+        let created = run(&target, &Job::new(Kind::Create, &patients, &[], 1), 4, length).unwrap();
+        assert!(created.errors == 0 && created.created.iter().all(|created| created.patient == "Patient/7"));
+        let read = run(&target, &Job::new(Kind::Read, &[], &created.created, 1), 4, length).unwrap();
+        assert!(read.errors == 0 && !read.latency_ns.is_empty());
+
+        let refused = run(&target, &Job::new(Kind::Update, &[], &created.created, 1), 2, length).unwrap();
+        assert!(refused.errors > 0 && refused.latency_ns.is_empty());
+        assert_eq!(refused.first_error.as_deref(), Some("Update was answered by 500 Internal Server Error"));
+    }
+}
