@@ -1,5 +1,6 @@
 //! Every check that a change must pass, cheap ones first. What this runs is what CI runs: `.ci/run` holds nothing else.
 
+mod licences;
 mod smoke;
 
 use crate::{Outcome, tidy, workspace};
@@ -22,13 +23,14 @@ struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "tidy", about: "the shape of the repository", run: tidy::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lints", about: "clippy on everything, warnings are errors", run: lints },
     Step { name: "test", about: "every test of the workspace", run: test },
     Step { name: "docs", about: "rustdoc, warnings are errors", run: docs },
-    Step { name: "deny", about: "licences, advisories, sources (when cargo-deny is installed)", run: deny },
+    Step { name: "licences", about: "every package's licence is one that deny.toml allows", run: licences::run },
+    Step { name: "deny", about: "the same from the licence texts, and more (when cargo-deny is installed)", run: deny },
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
 ];
 
@@ -77,7 +79,7 @@ fn deny() -> Outcome {
     let installed =
         Command::new("cargo").args(["deny", "--version"]).output().is_ok_and(|output| output.status.success());
     if !installed {
-        println!("skipped: cargo-deny is not installed (sources and refused packages were checked by `tidy`)");
+        println!("skipped: cargo-deny is not installed");
         return Ok(());
     }
     // Advisories need a network: they are for the scheduled run (CONTRIBUTING.md), not for each change.
