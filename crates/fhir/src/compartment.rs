@@ -1,9 +1,10 @@
 //! Compartments of R4: to whose records a resource belongs.
 //!
-//! A resource is in the compartment of each patient (encounter, practitioner, related person, device) that one of the definition's
-//! search parameters refers to, and in its own. Only references to this server count: `Patient/1`, with or without version, or
-//! an absolute URL below the server's base when the caller knows one. A patient who is named only by an identifier, or in a
-//! contained resource, is not found. Definitions: FHIR R4, <https://hl7.org/fhir/R4/compartmentdefinition.html>.
+//! A resource is in the compartment of each patient (encounter, practitioner, related person, device) that one of the
+//! definition's search parameters refers to, and in its own. Only references to this server count: `Patient/1`, with
+//! or without version, or an absolute URL below the server's base when the caller knows one. A patient who is named
+//! only by an identifier, or in a contained resource, is not found. Definitions: FHIR R4,
+//! <https://hl7.org/fhir/R4/compartmentdefinition.html>.
 
 use crate::json::Json;
 use crate::reference::Reference;
@@ -78,8 +79,9 @@ impl Compartment {
         paths.map(|paths| paths.get_or_init(make).as_slice()).unwrap_or_default()
     }
 
-    /// The ids whose compartments of this kind hold the resource, each once, in order of first mention: its own, then its
-    /// subject, then others. `base` is the address of this server, without trailing `/`, if absolute references to it are to count.
+    /// The ids whose compartments of this kind hold the resource, each once, in order of first mention: its own, then
+    /// its subject, then others. `base` is the address of this server, without trailing `/`, if absolute references to
+    /// it are to count.
     pub fn members(self, resource: &Json<'_>, base: Option<&str>) -> Vec<ResourceId> {
         let Some(resource_type) = resource::resource_type(resource) else { return Vec::new() };
         let mut ids: Vec<&str> = Vec::new();
@@ -105,8 +107,8 @@ impl Compartment {
     }
 }
 
-/// The patients in whose compartments the resource is, in order of first mention: itself, if it is a patient, then its subject, then
-/// others (a patient who performs, receives or pays).
+/// The patients in whose compartments the resource is, in order of first mention: itself, if it is a patient, then its
+/// subject, then others (a patient who performs, receives or pays).
 pub fn patients(resource: &Json<'_>) -> Vec<ResourceId> {
     Compartment::Patient.members(resource, None)
 }

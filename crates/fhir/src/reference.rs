@@ -95,7 +95,8 @@ impl<'a> Reference<'a> {
         Some((resource_type, ResourceId::parse(id).ok()?))
     }
 
-    /// The same reference seen from the server at `base` (without trailing `/`): an absolute URL below it becomes relative.
+    /// The same reference seen from the server at `base` (without trailing `/`): an absolute URL below it becomes
+    /// relative.
     #[must_use]
     pub fn seen_from(self, base: &str) -> Self {
         let Self::Absolute(url) = self else { return self };

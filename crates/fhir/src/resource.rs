@@ -26,7 +26,8 @@ pub fn last_updated(resource: &Json<'_>) -> Option<Timestamp> {
     Timestamp::parse(resource.get("meta")?.get_str("lastUpdated")?).ok()
 }
 
-/// Gives the resource this id: in the place of the old one, or right after `resourceType`. Anything but an object is left.
+/// Gives the resource this id: in the place of the old one, or right after `resourceType`. Anything but an object is
+/// left.
 pub fn set_id(resource: &mut Json<'_>, id: &ResourceId) {
     if let Json::Object(members) = resource {
         put(members, "id", Json::String(Cow::Owned(id.as_str().to_owned())), &["resourceType"]);
@@ -35,8 +36,8 @@ pub fn set_id(resource: &mut Json<'_>, id: &ResourceId) {
     }
 }
 
-/// Gives the resource its id and, in `meta`, its version and time of change. What else `meta` holds (profiles, labels, tags)
-/// stays; a new `meta` stands right after `id`. Anything but an object is left.
+/// Gives the resource its id and, in `meta`, its version and time of change. What else `meta` holds (profiles, labels,
+/// tags) stays; a new `meta` stands right after `id`. Anything but an object is left.
 pub fn with_meta(resource: &mut Json<'_>, id: &ResourceId, version: VersionId, last_updated: Timestamp) {
     set_id(resource, id);
     let Json::Object(members) = resource else { return };
@@ -51,8 +52,8 @@ pub fn with_meta(resource: &mut Json<'_>, id: &ResourceId, version: VersionId, l
     }
 }
 
-/// Takes out what the server gives: `meta.versionId` and `meta.lastUpdated`, and `meta` itself when nothing is left in it.
-/// A resource is kept without them when its content is to be compared.
+/// Takes out what the server gives: `meta.versionId` and `meta.lastUpdated`, and `meta` itself when nothing is left in
+/// it. A resource is kept without them when its content is to be compared.
 pub fn strip_meta(resource: &mut Json<'_>) {
     let Json::Object(members) = resource else { return };
     for (name, value) in members.iter_mut() {
@@ -67,8 +68,8 @@ pub fn strip_meta(resource: &mut Json<'_>) {
     members.retain(|(name, value)| name != "meta" || !matches!(value, Json::Object(meta) if meta.is_empty()));
 }
 
-/// Whether two resources say the same apart from their `id`, `meta.versionId` and `meta.lastUpdated`. The order of members does
-/// not count; the digits of numbers do.
+/// Whether two resources say the same apart from their `id`, `meta.versionId` and `meta.lastUpdated`. The order of
+/// members does not count; the digits of numbers do.
 pub fn same_content(left: &Json<'_>, right: &Json<'_>) -> bool {
     let plain = |resource: &Json<'_>| {
         let mut plain = resource.clone().into_owned();

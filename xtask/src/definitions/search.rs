@@ -1,5 +1,5 @@
-//! The tables of search parameters and compartments: what the SearchParameter, CompartmentDefinition and StructureDefinition
-//! resources of the R4 package say, without their prose.
+//! The tables of search parameters and compartments: what the SearchParameter, CompartmentDefinition and
+//! StructureDefinition resources of the R4 package say, without their prose.
 
 use super::{Package, Table, items, text};
 use crate::Outcome;
@@ -26,8 +26,9 @@ Left out: `{def}`, which says that a resource belongs to its own compartment, an
 /// More targets than this are "any": the package then lists each of the 140 and more resource types.
 const TARGETS_MAX: usize = 100;
 
-/// Parameters of the package that have no expression: they search texts (`_text`, `_content`), run named queries or filters, or ask
-/// for computed or undefined things (an age; the extensions of code systems and value sets that the package drafts).
+/// Parameters of the package that have no expression: they search texts (`_text`, `_content`), run named queries or
+/// filters, or ask for computed or undefined things (an age; the extensions of code systems and value sets that the
+/// package drafts).
 const WITHOUT_EXPRESSION: usize = 16;
 
 const PREFIX: &str = "http://hl7.org/fhir/SearchParameter/";
@@ -151,8 +152,9 @@ impl Elements {
         self.0.get(&(parent.to_owned(), name.to_owned()))
     }
 
-    /// Follows the names in an expression from its types (or from `context`, if it is relative), notes the elements met, and
-    /// returns the types at the ends. Casts and conditions are passed over, so that rather too much is noted than too little.
+    /// Follows the names in an expression from its types (or from `context`, if it is relative), notes the elements
+    /// met, and returns the types at the ends. Casts and conditions are passed over, so that rather too much is noted
+    /// than too little.
     fn walk(&self, expression: &str, context: &[String], walked: &mut BTreeSet<(String, String)>) -> Vec<String> {
         let mut ends = Vec::new();
         for alternative in expression.split(['|', '&']).flat_map(|part| part.split(" and ")) {

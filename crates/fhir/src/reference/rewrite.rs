@@ -1,17 +1,18 @@
 //! Replacing references while a transaction gives its entries their ids.
 //!
-//! FHIR R4 (<https://hl7.org/fhir/R4/http.html#trules>) asks for every matching link: `Reference.reference`, elements of type
-//! uri, url, oid and uuid, and `<a href>` and `<img src>` in the narrative; `canonical` elements stay. Elements that *name* a
-//! thing rather than link to it also stay, although their type is uri: the `url` of a definition, `Extension.url`,
-//! `system`, and their like. Were they replaced, importing a code system would change each code that uses it.
+//! FHIR R4 (<https://hl7.org/fhir/R4/http.html#trules>) asks for every matching link: `Reference.reference`, elements
+//! of type uri, url, oid and uuid, and `<a href>` and `<img src>` in the narrative; `canonical` elements stay.
+//! Elements that *name* a thing rather than link to it also stay, although their type is uri: the `url` of a
+//! definition, `Extension.url`, `system`, and their like. Were they replaced, importing a code system would change
+//! each code that uses it.
 
 use super::split_version;
 use crate::json::Json;
 use std::borrow::Cow;
 
-/// Whether elements of that name are of type uri, url, oid or uuid and link to something (R4 StructureDefinitions, all types).
-/// Left out, because they name a system, a type, a code or a rule set: `authority`, `code`, `contentReference`,
-/// `implicitRules`, `issuer`, `jurisdiction`, `property`, `protocol`, `system`, `target`, `type`.
+/// Whether elements of that name are of type uri, url, oid or uuid and link to something (R4 StructureDefinitions, all
+/// types). Left out, because they name a system, a type, a code or a rule set: `authority`, `code`,
+/// `contentReference`, `implicitRules`, `issuer`, `jurisdiction`, `property`, `protocol`, `system`, `target`, `type`.
 fn links(name: &str) -> bool {
     matches!(
         name,
@@ -57,7 +58,8 @@ fn links(name: &str) -> bool {
     )
 }
 
-/// Where an element of such a name is canonical instead: (member that holds the object, name). `""` is a resource itself.
+/// Where an element of such a name is canonical instead: (member that holds the object, name). `""` is a resource
+/// itself.
 const CANONICAL: [(&str, &str); 8] = [
     ("", "definition"),          // MessageHeader
     ("", "instantiates"), // CapabilityStatement; the uri of the same name in two medication types is handled below
@@ -71,9 +73,9 @@ const CANONICAL: [(&str, &str); 8] = [
 
 /// Replaces each link of the resource for which `map` gives another text; returns how many were replaced.
 ///
-/// `map` is asked with the link as it stands and, when that is version-specific or ends in a `#part`, also without: the part
-/// is then kept, and the version dropped, since the transaction writes a new one (a caller that knows its number
-/// answers to the whole text, `…/_history/n`). Links within the resource (`#name`) are never asked for.
+/// `map` is asked with the link as it stands and, when that is version-specific or ends in a `#part`, also without:
+/// the part is then kept, and the version dropped, since the transaction writes a new one (a caller that knows its
+/// number answers to the whole text, `…/_history/n`). Links within the resource (`#name`) are never asked for.
 pub fn rewrite_references(resource: &mut Json<'_>, map: &mut dyn FnMut(&str) -> Option<String>) -> usize {
     let mut rewriter = Rewriter { map, replaced: 0 };
     rewriter.value(resource, "");
@@ -183,8 +185,8 @@ fn is_link(holder: &str, name: &str, instantiates_is_uri: bool) -> bool {
         && (!CANONICAL.contains(&(holder, name)) || (instantiates_is_uri && name == "instantiates"))
 }
 
-/// The places (from, to) of the values of `href` in `<a>` and `src` in `<img>`, in order. The text is XHTML; what is not well
-/// formed is passed over.
+/// The places (from, to) of the values of `href` in `<a>` and `src` in `<img>`, in order. The text is XHTML; what is
+/// not well formed is passed over.
 fn link_attributes(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;

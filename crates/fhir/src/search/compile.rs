@@ -8,7 +8,8 @@
 //! condition  := name = 'text' | resolve() is type | hasExtension('url')
 //! ```
 //!
-//! A choice of types (`value`) becomes one path for each (`valueQuantity`, `valueString`, …), from which a cast then keeps one.
+//! A choice of types (`value`) becomes one path for each (`valueQuantity`, `valueString`, …), from which a cast then
+//! keeps one.
 
 use super::table::Table;
 use tacet_types::ResourceType;
@@ -177,8 +178,8 @@ struct Compiler<'t> {
     rest: &'static str,
     /// The types where a relative path begins.
     contexts: &'t [&'static str],
-    /// Whether all paths are relative, as in a component. Elsewhere only one of R4 is (`name | alias`), and is known by its small
-    /// first letter.
+    /// Whether all paths are relative, as in a component. Elsewhere only one of R4 is (`name | alias`), and is known
+    /// by its small first letter.
     relative: bool,
     /// What `%resource` is.
     resource: &'static str,

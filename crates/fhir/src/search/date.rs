@@ -1,7 +1,7 @@
 //! Dates and times as ranges of milliseconds.
 //!
-//! A date means all of it: `2026` is the whole year, `2026-03-01T08:00` the whole minute. A text without a zone is taken as UTC, in
-//! resources and in queries alike, so that both agree.
+//! A date means all of it: `2026` is the whole year, `2026-03-01T08:00` the whole minute. A text without a zone is
+//! taken as UTC, in resources and in queries alike, so that both agree.
 
 use crate::json::Json;
 

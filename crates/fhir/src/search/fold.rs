@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// The text as string searches compare it: lower case, accents taken off letters of European languages, ligatures and `ß` spelled
-/// out, punctuation kept, blanks single and none at the ends (R4 search, "String"). Letters of other scripts are only lowered.
+/// The text as string searches compare it: lower case, accents taken off letters of European languages, ligatures and
+/// `ß` spelled out, punctuation kept, blanks single and none at the ends (R4 search, "String"). Letters of other
+/// scripts are only lowered.
 pub fn fold(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_punctuation();
     if text.bytes().all(plain) {

@@ -9,7 +9,8 @@ use crate::reference::Reference;
 use std::sync::OnceLock;
 use tacet_types::ResourceType;
 
-/// Most values of one composite at one element: what has more is not a measurement with parts but an attack on the index.
+/// Most values of one composite at one element: what has more is not a measurement with parts but an attack on the
+/// index.
 const COMPOSITE_VALUES_MAX: usize = 1024;
 
 /// A path within a resource of known type.
@@ -66,7 +67,8 @@ impl Filter {
     }
 }
 
-/// Whether a reference leads to a resource of that type: by its text, its `type`, or the contained resource that it names.
+/// Whether a reference leads to a resource of that type: by its text, its `type`, or the contained resource that it
+/// names.
 fn leads_to(item: &Json<'_>, resource_type: ResourceType, resource: &Json<'_>) -> bool {
     let named = || item.get_str("type") == Some(resource_type.as_str());
     match item.get_str("reference").map(Reference::parse) {
@@ -185,7 +187,8 @@ impl Node {
     }
 }
 
-/// Whether a value is found without a modifier: a composite takes none, so texts and identifiers of references are of no use in it.
+/// Whether a value is found without a modifier: a composite takes none, so texts and identifiers of references are of
+/// no use in it.
 pub(super) fn compares_in_composite(value: &Value<'_>) -> bool {
     !matches!(value, Value::Token(Token { code: None, .. }) | Value::OfType { .. } | Value::ReferenceIdentifier { .. })
 }
@@ -276,8 +279,8 @@ impl Plan {
     }
 }
 
-/// Adds what the expression leaves to the parameter: of the resources in a bundle, `composition` and `message` have the same
-/// expression and mean their own target.
+/// Adds what the expression leaves to the parameter: of the resources in a bundle, `composition` and `message` have
+/// the same expression and mean their own target.
 pub(super) fn refine(parameter: &Parameter, mut path: CompiledPath) -> CompiledPath {
     if path.end == "Resource"
         && let Targets::Types(types) = &parameter.targets

@@ -7,8 +7,8 @@ use tacet_types::ResourceType;
 /// Made by `cargo xtask definitions`; its head says what each line is.
 const TEXT: &str = include_str!("../../definitions/search-parameters.txt");
 
-/// Parameters of the package that only show how one is written: two of them repeat `_id` and `Condition.subject`, one looks
-/// for an extension of another type than its own. They are in the table, and find nothing.
+/// Parameters of the package that only show how one is written: two of them repeat `_id` and `Condition.subject`, one
+/// looks for an extension of another type than its own. They are in the table, and find nothing.
 const EXAMPLES: [&str; 3] = ["example", "example-extension", "example-reference"];
 
 /// A search parameter of R4.

@@ -17,7 +17,8 @@ pub enum Value<'v> {
         /// The identifier itself, without its system.
         value: &'v str,
     },
-    /// For string parameters: one part of a name or address, or a text, as written ([`super::fold`] is how it is compared).
+    /// For string parameters: one part of a name or address, or a text, as written ([`super::fold`] is how it is
+    /// compared).
     String(&'v str),
     /// For date parameters.
     Date(DateRange),
@@ -61,7 +62,8 @@ pub struct Token<'v> {
     pub system: TokenSystem<'v>,
     /// The code or value. None when there is only a text.
     pub code: Option<&'v str>,
-    /// What a person reads, for the modifier `:text`: the display of a coding, the text of a concept or of an identifier's type.
+    /// What a person reads, for the modifier `:text`: the display of a coding, the text of a concept or of an
+    /// identifier's type.
     pub text: Option<&'v str>,
 }
 
@@ -70,7 +72,8 @@ pub struct Token<'v> {
 pub enum TokenSystem<'v> {
     /// The element could have a system and has none: found by `|code`.
     Absent,
-    /// The element has a fixed system that the resource does not repeat (`code`, `boolean`): a system in the query is not compared.
+    /// The element has a fixed system that the resource does not repeat (`code`, `boolean`): a system in the query is
+    /// not compared.
     Implied,
     /// This one.
     Uri(&'v str),

@@ -152,7 +152,8 @@ fn official_examples_are_read_alike() {
         }
     }
     println!("{} types, {} parameters with values", types.len(), seen.len());
-    // The examples are real enough to fill two thirds of the parameters; fewer would mean that extraction finds less than it did.
+    // The examples are real enough to fill two thirds of the parameters; fewer would mean that extraction finds less
+    // than it did.
     assert!(types.len() > 100 && seen.len() > 800, "{} types, {} parameters", types.len(), seen.len());
 }
 

@@ -1,5 +1,6 @@
-//! A second reading of the expressions, slow and without types: it splits the text of the expression for each resource again and
-//! finds choices by the names of members. It shares nothing with the compiler, so that both must be wrong alike to agree.
+//! A second reading of the expressions, slow and without types: it splits the text of the expression for each resource
+//! again and finds choices by the names of members. It shares nothing with the compiler, so that both must be wrong
+//! alike to agree.
 
 use crate::json::Json;
 
