@@ -49,6 +49,7 @@ pub(crate) struct Core<S: Sequencer> {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Queue<Job<S>>,
     pub(crate) group: Bounds,
+    pub(crate) group_bulk: Bounds,
     pub(crate) durability: Durability,
     reached: Mutex<Reached>,
     advanced: Condvar,
@@ -59,12 +60,12 @@ impl<S: Sequencer> Core<S> {
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
         queue: Queue<Job<S>>,
-        group: Bounds,
+        (group, group_bulk): (Bounds, Bounds),
         durability: Durability,
         reached: Reached,
     ) -> Self {
         let (reached, advanced, failed) = (Mutex::new(reached), Condvar::new(), AtomicBool::new(false));
-        Self { engine, queue, group, durability, reached, advanced, failed }
+        Self { engine, queue, group, group_bulk, durability, reached, advanced, failed }
     }
 
     pub(crate) fn reached(&self) -> MutexGuard<'_, Reached> {
@@ -93,7 +94,7 @@ impl<S: Sequencer> Drop for Watch<'_, S> {
         if std::thread::panicking() {
             self.0.fail(&StoreError::Failed);
             self.0.queue.close();
-            while self.0.queue.take(self.0.group, || false).is_some() {}
+            while self.0.queue.take(self.0.group, self.0.group_bulk, || false).is_some() {}
         }
     }
 }
@@ -106,7 +107,7 @@ pub(crate) fn commit_groups<S: Sequencer>(
 ) {
     let _watch = Watch(core);
     let mut reached = *core.reached();
-    while let Some(jobs) = core.queue.take(core.group, || core.engine.pressure() == Pressure::Busy) {
+    while let Some(jobs) = core.queue.take(core.group, core.group_bulk, || core.engine.pressure() == Pressure::Busy) {
         // A failed store answers each job by dropping it.
         if core.has_failed() {
             continue;

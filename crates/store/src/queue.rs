@@ -83,18 +83,17 @@ impl<T> Queue<T> {
         self.filled.notify_one();
     }
 
-    /// Takes what is there, within `group`: interactive items first, then bulk ones unless `busy` says otherwise. Waits
-    /// until there is something; `None` when the queue is closed and empty.
-    pub(crate) fn take(&self, group: Bounds, busy: impl Fn() -> bool) -> Option<Vec<T>> {
+    /// Takes what is there: interactive items within `group`, and bulk ones within `bulk` unless `busy` says otherwise; at
+    /// least one of each lane, so that neither starves. Waits until there is something; `None` when the queue is closed and empty.
+    pub(crate) fn take(&self, group: Bounds, bulk: Bounds, busy: impl Fn() -> bool) -> Option<Vec<T>> {
         let mut lanes = self.lock();
         loop {
             let mut taken = Vec::new();
-            let mut bytes = 0;
             let bulk_waits = !lanes.bulk.is_empty() && !lanes.closed && busy();
             let lanes_now = &mut *lanes;
-            drain(&mut lanes_now.interactive, &mut lanes_now.interactive_bytes, group, &mut taken, &mut bytes);
+            drain(&mut lanes_now.interactive, &mut lanes_now.interactive_bytes, group, &mut taken);
             if !bulk_waits {
-                drain(&mut lanes_now.bulk, &mut lanes_now.bulk_bytes, group, &mut taken, &mut bytes);
+                drain(&mut lanes_now.bulk, &mut lanes_now.bulk_bytes, bulk, &mut taken);
             }
             if !taken.is_empty() {
                 drop(lanes);
@@ -124,18 +123,15 @@ impl<T> Queue<T> {
     }
 }
 
-fn drain<T>(
-    lane: &mut VecDeque<(T, usize)>,
-    lane_bytes: &mut usize,
-    group: Bounds,
-    taken: &mut Vec<T>,
-    taken_bytes: &mut usize,
-) {
-    while taken.len() < group.commits {
-        let fits = lane.front().is_some_and(|(_, bytes)| taken.is_empty() || *taken_bytes + bytes <= group.bytes);
+/// Moves items from a lane within `bounds`; the first always fits.
+fn drain<T>(lane: &mut VecDeque<(T, usize)>, lane_bytes: &mut usize, bounds: Bounds, taken: &mut Vec<T>) {
+    let (mut items, mut total) = (0, 0);
+    while items == 0 || items < bounds.commits {
+        let fits = lane.front().is_some_and(|(_, bytes)| items == 0 || total + bytes <= bounds.bytes);
         let Some((item, bytes)) = fits.then(|| lane.pop_front()).flatten() else { return };
         *lane_bytes = lane_bytes.saturating_sub(bytes);
-        *taken_bytes += bytes;
+        total += bytes;
+        items += 1;
         taken.push(item);
     }
 }
@@ -159,9 +155,9 @@ mod tests {
         }
         queue.close();
         for expected in [vec![1, 2, 3], vec![4], vec![5], vec![6]] {
-            assert_eq!(queue.take(GROUP, || false), Some(expected));
+            assert_eq!(queue.take(GROUP, GROUP, || false), Some(expected));
         }
-        assert_eq!(queue.take(GROUP, || false), None);
+        assert_eq!(queue.take(GROUP, GROUP, || false), None);
         let mut refused = None;
         queue.push(Lane::Interactive, 7, 1, |item, error| refused = Some((item, error)));
         assert!(matches!(refused, Some((7, StoreError::Closed))));
@@ -172,9 +168,19 @@ mod tests {
         let queue = Queue::new(Bounds { commits: 10, bytes: 1000 });
         queue.push(Lane::Bulk, 1, 1, refuse);
         queue.push(Lane::Interactive, 2, 1, refuse);
-        assert_eq!(queue.take(GROUP, || true), Some(vec![2]));
+        assert_eq!(queue.take(GROUP, GROUP, || true), Some(vec![2]));
         queue.push(Lane::Interactive, 3, 1, refuse);
-        assert_eq!(queue.take(GROUP, || false), Some(vec![3, 1]));
+        assert_eq!(queue.take(GROUP, GROUP, || false), Some(vec![3, 1]));
+    }
+
+    #[test]
+    fn a_large_bulk_item_does_not_wait_for_a_quiet_moment() {
+        let queue = Queue::new(Bounds { commits: 10, bytes: 1000 });
+        for (lane, item, bytes) in [(Lane::Bulk, 1, 500), (Lane::Bulk, 2, 1), (Lane::Interactive, 3, 9)] {
+            queue.push(lane, item, bytes, refuse);
+        }
+        assert_eq!(queue.take(GROUP, GROUP, || false), Some(vec![3, 1]));
+        assert_eq!(queue.take(GROUP, GROUP, || false), Some(vec![2]));
     }
 
     #[test]
@@ -187,8 +193,8 @@ mod tests {
             move || queue.push(Lane::Interactive, 3, 1, refuse)
         });
         // The third is not there before room is made, whenever the thread runs.
-        assert_eq!(queue.take(GROUP, || false), Some(vec![1, 2]));
+        assert_eq!(queue.take(GROUP, GROUP, || false), Some(vec![1, 2]));
         pushing.join().unwrap();
-        assert_eq!(queue.take(GROUP, || false), Some(vec![3]));
+        assert_eq!(queue.take(GROUP, GROUP, || false), Some(vec![3]));
     }
 }
