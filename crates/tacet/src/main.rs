@@ -1,1 +1,56 @@
-fn main() {}
+//! The command line and the single binary. Data on stdout, messages on stderr; exit codes in [`exit`].
+
+mod args;
+mod commands;
+mod config;
+mod error;
+mod exit;
+mod open;
+mod output;
+mod passphrase;
+
+use args::{Cli, Command};
+use clap::Parser;
+use error::CliError;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json);
+    // Before anything secret is in memory.
+    if let Err(error) = tacet_seal::process::harden() {
+        output.note(&format!("warning: core dumps could not be switched off: {error}"));
+    }
+    match run(cli, &output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let code = error.exit_code();
+            output.failure(error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
+    let global = cli.global;
+    match cli.command {
+        Command::Init(args) => commands::init::run(&global, &args, output),
+        Command::Demo(args) => commands::demo::run(&global, &args, output),
+        Command::Serve(args) => commands::serve::run(&global, &args, output),
+        Command::Import(args) => commands::import::run(&global, &args, output),
+        Command::Export(args) => commands::export::run(&global, &args, output),
+        Command::Check => commands::check::run(&global, output),
+        Command::Ledger(args) => commands::ledger::run(&global, &args, output),
+        Command::Key(args) => commands::key::run(&global, &args, output),
+        Command::Patient(args) => commands::patient::run(&global, &args, output),
+        Command::Token(args) => commands::token::run(&global, &args, output),
+        Command::Drill(args) => commands::drill::run(&global, &args, output),
+        Command::Generate(args) => commands::generate::run(&args, output),
+        Command::Doctor => commands::doctor::run(&global, output),
+        Command::Completions { shell } => {
+            commands::completions(shell);
+            Ok(exit::OK)
+        }
+    }
+}

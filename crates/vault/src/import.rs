@@ -1,10 +1,11 @@
 //! Import: records from files, under the ids that they bring, in units that are done once.
 //!
-//! A unit (one bundle file, some lines of an NDJSON file) is one commit together with a mark. A mark that is there says
-//! that the unit was stored: an interrupted import goes on where it stopped, and nothing comes in twice. A bad record is
+//! A unit (one bundle file, some lines of an NDJSON file) is one commit together with a mark made of its bytes' digest. A
+//! mark that is there says that the unit was stored: an interrupted import goes on where it stopped, and nothing comes in twice. A bad record is
 //! left out and reported; the rest of its unit is stored.
 
 use crate::EventKind;
+use aws_lc_rs::digest;
 use crate::bundle::{invalid, resolve};
 use crate::caller::Caller;
 use crate::error::VaultError;
@@ -22,24 +23,23 @@ use tacet_types::{ResourceId, ResourceType};
 /// Most records in one unit.
 pub const IMPORT_UNIT_RECORDS_MAX: usize = 20_000;
 
-/// Records of a unit.
+/// What is stored in one commit.
 #[derive(Clone, Debug)]
-pub enum ImportRecord<'a> {
-    /// A Bundle of any type: its entries' resources.
-    Bundle(&'a [u8]),
-    /// Resources by themselves, each with its place in the file (a line, or 1).
+pub enum ImportUnit<'a> {
+    /// One document: a Bundle whose entries are stored one by one, or a single resource. Bundles of type `document` and
+    /// `message` are resources by themselves: their parts belong together.
+    Document(&'a [u8]),
+    /// Resources by themselves, each with its place in the file (a line).
     Resources(Vec<(u64, &'a [u8])>),
 }
 
-/// A part of a file that is stored in one commit.
-#[derive(Clone, Debug)]
-pub struct ImportUnit<'a> {
-    /// SHA-256 of the file.
-    pub source: [u8; 32],
-    /// Which part of the file, from 0.
-    pub number: u64,
-    /// What is in it.
-    pub records: ImportRecord<'a>,
+/// How to import.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportOptions {
+    /// A unit with a bad record is not stored at all.
+    pub strict: bool,
+    /// Store a unit though it was stored before: its records get new versions.
+    pub again: bool,
 }
 
 /// A record that was not stored.
@@ -70,18 +70,20 @@ struct Incoming<'a> {
 }
 
 impl Vault {
-    /// Stores a unit of an import. With `strict`, a unit with a bad record is not stored at all.
+    /// Stores a unit of an import, unless the same bytes were stored before.
     pub async fn import(
         &self,
         caller: &Caller,
         unit: &ImportUnit<'_>,
-        strict: bool,
+        options: ImportOptions,
     ) -> Result<ImportOutcome, VaultError> {
+        let strict = options.strict;
         if !caller.role.may_write_records() {
             return Err(VaultError::Forbidden);
         }
-        let mark = layout::import_mark(&self.0.keys.row_keys, &unit.source, unit.number);
-        if self.0.store.reader().get(&mark)?.is_some() {
+        let mark = layout::import_mark(&self.0.keys.row_keys, &unit.digest());
+        let marked = self.0.store.reader().get(&mark)?.is_some();
+        if marked && !options.again {
             return Ok(ImportOutcome { done_before: true, ..ImportOutcome::default() });
         }
         let mut rejected = Vec::new();
@@ -104,7 +106,9 @@ impl Vault {
                     }
                 }
                 let count = (plan.len() as u64).to_be_bytes();
-                plan.write_new(mark.to_vec(), self.0.seal_structure(Purpose::ImportMark, &mark, &count)?);
+                if !marked {
+                    plan.write_new(mark.to_vec(), self.0.seal_structure(Purpose::ImportMark, &mark, &count)?);
+                }
                 Ok((stored, refused))
             })
             .await;
@@ -114,12 +118,30 @@ impl Vault {
                 rejected.sort_by_key(|record| record.position);
                 Ok(ImportOutcome { stored, rejected, done_before: false })
             }
-            // Another import of the same file was faster.
-            Err(VaultError::Conflict) if self.0.store.reader().get(&mark)?.is_some() => {
+            // Another import of the same unit was faster.
+            Err(VaultError::Conflict) if !marked && self.0.store.reader().get(&mark)?.is_some() => {
                 Ok(ImportOutcome { done_before: true, ..ImportOutcome::default() })
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl ImportUnit<'_> {
+    /// SHA-256 over the bytes, each record with its length.
+    fn digest(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut part = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        match self {
+            Self::Document(body) => part(body),
+            Self::Resources(lines) => lines.iter().for_each(|(_, body)| part(body)),
+        }
+        let mut out = [0; 32];
+        out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        out
     }
 }
 
@@ -129,9 +151,9 @@ impl Inner {
         unit: &ImportUnit<'b>,
         rejected: &mut Vec<Rejected>,
     ) -> Result<Vec<Incoming<'b>>, VaultError> {
-        match &unit.records {
-            ImportRecord::Bundle(body) => self.take_in_bundle(body, rejected),
-            ImportRecord::Resources(lines) => {
+        match unit {
+            ImportUnit::Document(body) => self.take_in_document(body, rejected),
+            ImportUnit::Resources(lines) => {
                 if lines.len() > IMPORT_UNIT_RECORDS_MAX {
                     return Err(too_many());
                 }
@@ -147,12 +169,19 @@ impl Inner {
         }
     }
 
-    fn take_in_bundle<'b>(
+    fn take_in_document<'b>(
         &self,
         body: &'b [u8],
         rejected: &mut Vec<Rejected>,
     ) -> Result<Vec<Incoming<'b>>, VaultError> {
-        let Json::Object(members) = json::parse(body, &self.limits.json)? else {
+        let document = json::parse(body, &self.limits.json)?;
+        let whole = matches!(document.get_str("type"), Some("document" | "message"));
+        if document.get_str("resourceType") != Some("Bundle") || whole {
+            let mut incoming = Vec::new();
+            keep(self.take_one(0, document), 0, &mut incoming, rejected);
+            return Ok(incoming);
+        }
+        let Json::Object(members) = document else {
             return Err(invalid("Bundle", "expected a Bundle"));
         };
         let entries = members.into_iter().find(|(name, _)| name == "entry").map(|(_, value)| value);

@@ -68,6 +68,6 @@ pub(crate) fn token(keys: &RowKeys, secret_hash: &[u8]) -> RowKey {
 }
 
 /// The row that marks a unit of an import as done.
-pub(crate) fn import_mark(keys: &RowKeys, source: &[u8], unit: u64) -> RowKey {
-    keys.key(IMPORT_MARKS, 1, &[source, &unit.to_be_bytes()])
+pub(crate) fn import_mark(keys: &RowKeys, digest: &[u8; 32]) -> RowKey {
+    keys.key(IMPORT_MARKS, 1, &[digest])
 }

@@ -39,7 +39,7 @@ pub use everything::{EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery};
 pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
 pub use head::Method;
 pub use history::{HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, HistoryQuery, HistoryScope};
-pub use import::{IMPORT_UNIT_RECORDS_MAX, ImportOutcome, ImportRecord, ImportUnit, Rejected};
+pub use import::{IMPORT_UNIT_RECORDS_MAX, ImportOptions, ImportOutcome, ImportUnit, Rejected};
 pub use rotate::RotationReport;
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tokens::{Token, TokenSecret};

@@ -11,7 +11,7 @@ use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Re
 use tacet_seal::{
     Associated, Dictionary, EstablishmentKeys, Key, KeyKeeper, OnBehalf, Purpose, UnwrapCounts, WrappedKey,
 };
-use tacet_store::{Commit, Durability, Engine, EngineStatistics, Store, StoreError, StoreOptions, Write};
+use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreError, StoreOptions, Write};
 use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
 
 /// Format of the description row.
@@ -104,7 +104,10 @@ impl Vault {
         let id = EstablishmentId(id);
         let wrapped = keeper.wrap(&Key::random(options.rng.as_ref()), &id.0)?;
         let value = write_description(id, &wrapped);
-        engine.write(&[Write::Put { key: DESCRIPTION_ROW.to_vec(), value }], Durability::Durable)?;
+        let bare = Store::open(engine.clone(), NoSequencer, options.store)?;
+        let write = Write::Put { key: DESCRIPTION_ROW.to_vec(), value };
+        bare.submit(Commit { preconditions: Vec::new(), writes: vec![write], feed: None, item: () }).await?;
+        bare.close()?;
         let vault = Self::open_with(engine, keeper, options, true)?;
         vault.note(caller, EventKind::Start, Outcome::Success).await?;
         Ok(vault)
@@ -174,6 +177,11 @@ impl Vault {
     /// The head of the ledger's tree. None: nothing was ever written down.
     pub fn ledger_head(&self) -> Result<Option<tacet_ledger::TreeHead>, VaultError> {
         Ok(tacet_ledger::head(self.0.store.reader(), &self.0.ledger_keys)?)
+    }
+
+    /// One entry of the ledger.
+    pub fn ledger_entry(&self, index: u64) -> Result<Entry, VaultError> {
+        Ok(tacet_ledger::read(self.0.store.reader(), &self.0.ledger_keys, index)?)
     }
 
     /// Derives the ledger's tree again from its entries and says what is wrong. `progress` is told entries done and all.

@@ -1,0 +1,305 @@
+//! The shape of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A health record store in which theft is contained by design.
+#[derive(Parser)]
+#[command(
+    name = "tacet",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done and something is wrong with the data, \
+                  4 some records were left out of an import."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// Data directory
+    #[arg(long, global = true, env = "TACET_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file (default: `tacet.toml` in the data directory, where there is one)
+    #[arg(long, global = true, env = "TACET_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// File whose first line is the passphrase of the root key (default: asked for on the terminal)
+    #[arg(long, global = true, env = "TACET_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Print one JSON document on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Who runs this command, as the ledger will name them (default: the login name)
+    #[arg(long, global = true, env = "TACET_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a new store and print its recovery shares, once
+    Init(InitArgs),
+    /// Start a synthetic hospital to try things on
+    Demo(DemoArgs),
+    /// Serve FHIR over HTTP
+    Serve(ServeArgs),
+    /// Load records from bundles and NDJSON files
+    Import(ImportArgs),
+    /// Write all records to NDJSON, sealed to a recipient
+    Export(ExportArgs),
+    /// Check every row, seal and link
+    Check,
+    /// The record of access
+    Ledger(LedgerArgs),
+    /// The root key
+    Key(KeyArgs),
+    /// A patient's record as a whole
+    Patient(PatientArgs),
+    /// Bearer tokens
+    Token(TokenArgs),
+    /// Play an attacker on a scratch instance and print what leaks
+    Drill(DrillArgs),
+    /// Write synthetic records as NDJSON or bundles
+    Generate(GenerateArgs),
+    /// Look at this machine and this store, and say what to mend
+    Doctor,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct InitArgs {
+    /// Recovery shares to make
+    #[arg(long, default_value_t = 5)]
+    pub(crate) shares: u8,
+    /// Shares needed to recover
+    #[arg(long, default_value_t = 3)]
+    pub(crate) threshold: u8,
+    /// Storage engine
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: EngineKind,
+}
+
+/// The embedded storage engines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineKind {
+    /// Log-structured; made for many small durable writes
+    #[default]
+    Fjall,
+    /// One file, copy-on-write tree
+    Redb,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Patients in the synthetic hospital
+    #[arg(long, default_value_t = 100)]
+    pub(crate) patients: u64,
+    /// Seed of the synthetic hospital
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; beyond loopback only with TLS
+    #[arg(long, env = "TACET_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Base URL under which clients reach this server
+    #[arg(long, env = "TACET_BASE_URL")]
+    pub(crate) base_url: Option<String>,
+    /// TLS certificate chain, PEM
+    #[arg(long, requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// TLS private key, PEM
+    #[arg(long, requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// Bundles (.json), resources (.json), lines of resources (.ndjson), any of them .gz, or folders of them
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Stop at the first bad record, and store nothing of its unit
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Store what was stored by an earlier import again, as new versions
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Threads that parse, validate and seal (default: one more than there are processors)
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// File to write; must not exist
+    #[arg(long, short)]
+    pub(crate) output: PathBuf,
+    /// age recipient (`age1…`) to seal the export to; may be given several times
+    #[arg(long, short, required_unless_present = "plaintext_readable_by_anyone", value_name = "AGE_RECIPIENT")]
+    pub(crate) recipient: Vec<String>,
+    /// Write records in clear
+    #[arg(long, conflicts_with = "recipient")]
+    pub(crate) plaintext_readable_by_anyone: bool,
+    /// Days until the copy must be destroyed, noted beside it and in the ledger
+    #[arg(long, default_value_t = 30)]
+    pub(crate) expires_days: u16,
+    /// What the copy is for, noted in the ledger
+    #[arg(long)]
+    pub(crate) purpose: String,
+    /// Only these types; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerArgs {
+    #[command(subcommand)]
+    pub(crate) command: LedgerCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Derive the tree again from its entries, open each, and compare
+    Verify,
+    /// Print entries, newest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a new root key and wrap every data key under it; goes on where it was interrupted
+    Rotate,
+    /// Change the passphrase
+    Passphrase {
+        /// File whose first line is the new passphrase (default: asked for on the terminal)
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Make new recovery shares; the old ones end
+    Shares {
+        /// Recovery shares to make
+        #[arg(long, default_value_t = 5)]
+        shares: u8,
+        /// Shares needed to recover
+        #[arg(long, default_value_t = 3)]
+        threshold: u8,
+    },
+    /// Set a new passphrase with recovery shares
+    Recover {
+        /// File with one share a line
+        #[arg(long, value_name = "FILE")]
+        shares_file: PathBuf,
+        /// File whose first line is the new passphrase (default: asked for on the terminal)
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct PatientArgs {
+    #[command(subcommand)]
+    pub(crate) command: PatientCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PatientCommand {
+    /// Destroy a patient's key and records; cannot be undone
+    Erase {
+        /// Logical id of the Patient
+        id: String,
+        /// The id once more, instead of typing it when asked
+        #[arg(long, value_name = "ID")]
+        confirm: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it, once
+    Create {
+        /// The person or machine that answers for it
+        #[arg(long)]
+        owner: String,
+        /// clinician, integrator, auditor or operator
+        #[arg(long)]
+        role: String,
+        /// How long it is good: `8h`, `30d`
+        #[arg(long, default_value = "30d")]
+        expires: String,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// End a token
+    Revoke {
+        /// Its id, as `list` shows it
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct DrillArgs {
+    #[command(subcommand)]
+    pub(crate) command: DrillCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DrillCommand {
+    /// A thief has every byte that a running hospital left: disk, logs, temporary files, core files, an export
+    StolenDisk {
+        /// Patients in the scratch hospital
+        #[arg(long, default_value_t = 200)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Keep the scratch directory for a look of one's own
+        #[arg(long)]
+        keep: bool,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// Patients
+    #[arg(long, default_value_t = 100)]
+    pub(crate) patients: u64,
+    /// Seed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// File to write (NDJSON; `.gz` compresses); stdout where it is absent
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
+}

@@ -1,0 +1,113 @@
+//! `tacet key`: rotation, passphrase, shares, recovery.
+
+use crate::args::{Global, KeyArgs, KeyCommand};
+use crate::config::{Config, data_directory};
+use crate::error::CliError;
+use crate::open::{self, MAINTENANCE_LIMITS, Paths};
+use crate::output::Output;
+use crate::{exit, passphrase};
+use indicatif::ProgressBar;
+use serde_json::json;
+use std::path::Path;
+use tacet_ledger::PurposeOfUse;
+use tacet_seal::SecureRng;
+use tacet_seal::root::{PassphraseCost, RecoveryShare, RootFile, Split};
+use tacet_vault::{EventKind, Outcome, Role};
+
+/// Longest file of shares, in bytes: 255 shares of a line.
+const SHARES_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+pub(crate) fn run(global: &Global, args: &KeyArgs, output: &Output) -> Result<u8, CliError> {
+    match &args.command {
+        KeyCommand::Rotate => rotate(global, output),
+        KeyCommand::Passphrase { new_passphrase_file } => {
+            let mut root = unlock(global)?;
+            let new = passphrase::new(new_passphrase_file.as_deref())?;
+            root.change_passphrase(&new, PassphraseCost::DEFAULT, &SecureRng).map_err(CliError::Root)?;
+            note(global, &root)?;
+            output.result("key passphrase", json!({}), "The passphrase is changed. The shares stay valid.");
+            Ok(exit::OK)
+        }
+        KeyCommand::Shares { shares, threshold } => {
+            let mut root = unlock(global)?;
+            let split = Split::new(*threshold, *shares).map_err(CliError::Root)?;
+            let made = root.new_shares(split, &SecureRng).map_err(CliError::Root)?;
+            note(global, &root)?;
+            let texts: Vec<String> = made.iter().map(|share| share.to_text().to_string()).collect();
+            let text = format!(
+                "New recovery shares, shown this once; the old ones recover nothing any more:\n\n  {}",
+                texts.join("\n  ")
+            );
+            output.result("key shares", json!({ "threshold": threshold, "shares": texts }), &text);
+            Ok(exit::OK)
+        }
+        KeyCommand::Recover { shares_file, new_passphrase_file } => {
+            recover(global, shares_file, new_passphrase_file.as_deref(), output)
+        }
+    }
+}
+
+/// A rotation that was interrupted goes on where it stopped: the root file still holds both generations.
+fn rotate(global: &Global, output: &Output) -> Result<u8, CliError> {
+    let config = Config::load(global)?;
+    let paths = Paths::of(&data_directory(global));
+    let mut root = unlock(global)?;
+    let generation = root.begin_rotation(&SecureRng).map_err(CliError::Root)?;
+    let vault = open::open_vault(&paths, &config, &root, MAINTENANCE_LIMITS)?;
+    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+    let spinner = if output.interactive() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let report = open::wait(vault.rewrap(&caller, &mut |keys| spinner.set_message(format!("{keys} keys"))))?;
+    spinner.finish_and_clear();
+    // Every key must be safe under the new root before the old one is dropped.
+    vault.close()?;
+    root.finish_rotation(&SecureRng).map_err(CliError::Root)?;
+    let text = format!(
+        "{} keys wrapped under root key {generation}; {} were already, {} are erased. Records were not rewritten. \
+         The passphrase and the shares stay valid.",
+        report.rewrapped, report.current, report.erased
+    );
+    let value = json!({
+        "generation": generation, "rewrapped": report.rewrapped, "current": report.current, "erased": report.erased,
+    });
+    output.result("key rotate", value, &text);
+    Ok(exit::OK)
+}
+
+fn recover(global: &Global, shares: &Path, new: Option<&Path>, output: &Output) -> Result<u8, CliError> {
+    let unreadable = |error| CliError::file(shares, "the file of shares cannot be read")(error);
+    if std::fs::metadata(shares).map_err(unreadable)?.len() > SHARES_FILE_BYTES_MAX {
+        return Err(CliError::Usage(format!("the file of shares is longer than {SHARES_FILE_BYTES_MAX} bytes")));
+    }
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(shares).map_err(unreadable)?);
+    let shares: Vec<RecoveryShare> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(RecoveryShare::parse)
+        .collect::<Result<_, _>>()
+        .map_err(CliError::Root)?;
+    let path = Paths::of(&data_directory(global)).root;
+    let new = passphrase::new(new)?;
+    let root = RootFile::recover(&path, &shares, &new, &SecureRng).map_err(CliError::Root)?;
+    note(global, &root)?;
+    output.result("key recover", json!({}), "The store opens with the new passphrase.");
+    Ok(exit::OK)
+}
+
+fn unlock(global: &Global) -> Result<RootFile, CliError> {
+    let data = data_directory(global);
+    let paths = Paths::of(&data);
+    if !paths.root.exists() || !paths.store.exists() {
+        return Err(CliError::NoStore(data));
+    }
+    RootFile::unlock(&paths.root, &passphrase::existing(global)?).map_err(CliError::Root)
+}
+
+/// Writes a key event into the ledger.
+fn note(global: &Global, root: &RootFile) -> Result<(), CliError> {
+    let paths = Paths::of(&data_directory(global));
+    let vault = open::open_vault(&paths, &Config::load(global)?, root, MAINTENANCE_LIMITS)?;
+    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+    open::wait(vault.note(&caller, EventKind::KeyEvent, Outcome::Success))?;
+    Ok(vault.close()?)
+}

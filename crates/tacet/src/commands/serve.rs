@@ -1,0 +1,84 @@
+//! `tacet serve`.
+
+use crate::args::{Global, ServeArgs};
+use crate::config::LogConfig;
+use crate::error::CliError;
+use crate::open;
+use crate::output::Output;
+use crate::exit;
+use std::future::Future;
+use tacet_ledger::PurposeOfUse;
+use tacet_server::{Environment, Server, ServerConfig, TlsConfig};
+use tacet_vault::{EventKind, Outcome, Role, Vault};
+use tracing_subscriber::filter::LevelFilter;
+
+pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<u8, CliError> {
+    let opened = open::open(global, None)?;
+    start_log(&opened.config.log)?;
+    let mut config = opened.config.server.clone();
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if args.base_url.is_some() {
+        config.base_url = args.base_url.clone();
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) {
+        config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone() });
+    }
+    drop(opened.root); // the keeper has its own copy of the keys
+    serve(global, config, opened.vault, |base_url| output.note(&format!("serving FHIR R4 at {base_url}")))?;
+    Ok(exit::OK)
+}
+
+/// Serves until the process is told to stop, then closes the store.
+pub(crate) fn serve(
+    global: &Global,
+    config: ServerConfig,
+    vault: Vault,
+    ready: impl FnOnce(&str),
+) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::other("the runtime could not be started", error))?;
+    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+    runtime.block_on(async {
+        let environment = Environment { clock: open::clock(), rng: open::rng() };
+        let server = Server::bind(config, vault.clone(), environment)
+            .await
+            .map_err(|error| CliError::Server(Box::new(error)))?;
+        vault.note(&caller, EventKind::Start, Outcome::Success).await?;
+        ready(server.base_url());
+        server.run(stop_signal()?).await;
+        // Where the store has failed the entry cannot be written; the log has said why.
+        let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
+        Ok::<(), CliError>(())
+    })?;
+    vault.close()?;
+    Ok(())
+}
+
+/// Resolves at SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let no_signals = |error| CliError::other("signals could not be watched", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Logs to stderr, one event a line. What is logged holds no personal data at any level.
+pub(crate) fn start_log(config: &LogConfig) -> Result<(), CliError> {
+    let level: LevelFilter = config
+        .level
+        .parse()
+        .map_err(|_| CliError::Usage(format!("`{}` is no log level: use error, warn, info or debug", config.level)))?;
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    let started = if config.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    started.map_err(|error| CliError::other("the log could not be started", error))
+}

@@ -1,0 +1,142 @@
+//! The configuration file: one TOML file, every setting with a sane default, nothing secret in it.
+
+use crate::args::{EngineKind, Global};
+use crate::error::CliError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use tacet_seal::KeeperLimits;
+use tacet_server::ServerConfig;
+
+/// Name of the configuration file in the data directory.
+pub(crate) const FILE_NAME: &str = "tacet.toml";
+
+/// Data directory where none is named.
+const DATA_DEFAULT: &str = "tacet-data";
+
+/// All settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) store: StoreConfig,
+    pub(crate) keeper: KeeperConfig,
+    pub(crate) server: ServerConfig,
+    pub(crate) log: LogConfig,
+}
+
+/// How records are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreConfig {
+    /// Chosen by `tacet init`; to change it, copy the store.
+    pub(crate) engine: EngineKind,
+    /// Memory for blocks read from disk, in MiB.
+    pub(crate) cache_mib: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { engine: EngineKind::default(), cache_mib: 128 }
+    }
+}
+
+/// How fast the key keeper lets data keys out while serving: what a thief on the running server can open in an hour.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeeperConfig {
+    /// Keys a second in the long run.
+    pub(crate) unwraps_per_second: u32,
+    /// Keys at once after a quiet time.
+    pub(crate) unwraps_burst: u32,
+}
+
+impl Default for KeeperConfig {
+    fn default() -> Self {
+        let limits = KeeperLimits::default();
+        Self { unwraps_per_second: limits.per_second, unwraps_burst: limits.burst }
+    }
+}
+
+impl KeeperConfig {
+    pub(crate) fn limits(&self) -> KeeperLimits {
+        KeeperLimits { burst: self.unwraps_burst, per_second: self.unwraps_per_second }
+    }
+}
+
+/// How the server's log looks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogConfig {
+    /// `error`, `warn`, `info` or `debug`. No level logs personal data.
+    pub(crate) level: String,
+    /// One JSON object a line instead of text.
+    pub(crate) json: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), json: true }
+    }
+}
+
+/// The data directory of a command.
+pub(crate) fn data_directory(global: &Global) -> PathBuf {
+    global.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+}
+
+impl Config {
+    /// Reads the configuration of a command: the file that was named, or the one in the data directory, or defaults.
+    pub(crate) fn load(global: &Global) -> Result<Self, CliError> {
+        let named = global.config.is_some();
+        let path = global.config.clone().unwrap_or_else(|| data_directory(global).join(FILE_NAME));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(Self::default()),
+            Err(error) => Err(CliError::file(path, "the configuration file cannot be read")(error)),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, CliError> {
+        toml::from_str(text)
+            .map_err(|error| CliError::Config { path: path.to_owned(), problem: error.message().to_owned() })
+    }
+}
+
+/// What `tacet init` writes, so that there is something to edit.
+pub(crate) fn template(engine: EngineKind) -> String {
+    let engine = match engine {
+        EngineKind::Fjall => "fjall",
+        EngineKind::Redb => "redb",
+    };
+    format!(
+        "# Settings of this store. What is commented out shows the default; docs/configuration.md explains each.\n\n\
+         [store]\nengine = \"{engine}\"\n# cache_mib = 128\n\n\
+         [server]\n# listen = \"127.0.0.1:8443\"\n# base_url = \"https://records.example.org\"\n\
+         # tls = {{ certificate = \"/etc/tacet/server.pem\", key = \"/etc/tacet/server.key\" }}\n\n\
+         [keeper]\n# unwraps_per_second = 100\n# unwraps_burst = 5000\n\n\
+         [log]\n# level = \"info\"\n# json = true\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_a_configuration() {
+        for engine in [EngineKind::Fjall, EngineKind::Redb] {
+            let config = Config::parse(&template(engine), Path::new("x")).unwrap();
+            assert_eq!(config.store.engine, engine);
+            let uncommented: String = template(engine)
+                .lines()
+                .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line).to_owned() + "\n")
+                .collect();
+            assert!(Config::parse(&uncommented, Path::new("x")).is_ok(), "{uncommented}");
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        let error = Config::parse("[server]\nlisen = \"x\"\n", Path::new("x")).unwrap_err();
+        assert!(error.to_string().contains("lisen"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Opening a data directory: root key, engine, vault.
+
+use crate::args::{EngineKind, Global};
+use crate::config::{Config, data_directory};
+use crate::error::CliError;
+use crate::passphrase;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tacet_ledger::{Channel, Origin, PurposeOfUse};
+use tacet_seal::root::RootFile;
+use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
+use tacet_store::fjall::{FjallEngine, FjallOptions};
+use tacet_store::redb::{RedbEngine, RedbOptions};
+use tacet_store::{Engine, StoreOptions};
+use tacet_types::{Clock, OperationId, Rng, SystemClock};
+use tacet_vault::{Caller, Limits, Role, Vault, VaultOptions};
+
+/// Name of the root key file in the data directory.
+pub(crate) const ROOT_FILE: &str = "root.key";
+
+/// Name of the store's directory in the data directory.
+pub(crate) const STORE_DIRECTORY: &str = "store";
+
+/// The keeper's bound for commands that go over the whole store with the passphrase in hand, such as a check. They are in
+/// the ledger, and whoever has the passphrase and the disk is bound by no process of ours.
+pub(crate) const MAINTENANCE_LIMITS: KeeperLimits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
+
+/// Where the parts of a data directory are.
+pub(crate) struct Paths {
+    pub(crate) root: PathBuf,
+    pub(crate) store: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn of(data: &Path) -> Self {
+        Self { root: data.join(ROOT_FILE), store: data.join(STORE_DIRECTORY) }
+    }
+}
+
+/// An opened store.
+pub(crate) struct Opened {
+    pub(crate) vault: Vault,
+    pub(crate) config: Config,
+    pub(crate) root: RootFile,
+}
+
+/// Opens the store of a command with its passphrase. `limits` is the keeper's bound; the configured one where it is none.
+pub(crate) fn open(global: &Global, limits: Option<KeeperLimits>) -> Result<Opened, CliError> {
+    let config = Config::load(global)?;
+    let data = data_directory(global);
+    let paths = Paths::of(&data);
+    if !paths.root.exists() || !paths.store.exists() {
+        return Err(CliError::NoStore(data));
+    }
+    let passphrase = passphrase::existing(global)?;
+    let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
+    let vault = open_vault(&paths, &config, &root, limits.unwrap_or_else(|| config.keeper.limits()))?;
+    Ok(Opened { vault, config, root })
+}
+
+/// Opens the vault with an unlocked root key.
+pub(crate) fn open_vault(
+    paths: &Paths,
+    config: &Config,
+    root: &RootFile,
+    limits: KeeperLimits,
+) -> Result<Vault, CliError> {
+    let engine = engine(&paths.store, config)?;
+    Ok(Vault::open(engine, keeper(root, limits), vault_options())?)
+}
+
+pub(crate) fn keeper(root: &RootFile, limits: KeeperLimits) -> Arc<InProcessKeeper> {
+    Arc::new(InProcessKeeper::new(root.keys(), clock(), rng(), limits))
+}
+
+pub(crate) fn engine(path: &Path, config: &Config) -> Result<Arc<dyn Engine>, CliError> {
+    let cache_bytes = config.store.cache_mib << 20;
+    Ok(match config.store.engine {
+        EngineKind::Fjall => {
+            Arc::new(FjallEngine::open(path, FjallOptions { cache_bytes, ..FjallOptions::default() })?)
+        }
+        EngineKind::Redb => Arc::new(RedbEngine::open(path, RedbOptions::default())?),
+    })
+}
+
+pub(crate) fn vault_options() -> VaultOptions {
+    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store: StoreOptions::default() }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+pub(crate) fn rng() -> Arc<dyn Rng> {
+    Arc::new(SecureRng)
+}
+
+/// Who runs a command, for the ledger.
+pub(crate) fn caller(global: &Global, role: Role, purpose: PurposeOfUse) -> Caller {
+    let login = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    let owner = global.operator.clone().or(login).filter(|name| !name.trim().is_empty());
+    Caller {
+        owner: owner.unwrap_or_else(|| "unnamed operator".to_owned()),
+        role,
+        token: None,
+        purpose,
+        origin: Origin { address: None, channel: Channel::CommandLine },
+        operation: OperationId::random(&SecureRng),
+        on_behalf_of: None,
+    }
+}
+
+/// Runs async work of the vault to its end.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    pollster::block_on(future)
+}

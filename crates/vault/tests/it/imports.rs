@@ -1,0 +1,69 @@
+//! Import: units done once, bad records left out.
+
+use crate::house::*;
+use pollster::block_on;
+use tacet_vault::{ImportOptions, ImportOutcome, ImportUnit};
+
+fn import(house: &House, unit: ImportUnit<'_>, strict: bool, again: bool) -> ImportOutcome {
+    block_on(house.vault.import(&clinician(), &unit, ImportOptions { strict, again })).unwrap()
+}
+
+#[test]
+fn a_unit_is_stored_once() {
+    let house = House::new();
+    let (a, b) = (patient("a", "A"), observation("b", "a", "1"));
+    let lines = || ImportUnit::Resources(vec![(1, a.as_bytes()), (2, b.as_bytes())]);
+    let first = import(&house, lines(), false, false);
+    assert_eq!(first.stored.values().sum::<u64>(), 2);
+    assert!(import(&house, lines(), false, false).done_before);
+    let third = import(&house, lines(), false, true);
+    assert!(!third.done_before);
+    assert_eq!(house.assert_sound().versions, 4);
+}
+
+#[test]
+fn bad_records_are_reported_and_left_out() {
+    let house = House::new();
+    let a = patient("a", "A");
+    let lines = || {
+        ImportUnit::Resources(vec![
+            (1, a.as_bytes()),
+            (2, b"{".as_slice()),
+            (3, br#"{"resourceType":"Patient","gender":"x"}"#),
+            (4, br#"{"resourceType":"Nobody"}"#),
+        ])
+    };
+    let strict = import(&house, lines(), true, false);
+    assert!(strict.stored.is_empty());
+    assert_eq!(strict.rejected.len(), 3);
+    assert!(house.read("Patient", "a").is_err());
+    let outcome = import(&house, lines(), false, false);
+    assert_eq!(outcome.rejected.iter().map(|rejected| rejected.position).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(outcome.rejected.iter().all(|rejected| !rejected.issues.is_empty()));
+    assert!(house.read("Patient", "a").is_ok());
+}
+
+#[test]
+fn a_bundle_keeps_its_ids_and_resolves_its_references() {
+    let house = House::new();
+    let body = br#"{"resourceType":"Bundle","type":"transaction","entry":[
+      {"fullUrl":"urn:uuid:aaaaaaaa-1111-4111-8111-111111111111","resource":{"resourceType":"Patient","id":"aaaaaaaa-1111-4111-8111-111111111111"},"request":{"method":"POST","url":"Patient"}},
+      {"fullUrl":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111","resource":{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"urn:uuid:aaaaaaaa-1111-4111-8111-111111111111"}},"request":{"method":"POST","url":"Observation"}},
+      {"request":{"method":"DELETE","url":"Patient/9"}}]}"#;
+    let outcome = import(&house, ImportUnit::Document(body), false, false);
+    assert_eq!(outcome.stored.values().sum::<u64>(), 2);
+    assert!(house.read("Observation", "o").unwrap().contains("\"Patient/aaaaaaaa-1111-4111-8111-111111111111\""));
+    house.assert_sound();
+}
+
+#[test]
+fn a_single_resource_and_a_document_are_stored_whole() {
+    let house = House::new();
+    import(&house, ImportUnit::Document(patient("solo", "X").as_bytes()), false, false);
+    assert!(house.read("Patient", "solo").is_ok());
+    let document = br#"{"resourceType":"Bundle","id":"doc","type":"document","timestamp":"2026-01-01T00:00:00Z","identifier":{"value":"1"},"entry":[{"fullUrl":"http://example.org/Composition/c","resource":{"resourceType":"Composition","id":"c","status":"final","type":{"text":"t"},"date":"2026-01-01","author":[{"display":"a"}],"title":"T"}}]}"#;
+    let outcome = import(&house, ImportUnit::Document(document), false, false);
+    assert!(outcome.rejected.is_empty(), "{:?}", outcome.rejected);
+    assert!(house.read("Bundle", "doc").is_ok());
+    assert!(house.read("Composition", "c").is_err());
+}
