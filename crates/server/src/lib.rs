@@ -1,0 +1,53 @@
+//! HTTP for Tacet: FHIR REST over the record store, with TLS, tokens, limits, logs and metrics.
+//!
+//! ```text
+//! listener ─> connection ─> router (made from `ROUTES`) ─> dispatch ─> handlers ─> RecordService (the vault)
+//!    TLS        h1, h2                                       who? may they? how large?
+//! ```
+//!
+//! What is **not** here: rules about records (the vault's), identities beyond a bearer token, pages for people.
+//!
+//! A server is bound, then run:
+//!
+//! ```no_run
+//! # async fn example(service: impl tacet_server::RecordService) -> Result<(), tacet_server::ServeError> {
+//! use std::sync::Arc;
+//! use tacet_server::{Environment, Server, ServerConfig};
+//! use tacet_types::{SystemClock, SystemRng};
+//!
+//! let environment = Environment { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+//! let server = Server::bind(ServerConfig::default(), service, environment).await?;
+//! println!("{}", server.base_url());
+//! server.run(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+mod app;
+mod body;
+mod bundle;
+mod capability;
+mod config;
+mod connection;
+mod dispatch;
+mod error;
+mod handlers;
+mod listener;
+mod lockout;
+mod metrics;
+mod negotiate;
+mod pretty;
+mod query;
+mod reply;
+mod routes;
+mod service;
+mod tls;
+mod vault_service;
+
+pub use app::Environment;
+pub use config::{Limits, ServerConfig, TlsConfig};
+pub use listener::{ServeError, Server, Stopped, serve};
+pub use routes::{Access, Action, Capability, ROUTES, Route};
+pub use service::RecordService;
+pub use tls::TlsError;

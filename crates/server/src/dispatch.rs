@@ -1,0 +1,192 @@
+//! The way of every request: operation id, token, method, right, body, turn, handler, and what is counted and logged of it.
+//!
+//! ```text
+//! table ──> router ──> Endpoint: 401/429 ─> 405 ─> 403 ─> 400/406/415/413 ─> 503 ─> handler ─> answer
+//! ```
+//!
+//! The order matters: without a good token every path, known or not, answers alike.
+
+use crate::access;
+use crate::app::App;
+use crate::body;
+use crate::connection::Peer;
+use crate::error::ApiError;
+use crate::handlers::{self, Call, Lease};
+use crate::metrics::{NO_ROUTE, PathFigures, method_name};
+use crate::negotiate::{Form, check_body_type};
+use crate::query::Query;
+use crate::reply::{Reply, response};
+use crate::routes::{self, Access, Action, Route};
+use crate::service::RecordService;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::Method;
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tacet_types::{OperationId, ResourceType};
+use tokio::time::{Instant, timeout_at};
+
+/// What answers a path: the lines of the table that share it.
+struct Endpoint<S> {
+    app: Arc<App<S>>,
+    pattern: &'static str,
+    lines: Vec<&'static Route>,
+    allow: HeaderValue,
+    figures: Option<Arc<PathFigures>>,
+}
+
+/// The router, made from the table.
+pub(crate) fn router<S: RecordService>(app: &Arc<App<S>>) -> Router {
+    let service = |endpoint: Arc<Endpoint<S>>| {
+        tower::service_fn(move |request: Request| {
+            let endpoint = Arc::clone(&endpoint);
+            async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
+        })
+    };
+    let mut router = Router::new();
+    for pattern in routes::patterns() {
+        router = router.route_service(pattern, service(Endpoint::new(app, pattern)));
+    }
+    router.fallback_service(service(Endpoint::new(app, NO_ROUTE)))
+}
+
+impl<S: RecordService> Endpoint<S> {
+    fn new(app: &Arc<App<S>>, pattern: &'static str) -> Arc<Self> {
+        let lines: Vec<&Route> = routes::lines_of(pattern).collect();
+        let methods: Vec<&str> = lines.iter().flat_map(|line| line.methods).map(Method::as_str).collect();
+        let allow = HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""));
+        Arc::new(Self { app: Arc::clone(app), pattern, lines, allow, figures: app.metrics.path(pattern) })
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let operation = OperationId::random(&*self.app.rng);
+        let (parts, body) = request.into_parts();
+        let _level = self.app.metrics.in_flight();
+        let result = match parts.extensions.get::<Arc<Peer>>() {
+            Some(peer) => {
+                let _busy = peer.busy();
+                self.decide(&parts, body, peer, operation, started).await
+            }
+            None => Err(ApiError::internal("a request came without its connection")),
+        };
+        let answer = match result {
+            Ok((reply, form)) => reply.into_response(form, &operation),
+            Err(error) => {
+                if let Some(internal) = error.internal_face() {
+                    tracing::error!(operation = %operation, error = internal, "a request failed");
+                }
+                let (status, headers, body) = error.public_face(&operation);
+                response(status, headers, None, body.into(), &operation)
+            }
+        };
+        let took = started.elapsed();
+        if let Some(figures) = &self.figures {
+            figures.answered(&parts.method, answer.status(), took);
+        }
+        // The pattern, never the path: an id may be a social security number.
+        tracing::info!(
+            operation = %operation,
+            method = method_name(&parts.method),
+            route = self.pattern,
+            status = answer.status().as_u16(),
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        answer
+    }
+
+    async fn decide(
+        &self,
+        parts: &Parts,
+        body: Body,
+        peer: &Peer,
+        operation: OperationId,
+        started: Instant,
+    ) -> Result<(Reply, Form), ApiError> {
+        let app = &self.app;
+        let is_public = !self.lines.is_empty() && self.lines.iter().all(|line| line.access == Access::Public);
+        let token = match is_public {
+            true => None,
+            false => Some(access::authenticate(app, peer, &parts.headers, operation).await?),
+        };
+        if self.lines.is_empty() {
+            return Err(ApiError::not_found());
+        }
+        let line = self.lines.iter().find(|line| line.methods.contains(&parts.method));
+        let line = line.ok_or_else(|| ApiError::method_not_allowed(self.allow.clone()))?;
+        let token = match line.access {
+            Access::Public => None,
+            Access::Bearer(capability) => {
+                Some(token.filter(|token| capability.is_of(token.role)).ok_or_else(ApiError::forbidden)?)
+            }
+        };
+        if let Action::Absent(what) = line.action {
+            return Err(absent(what, parts.uri.path()));
+        }
+        let query = Query::parse(parts.uri.query())?;
+        let Some(token) = token else {
+            return handlers::public(app, line.action, &parts.headers, &query);
+        };
+        if line.action == Action::Metrics {
+            return handlers::metrics(app).map(|reply| (reply, Form::DEFAULT));
+        }
+        let caller = access::caller(token, peer, &parts.headers, operation)?;
+        let form = Form::of(&parts.headers, &query)?;
+        let deadline = started + app.limits.request();
+        let held = match bytes_max(line.action, &parts.method, &app.limits) {
+            None => None,
+            Some(bytes_max) => {
+                check_body_type(&parts.headers)?;
+                let reading = body::read(&app.bodies, &parts.headers, body, bytes_max);
+                Some(timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??)
+            }
+        };
+        let handling = async {
+            let turn = app.turns.take().await?;
+            let lease = Arc::new(Lease { turn, held });
+            let call = Call {
+                app,
+                caller: &caller,
+                method: &parts.method,
+                headers: &parts.headers,
+                path: parts.uri.path(),
+                query,
+                lease,
+            };
+            handlers::record(line.action, call).await
+        };
+        let reply = timeout_at(deadline, handling).await.map_err(|_| ApiError::timeout())??;
+        Ok((reply, form))
+    }
+}
+
+/// What is not there: by its name, or, where the path names no type that there is, as nothing.
+fn absent(what: &'static str, path: &str) -> ApiError {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let is_type = ResourceType::parse(first).is_some_and(routes::is_kept);
+    let whole_system = first.is_empty() || first.starts_with('_') || first.starts_with('$');
+    if is_type || whole_system { ApiError::not_supported(what) } else { ApiError::not_found() }
+}
+
+/// The longest body of a request; `None` where none is read.
+fn bytes_max(action: Action, method: &Method, limits: &crate::config::Limits) -> Option<usize> {
+    match action {
+        Action::Create | Action::Update => Some(limits.body_bytes_max),
+        Action::Bundle => Some(limits.bundle_bytes_max),
+        Action::Everything if method == Method::POST => Some(handlers::PARAMETERS_BYTES_MAX),
+        _ => None,
+    }
+}
+
+impl<S> App<S> {
+    /// Whether a stop has begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

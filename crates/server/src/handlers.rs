@@ -1,0 +1,114 @@
+//! What the routes do: HTTP in, one call of the record store, HTTP out. No rule of access or of storage stands here.
+
+mod everything;
+mod history;
+mod record;
+mod system;
+
+pub(crate) use everything::PARAMETERS_BYTES_MAX;
+pub(crate) use system::{metrics, public};
+
+use crate::app::App;
+use crate::body::Held;
+use crate::error::ApiError;
+use crate::query::{Query, decode};
+use crate::reply::Reply;
+use crate::routes::{Action, is_kept};
+use crate::service::RecordService;
+use hyper::Method;
+use hyper::header::HeaderMap;
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_vault::{Caller, VaultError};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
+
+/// Longest body that is worked on where connections are served too. A longer one takes milliseconds to parse and seal, and
+/// goes to a thread of its own so that the others do not wait for it.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// What a request holds while it is worked on: its turn, and its body with the room that it takes.
+pub(crate) struct Lease {
+    #[expect(dead_code, reason = "held for as long as the work lasts")]
+    pub(crate) turn: OwnedSemaphorePermit,
+    pub(crate) held: Option<Held>,
+}
+
+/// A request that may be answered.
+pub(crate) struct Call<'a, S> {
+    pub(crate) app: &'a Arc<App<S>>,
+    pub(crate) caller: &'a Caller,
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) path: &'a str,
+    pub(crate) query: Query,
+    pub(crate) lease: Arc<Lease>,
+}
+
+/// Does what a route of the record store is there for.
+pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) -> Result<Reply, ApiError> {
+    match action {
+        Action::Read => record::read(&call).await,
+        Action::Vread => record::vread(&call).await,
+        Action::Create => record::create(&call).await,
+        Action::Update => record::update(&call).await,
+        Action::Delete => record::delete(&call).await,
+        Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => history::history(action, &call).await,
+        Action::Bundle => record::bundle(&call).await,
+        Action::Everything => everything::everything(call).await,
+        Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics | Action::Absent(_) => {
+            Err(ApiError::internal("a route of the table reached a handler that is not its own"))
+        }
+    }
+}
+
+impl<S: RecordService> Call<'_, S> {
+    fn segment(&self, place: usize) -> Option<Cow<'_, str>> {
+        decode(self.path.split('/').nth(place + 1)?, false)
+    }
+
+    /// The type that the path names. What is no type is not there.
+    fn resource_type(&self) -> Result<ResourceType, ApiError> {
+        let name = self.segment(0);
+        name.and_then(|name| ResourceType::parse(&name)).filter(|kind| is_kept(*kind)).ok_or_else(ApiError::not_found)
+    }
+
+    /// The id that the path names. What could be no id is not there.
+    fn id(&self) -> Result<ResourceId, ApiError> {
+        let id = self.segment(1);
+        let id = id.filter(|id| !id.starts_with('$')).and_then(|id| ResourceId::parse(&id).ok());
+        id.ok_or_else(ApiError::not_found)
+    }
+
+    fn version(&self) -> Result<VersionId, ApiError> {
+        self.segment(3).and_then(|version| VersionId::parse(&version)).ok_or_else(ApiError::not_found)
+    }
+
+    /// The body; empty where none was read.
+    fn body(&self) -> bytes::Bytes {
+        self.lease.held.as_ref().map(|held| held.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Does work of the record store: here, or on a thread that may block where the body is long. There it keeps the
+    /// request's turn and room until it is done, even where the client has gone.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, VaultError>> + Send + 'static,
+        elsewhere: bool,
+    ) -> Result<T, ApiError> {
+        if !elsewhere {
+            return Ok(work.await?);
+        }
+        let lease = Arc::clone(&self.lease);
+        let runtime = Handle::current();
+        let done = spawn_blocking(move || {
+            let result = runtime.block_on(work);
+            drop(lease);
+            result
+        });
+        Ok(done.await.map_err(|_| ApiError::internal("the work on a body ended in a panic"))??)
+    }
+}

@@ -1,0 +1,36 @@
+//! The versions of a record, of a type, of everything. FHIR R4, <https://hl7.org/fhir/R4/http.html#history>.
+
+use super::Call;
+use crate::bundle::{self, Links};
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::routes::Action;
+use crate::service::RecordService;
+use hyper::StatusCode;
+use tacet_vault::{HistoryQuery, HistoryScope};
+
+pub(super) async fn history<S: RecordService>(action: Action, call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&["_since", "_at", "_count", "_cursor"])?;
+    let scope = match action {
+        Action::HistoryInstance => HistoryScope::Instance(call.resource_type()?, call.id()?),
+        Action::HistoryType => HistoryScope::Type(call.resource_type()?),
+        _ => HistoryScope::System,
+    };
+    let limits = &call.app.limits;
+    let query = HistoryQuery {
+        since: call.query.since()?,
+        at: call.query.period("_at")?,
+        count: call.query.count(limits.page_count_default, limits.page_count_max)?,
+        cursor: call.query.get("_cursor")?.map(str::to_owned),
+    };
+    let page = call.app.service.history(call.caller, &scope, &query).await?;
+    let base = &call.app.base_url;
+    let path = match &scope {
+        HistoryScope::Instance(resource_type, id) => format!("{base}/{resource_type}/{}/_history", id.as_str()),
+        HistoryScope::Type(resource_type) => format!("{base}/{resource_type}/_history"),
+        HistoryScope::System => format!("{base}/_history"),
+    };
+    let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));
+    let links = Links { this: link(None), next: page.next.as_deref().map(|cursor| link(Some(cursor))) };
+    Ok(Reply::record(StatusCode::OK, bundle::history(&page, base, &links, call.app.clock.now())))
+}

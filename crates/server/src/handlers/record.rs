@@ -1,0 +1,220 @@
+//! One record: read, vread, create, update, delete; and the Bundle that does several of them.
+//!
+//! FHIR R4, <https://hl7.org/fhir/R4/http.html>; RFC 9110, section 13 (conditions).
+
+use super::{Call, INLINE_BYTES_MAX};
+use crate::error::ApiError;
+use crate::negotiate::preference;
+use crate::reply::Reply;
+use crate::service::RecordService;
+use hyper::StatusCode;
+use hyper::header::{
+    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
+use std::sync::Arc;
+use tacet_fhir::outcome::{IssueType, operation_outcome_bytes};
+use tacet_types::{Timestamp, VersionId};
+use tacet_vault::{Disclosed, ReturnPreference, Stored};
+
+const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+
+pub(super) async fn read<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let (resource_type, id) = (call.resource_type()?, call.id()?);
+    refuse_write_conditions(call.headers)?;
+    let disclosed = call.app.service.read(call.caller, resource_type, &id).await?;
+    Ok(disclosed_reply(call.headers, disclosed))
+}
+
+pub(super) async fn vread<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let (resource_type, id, version) = (call.resource_type()?, call.id()?, call.version()?);
+    refuse_write_conditions(call.headers)?;
+    let disclosed = call.app.service.vread(call.caller, resource_type, &id, version).await?;
+    Ok(disclosed_reply(call.headers, disclosed))
+}
+
+pub(super) async fn create<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let resource_type = call.resource_type()?;
+    if call.headers.contains_key(IF_NONE_EXIST) {
+        return Err(ApiError::not_supported("conditional create (`If-None-Exist`)"));
+    }
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let elsewhere = body.len() > INLINE_BYTES_MAX;
+    let work = async move { app.service.create(&caller, resource_type, &body).await };
+    let stored = call.run(work, elsewhere).await?;
+    Ok(stored_reply(call, stored))
+}
+
+pub(super) async fn update<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let (resource_type, id) = (call.resource_type()?, call.id()?);
+    let if_match = if_match(call.headers)?;
+    let absent_only = match single(call.headers, IF_NONE_MATCH)? {
+        None => false,
+        Some("*") => true,
+        Some(_) => return Err(ApiError::not_supported("an `If-None-Match` other than `*` on an update")),
+    };
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let elsewhere = body.len() > INLINE_BYTES_MAX;
+    let work = async move { app.service.update(&caller, resource_type, &id, &body, if_match, absent_only).await };
+    let stored = call.run(work, elsewhere).await?;
+    Ok(stored_reply(call, stored))
+}
+
+pub(super) async fn delete<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let (resource_type, id) = (call.resource_type()?, call.id()?);
+    let if_match = if_match(call.headers)?;
+    let deleted = call.app.service.delete(call.caller, resource_type, &id, if_match).await?;
+    let reply = match preference(call.headers) {
+        ReturnPreference::OperationOutcome => outcome_reply(call, StatusCode::OK),
+        ReturnPreference::Minimal | ReturnPreference::Representation => Reply::empty(StatusCode::NO_CONTENT),
+    };
+    Ok(match &deleted.record {
+        Some(record) => reply.etag(record.version),
+        None => reply,
+    })
+}
+
+pub(super) async fn bundle<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let prefer = preference(call.headers);
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let work = async move { app.service.bundle(&caller, &body, &app.base_url, prefer).await };
+    Ok(Reply::record(StatusCode::OK, call.run(work, true).await?))
+}
+
+fn disclosed_reply(headers: &HeaderMap, disclosed: Disclosed) -> Reply {
+    let Disclosed { record, last_updated, body } = disclosed;
+    if is_unchanged(headers, record.version, last_updated) {
+        return Reply::empty(StatusCode::NOT_MODIFIED).version(&record, last_updated);
+    }
+    Reply::record(StatusCode::OK, body).version(&record, last_updated)
+}
+
+fn stored_reply<S: RecordService>(call: &Call<'_, S>, stored: Stored) -> Reply {
+    let Stored { record, last_updated, body, created, .. } = stored;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let reply = match preference(call.headers) {
+        ReturnPreference::Minimal => Reply::empty(status),
+        ReturnPreference::Representation => Reply::record(status, body),
+        ReturnPreference::OperationOutcome => outcome_reply(call, status),
+    };
+    let reply = reply.version(&record, last_updated);
+    if created { reply.location(&call.app.base_url, &record) } else { reply }
+}
+
+fn outcome_reply<S: RecordService>(call: &Call<'_, S>, status: StatusCode) -> Reply {
+    Reply::fhir(status, operation_outcome_bytes(&[], Some(&call.caller.operation)))
+}
+
+/// Whether the client has this version already: `If-None-Match`, and only without it `If-Modified-Since` (RFC 9110, 13.2.2).
+fn is_unchanged(headers: &HeaderMap, version: VersionId, last_updated: Timestamp) -> bool {
+    let mut tags = headers.get_all(IF_NONE_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        let tags = tags.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        return tags.map(str::trim).any(|tag| tag == "*" || tagged_version(tag) == Some(version));
+    }
+    let since = headers.get(IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|text| Timestamp::parse_http_date(text).ok());
+    // The header knows whole seconds only.
+    since.is_some_and(|since| last_updated.as_ms().div_euclid(1000) <= since.as_ms().div_euclid(1000))
+}
+
+/// The version that an entity tag (`W/"3"` or `"3"`) names.
+fn tagged_version(tag: &str) -> Option<VersionId> {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    VersionId::parse(tag.strip_prefix('"')?.strip_suffix('"')?)
+}
+
+/// The version that a change is to be made over. A tag that no version of ours bears cannot be the current one.
+fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, ApiError> {
+    if headers.contains_key(IF_UNMODIFIED_SINCE) {
+        return Err(ApiError::not_supported("`If-Unmodified-Since` (use `If-Match`)"));
+    }
+    let Some(tag) = single(headers, IF_MATCH)? else { return Ok(None) };
+    if tag == "*" || tag.contains(',') {
+        return Err(ApiError::not_supported("an `If-Match` that names not one version"));
+    }
+    let is_tag = tag.trim_start_matches("W/").len() >= 2 && tag.ends_with('"');
+    match tagged_version(tag) {
+        Some(version) => Ok(Some(version)),
+        None if is_tag => {
+            let message = "the resource is not at the version named in `If-Match`: read it again and repeat the change";
+            Err(ApiError::new(StatusCode::PRECONDITION_FAILED, IssueType::Conflict, message))
+        }
+        None => Err(ApiError::invalid("`If-Match` must be an entity tag such as `W/\"3\"`")),
+    }
+}
+
+/// A read under a condition that belongs to a write would be answered as if there were none.
+fn refuse_write_conditions(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(IF_MATCH) || headers.contains_key(IF_UNMODIFIED_SINCE) {
+        return Err(ApiError::not_supported("`If-Match` or `If-Unmodified-Since` on a read"));
+    }
+    Ok(())
+}
+
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(HeaderValue::to_str);
+    match (value, values.next()) {
+        (None, _) => Ok(None),
+        (Some(Ok(text)), None) => Ok(Some(text.trim())),
+        _ => Err(ApiError::invalid("a conditional header stands twice or is not ASCII")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{etag, http_date};
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn conditions_of_a_read() {
+        let at = Timestamp::parse("1994-11-06T08:49:37.900Z").unwrap();
+        let unchanged = |pairs: &[(HeaderName, &'static str)]| is_unchanged(&headers(pairs), VersionId(3), at);
+        assert!(unchanged(&[(IF_NONE_MATCH, "W/\"3\"")]));
+        assert!(unchanged(&[(IF_NONE_MATCH, "W/\"2\", \"3\"")]));
+        assert!(unchanged(&[(IF_NONE_MATCH, "*")]));
+        assert!(unchanged(&[(IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 GMT")]));
+        assert!(!unchanged(&[]));
+        assert!(!unchanged(&[(IF_NONE_MATCH, "W/\"2\"")]));
+        assert!(!unchanged(&[(IF_NONE_MATCH, "3")]));
+        assert!(!unchanged(&[(IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT")]));
+        assert!(!unchanged(&[(IF_MODIFIED_SINCE, "yesterday")]));
+        let both = [(IF_NONE_MATCH, "W/\"2\""), (IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert!(!unchanged(&both), "the tag decides");
+    }
+
+    #[test]
+    fn conditions_of_a_write() {
+        let read = |tag: &'static str| if_match(&headers(&[(IF_MATCH, tag)])).map_err(|e| e.public_face_status());
+        assert_eq!(read("W/\"3\""), Ok(Some(VersionId(3))));
+        assert_eq!(read("\"3\""), Ok(Some(VersionId(3))));
+        assert_eq!(read("W/\"abc\""), Err(StatusCode::PRECONDITION_FAILED));
+        assert_eq!(read("*"), Err(StatusCode::NOT_IMPLEMENTED));
+        assert_eq!(read("\"1\", \"2\""), Err(StatusCode::NOT_IMPLEMENTED));
+        assert_eq!(read("3"), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(if_match(&HeaderMap::new()).map_err(|e| e.public_face_status()), Ok(None));
+    }
+
+    impl ApiError {
+        fn public_face_status(self) -> StatusCode {
+            self.public_face(&tacet_types::OperationId([0; 16])).0
+        }
+    }
+
+    #[test]
+    fn tags_and_dates_are_written_as_they_are_read() {
+        assert_eq!(tagged_version(etag(VersionId(12)).to_str().unwrap()), Some(VersionId(12)));
+        let at = Timestamp::from_ms(1_700_000_000_000);
+        assert_eq!(Timestamp::parse_http_date(http_date(at).to_str().unwrap()), Ok(at));
+    }
+}

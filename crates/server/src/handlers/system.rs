@@ -1,0 +1,55 @@
+//! What is said of the server itself: what it can do, whether it is ready, its figures.
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::negotiate::Form;
+use crate::query::Query;
+use crate::reply::Reply;
+use crate::routes::Action;
+use crate::service::RecordService;
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
+use tacet_vault::Health;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Answers a route that needs no token.
+pub(crate) fn public<S: RecordService>(
+    app: &App<S>,
+    action: Action,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<(Reply, Form), ApiError> {
+    match action {
+        Action::Metadata => metadata(app, headers, query),
+        Action::Health => Ok((health(app), Form::DEFAULT)),
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+fn metadata<S>(app: &App<S>, headers: &HeaderMap, query: &Query) -> Result<(Reply, Form), ApiError> {
+    query.only(&["mode"])?;
+    if !matches!(query.get("mode")?, None | Some("full")) {
+        return Err(ApiError::not_supported("a `mode` other than `full`"));
+    }
+    let form = Form::of(headers, query)?;
+    Ok((Reply::fhir(StatusCode::OK, app.capability.clone()), form))
+}
+
+/// Ready or not, and nothing more: anybody may ask.
+fn health<S: RecordService>(app: &App<S>) -> Reply {
+    let ready = app.service.health() == Health::Ready && !app.is_stopping();
+    let (status, text): (_, &'static [u8]) = match ready {
+        true => (StatusCode::OK, b"{\"status\":\"ready\"}"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, b"{\"status\":\"not-ready\"}"),
+    };
+    Reply::text(status, JSON, text)
+}
+
+/// The figures of the server and of the store.
+pub(crate) fn metrics<S: RecordService>(app: &App<S>) -> Result<Reply, ApiError> {
+    let text = app.metrics.render(&app.service);
+    let text = text.map_err(|_| ApiError::internal("the metrics could not be written"))?;
+    Ok(Reply::text(StatusCode::OK, OPENMETRICS, text))
+}

@@ -1,0 +1,171 @@
+//! The table of routes: every request that the server answers has its line here, with who may make it.
+//!
+//! The router, the CapabilityStatement and the authorisation test are all made from this table and from nothing else, so a
+//! route without a line cannot exist. What is not there yet has a line too, where FHIR gives it a place: it is refused
+//! by name instead of being ignored.
+
+use hyper::Method;
+use tacet_types::ResourceType;
+
+/// Who may use a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anybody, without a token.
+    Public,
+    /// The bearer of a token whose role has this right.
+    Bearer(Capability),
+}
+
+/// A right that a role has or has not. No role has both a right to records and the right to metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Capability {
+    /// Reading records.
+    RecordsRead,
+    /// Writing records.
+    RecordsWrite,
+    /// Reading the metrics.
+    Metrics,
+}
+
+/// What a route does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// The CapabilityStatement.
+    Metadata,
+    /// Whether the server is ready.
+    Health,
+    /// Well-known documents: none yet.
+    WellKnown,
+    /// Figures in the Prometheus text format.
+    Metrics,
+    /// The current version of a record.
+    Read,
+    /// One version of a record.
+    Vread,
+    /// Stores a version of a record.
+    Update,
+    /// Stores a new record.
+    Create,
+    /// Deletes a record.
+    Delete,
+    /// Versions of a record.
+    HistoryInstance,
+    /// Versions of the records of a type.
+    HistoryType,
+    /// Versions of all records.
+    HistorySystem,
+    /// A batch or a transaction.
+    Bundle,
+    /// A patient with the patient's compartment.
+    Everything,
+    /// Not there yet; the text names it.
+    Absent(&'static str),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The methods that it answers.
+    pub methods: &'static [Method],
+    /// The path, with `{name}` for a segment and `{*name}` for the rest.
+    pub pattern: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// What it does.
+    pub action: Action,
+}
+
+const READING: &[Method] = &[Method::GET, Method::HEAD];
+const POST: &[Method] = &[Method::POST];
+const PUT: &[Method] = &[Method::PUT];
+const PATCH: &[Method] = &[Method::PATCH];
+const DELETE: &[Method] = &[Method::DELETE];
+const GET_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+
+const READ: Access = Access::Bearer(Capability::RecordsRead);
+const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
+
+const SEARCH: Action = Action::Absent("search");
+const OPERATION: Action = Action::Absent("this operation");
+
+const fn route(methods: &'static [Method], pattern: &'static str, access: Access, action: Action) -> Route {
+    Route { methods, pattern, access, action }
+}
+
+/// Every route. FHIR R4, <https://hl7.org/fhir/R4/http.html>.
+pub const ROUTES: &[Route] = &[
+    // --- of the server
+    route(READING, "/metadata", Access::Public, Action::Metadata),
+    route(READING, "/health", Access::Public, Action::Health),
+    route(READING, "/.well-known/{*document}", Access::Public, Action::WellKnown),
+    route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
+    // --- the whole system
+    route(POST, "/", WRITE, Action::Bundle),
+    route(READING, "/", READ, SEARCH),
+    route(GET_POST, "/_search", READ, SEARCH),
+    route(READING, "/_history", READ, Action::HistorySystem),
+    // --- a type
+    route(POST, "/{type}", WRITE, Action::Create),
+    route(READING, "/{type}", READ, SEARCH),
+    route(PUT, "/{type}", WRITE, Action::Absent("conditional update")),
+    route(PATCH, "/{type}", WRITE, Action::Absent("conditional patch")),
+    route(DELETE, "/{type}", WRITE, Action::Absent("conditional delete")),
+    route(GET_POST, "/{type}/_search", READ, SEARCH),
+    route(READING, "/{type}/_history", READ, Action::HistoryType),
+    // --- a record
+    route(READING, "/{type}/{id}", READ, Action::Read),
+    route(PUT, "/{type}/{id}", WRITE, Action::Update),
+    route(DELETE, "/{type}/{id}", WRITE, Action::Delete),
+    route(PATCH, "/{type}/{id}", WRITE, Action::Absent("patch")),
+    route(POST, "/{type}/{id}", WRITE, OPERATION), // POST [type]/$name
+    route(READING, "/{type}/{id}/_history", READ, Action::HistoryInstance),
+    route(READING, "/{type}/{id}/_history/{version}", READ, Action::Vread),
+    route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
+    route(GET_POST, "/{type}/{id}/{operation}", READ, OPERATION), // $name, or a search within a compartment
+    route(GET_POST, "/{type}/{id}/{operation}/_search", READ, SEARCH),
+];
+
+/// The lines of the table that share a path.
+pub(crate) fn lines_of(pattern: &'static str) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |route| route.pattern == pattern)
+}
+
+/// Each path of the table once, in its order.
+pub(crate) fn patterns() -> Vec<&'static str> {
+    let mut patterns: Vec<&'static str> = Vec::new();
+    for route in ROUTES {
+        if !patterns.contains(&route.pattern) {
+            patterns.push(route.pattern);
+        }
+    }
+    patterns
+}
+
+/// Whether records of this type are kept. R4 gives `Parameters` no place of its own: it only carries what operations
+/// exchange.
+pub(crate) fn is_kept(resource_type: ResourceType) -> bool {
+    resource_type.as_str() != "Parameters"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_method_of_a_path_has_two_lines() {
+        for pattern in patterns() {
+            let mut seen = Vec::new();
+            for method in lines_of(pattern).flat_map(|route| route.methods) {
+                assert!(!seen.contains(&method), "{method} {pattern} stands twice");
+                seen.push(method);
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_shows_no_record_is_public() {
+        for route in ROUTES.iter().filter(|route| route.access == Access::Public) {
+            assert!(matches!(route.action, Action::Metadata | Action::Health | Action::WellKnown), "{}", route.pattern);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the server asks of the record store behind it.
+//!
+//! The server speaks to a [`RecordService`], not to the vault itself, so that what stands between them later (policy,
+//! watching) and what tests put in its place are ordinary implementations. It holds no rule of its own: who may see which
+//! record is the service's business, and each of its answers has been written down in the ledger before it is given.
+
+use std::future::Future;
+use tacet_ledger::{EventKind, Outcome};
+use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_vault::{
+    Caller, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope,
+    ReturnPreference, Stored, Token, VaultError, VaultStatistics,
+};
+use zeroize::Zeroizing;
+
+/// The record store as the server needs it. Each method that shows or changes a record takes the [`Caller`] on whose account
+/// it goes into the ledger, and answers only once that entry is durable.
+///
+/// The futures need no runtime of their own; their work on the processor runs where they are polled, so the server polls those
+/// of large bodies on a thread that may block.
+pub trait RecordService: Send + Sync + 'static {
+    /// The current version of a record.
+    fn read(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send;
+
+    /// One version of a record.
+    fn vread(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        version: VersionId,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send;
+
+    /// Stores a new record under an id that the store chooses.
+    fn create(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
+
+    /// Stores a version of a record, or the first one. `if_match`: only over this version; `if_none_match_any`: only where
+    /// nothing stands.
+    fn update(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        body: &[u8],
+        if_match: Option<VersionId>,
+        if_none_match_any: bool,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
+
+    /// Deletes a record (its versions remain in its history).
+    fn delete(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Deleted, VaultError>> + Send;
+
+    /// Versions of a record, of a type or of all, the newest first.
+    fn history(
+        &self,
+        caller: &Caller,
+        scope: &HistoryScope,
+        query: &HistoryQuery,
+    ) -> impl Future<Output = Result<HistoryPage, VaultError>> + Send;
+
+    /// Does a batch or a transaction; gives the response Bundle.
+    fn bundle(
+        &self,
+        caller: &Caller,
+        body: &[u8],
+        base_url: &str,
+        prefer: ReturnPreference,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send;
+
+    /// A patient and all that is in the patient's compartment.
+    fn everything(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        query: &EverythingQuery,
+    ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
+
+    /// Writes an event that touches no record (a failed login, a refusal) into the ledger.
+    fn note(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), VaultError>> + Send;
+
+    /// The token of this secret; `None` where it is unknown, revoked or expired. Must be quick: it is asked at each request.
+    fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError>;
+
+    /// Figures for the metrics.
+    fn statistics(&self) -> VaultStatistics;
+
+    /// Whether the store can answer now.
+    fn health(&self) -> Health;
+}

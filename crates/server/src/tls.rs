@@ -1,0 +1,94 @@
+//! TLS 1.2 and 1.3 with the certificate and key of two PEM files, which may be exchanged while the server runs.
+
+use crate::config::TlsConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
+
+/// Protocols offered (ALPN), the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file could not be read as PEM.
+    #[error("cannot read `{path}` as a PEM file: check its path, its rights and that it holds a {what}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+        /// The reason.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// The certificate file holds none.
+    #[error("`{path}` holds no certificate: it must have the server's first, then those that lead to its root")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Key and certificate do not fit together, or are of a kind that is not supported.
+    #[error("the certificate and the key cannot be used together: check that they were made for each other")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// The certificate and key in use.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    config: TlsConfig,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Identity {
+    /// Reads the files.
+    pub(crate) fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+        let current = RwLock::new(Arc::new(read(config)?));
+        Ok(Arc::new(Self { config: config.clone(), current }))
+    }
+
+    /// Reads the files again. Where they do not serve, what was in use stays.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        let fresh = Arc::new(read(&self.config)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// What accepts TLS connections in this name.
+    pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, TlsError> {
+        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Unusable)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Identity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn read(config: &TlsConfig) -> Result<CertifiedKey, TlsError> {
+    let unreadable = |path: &PathBuf, what| {
+        let path = path.clone();
+        move |source| TlsError::Unreadable { path, what, source }
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&config.certificate)
+        .and_then(Iterator::collect)
+        .map_err(unreadable(&config.certificate, "certificate"))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate { path: config.certificate.clone() });
+    }
+    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(unreadable(&config.key, "private key"))?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(TlsError::Unusable)
+}

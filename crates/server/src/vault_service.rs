@@ -1,0 +1,112 @@
+//! The vault as the [`RecordService`] of a server: each method is the vault's own.
+
+use crate::service::RecordService;
+use std::future::Future;
+use tacet_ledger::{EventKind, Outcome};
+use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_vault::{
+    Caller, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope,
+    ReturnPreference, Stored, Token, Vault, VaultError, VaultStatistics,
+};
+use zeroize::Zeroizing;
+
+impl RecordService for Vault {
+    fn read(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send {
+        Vault::read(self, caller, resource_type, id)
+    }
+
+    fn vread(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        version: VersionId,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send {
+        Vault::vread(self, caller, resource_type, id, version)
+    }
+
+    fn create(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
+        Vault::create(self, caller, resource_type, body)
+    }
+
+    fn update(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        body: &[u8],
+        if_match: Option<VersionId>,
+        if_none_match_any: bool,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
+        Vault::update(self, caller, resource_type, id, body, if_match, if_none_match_any)
+    }
+
+    fn delete(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Deleted, VaultError>> + Send {
+        Vault::delete(self, caller, resource_type, id, if_match)
+    }
+
+    fn history(
+        &self,
+        caller: &Caller,
+        scope: &HistoryScope,
+        query: &HistoryQuery,
+    ) -> impl Future<Output = Result<HistoryPage, VaultError>> + Send {
+        Vault::history(self, caller, scope, query)
+    }
+
+    fn bundle(
+        &self,
+        caller: &Caller,
+        body: &[u8],
+        base_url: &str,
+        prefer: ReturnPreference,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send {
+        Vault::bundle(self, caller, body, base_url, prefer)
+    }
+
+    fn everything(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        query: &EverythingQuery,
+    ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send {
+        Vault::everything(self, caller, patient, query)
+    }
+
+    fn note(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), VaultError>> + Send {
+        Vault::note(self, caller, kind, outcome)
+    }
+
+    fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError> {
+        Vault::authenticate(self, secret)
+    }
+
+    fn statistics(&self) -> VaultStatistics {
+        Vault::statistics(self)
+    }
+
+    fn health(&self) -> Health {
+        Vault::health(self)
+    }
+}

@@ -1,0 +1,327 @@
+//! What FHIR REST promises: statuses, headers, conditions, forms, pages.
+
+use crate::client::{Answer, Ask};
+use crate::memory::START;
+use crate::running::{Running, start};
+use tacet_ledger::{Channel, PurposeOfUse};
+use tacet_types::Timestamp;
+
+const PATIENT: &str = r#"{"resourceType":"Patient","active":true}"#;
+
+async fn clinician(server: &Running, method: &str, path: &str, headers: &[(&'static str, &str)]) -> Answer {
+    let mut ask = Ask::new(method, path).bearer("clinician");
+    if ["PUT", "POST"].contains(&method) {
+        ask = ask.json(PATIENT);
+    }
+    for (name, value) in headers {
+        ask = ask.header(name, value);
+    }
+    server.ask(ask).await
+}
+
+#[tokio::test]
+async fn a_record_lives_and_dies() {
+    let server = start().await;
+    let last_modified = Timestamp::from_ms(START).http_date();
+
+    let created = clinician(&server, "POST", "/Patient", &[]).await;
+    assert_eq!(created.status, 201);
+    let location = format!("{}/Patient/n0/_history/1", server.base_url);
+    assert_eq!(created.header("location"), Some(location.as_str()));
+    assert_eq!(created.header("etag"), Some("W/\"1\""));
+    assert_eq!(created.header("last-modified"), Some(last_modified.as_str()));
+    assert_eq!(created.header("content-type"), Some("application/fhir+json; charset=utf-8"));
+    assert_eq!(created.value()["id"], "n0");
+
+    let read = clinician(&server, "GET", "/Patient/n0", &[]).await;
+    assert_eq!((read.status, read.header("etag")), (200, Some("W/\"1\"")));
+    assert_eq!(read.value()["active"], true);
+
+    let updated = clinician(&server, "PUT", "/Patient/n0", &[("if-match", "W/\"1\"")]).await;
+    assert_eq!((updated.status, updated.header("etag")), (200, Some("W/\"2\"")));
+    assert_eq!(updated.header("location"), None);
+    let stale = clinician(&server, "PUT", "/Patient/n0", &[("if-match", "W/\"1\"")]).await;
+    stale.is_refusal(412, "conflict");
+    let there = clinician(&server, "PUT", "/Patient/n0", &[("if-none-match", "*")]).await;
+    there.is_refusal(412, "conflict");
+    let new = clinician(&server, "PUT", "/Patient/mine", &[("if-none-match", "*")]).await;
+    assert_eq!(new.status, 201);
+    assert!(new.header("location").unwrap().ends_with("/Patient/mine/_history/1"));
+
+    let old = clinician(&server, "GET", "/Patient/n0/_history/1", &[]).await;
+    assert_eq!((old.status, old.header("etag")), (200, Some("W/\"1\"")));
+    clinician(&server, "GET", "/Patient/n0/_history/9", &[]).await.is_refusal(404, "not-found");
+    clinician(&server, "GET", "/Patient/n0/_history/01", &[]).await.is_refusal(404, "not-found");
+
+    clinician(&server, "DELETE", "/Patient/n0", &[("if-match", "W/\"1\"")]).await.is_refusal(412, "conflict");
+    let deleted = clinician(&server, "DELETE", "/Patient/n0", &[("if-match", "W/\"2\"")]).await;
+    assert_eq!((deleted.status, deleted.header("etag"), deleted.body.len()), (204, Some("W/\"3\""), 0));
+    let again = clinician(&server, "DELETE", "/Patient/nobody", &[]).await;
+    assert_eq!((again.status, again.header("etag")), (204, None));
+    let gone = clinician(&server, "GET", "/Patient/n0", &[]).await;
+    gone.is_refusal(410, "deleted");
+    assert_eq!(gone.header("etag"), Some("W/\"3\""));
+}
+
+#[tokio::test]
+async fn what_a_client_has_is_not_sent_again() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    let date = Timestamp::from_ms(START).http_date();
+    for path in ["/Patient/p1", "/Patient/p1/_history/1"] {
+        for headers in [("if-none-match", "W/\"1\""), ("if-modified-since", date.as_str())] {
+            for method in ["GET", "HEAD"] {
+                let answer = clinician(&server, method, path, &[headers]).await;
+                assert_eq!((answer.status, answer.body.len()), (304, 0), "{method} {path} {headers:?}");
+                assert_eq!(answer.header("etag"), Some("W/\"1\""));
+            }
+        }
+        let answer = clinician(&server, "GET", path, &[("if-none-match", "W/\"2\"")]).await;
+        assert_eq!(answer.status, 200);
+    }
+    let asked = server.memory.0.callers.lock().unwrap().len();
+    assert_eq!(asked, 1 + 2 * (4 + 1), "each of them went to the store, and so into the ledger");
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    let get = clinician(&server, "GET", "/Patient/p1", &[]).await;
+    let head = clinician(&server, "HEAD", "/Patient/p1", &[]).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in ["etag", "last-modified", "content-type", "content-length"] {
+        assert_eq!(head.header(name), get.header(name), "{name}");
+        assert!(head.header(name).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_says_what_it_wants_back() {
+    let server = start().await;
+    let minimal = clinician(&server, "PUT", "/Patient/p1", &[("prefer", "return=minimal")]).await;
+    assert_eq!((minimal.status, minimal.body.len()), (201, 0));
+    assert!(minimal.header("location").is_some() && minimal.header("etag").is_some());
+    let whole = clinician(&server, "PUT", "/Patient/p1", &[("prefer", "return=representation")]).await;
+    assert_eq!(whole.value()["resourceType"], "Patient");
+    let outcome = [("prefer", "respond-async, return=OperationOutcome")];
+    for (method, path) in [("PUT", "/Patient/p1"), ("POST", "/Patient"), ("DELETE", "/Patient/p1")] {
+        let answer = clinician(&server, method, path, &outcome).await;
+        assert_eq!(answer.value()["resourceType"], "OperationOutcome", "{method}");
+        crate::errors::is_valid(&answer.body);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_wears_the_same_coat() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    for path in ["/Patient/p1", "/Patient/nobody", "/metadata", "/health", "/nowhere/at/all/x", "/_history"] {
+        let answer = clinician(&server, "GET", path, &[]).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none'"), "{path}");
+        assert_eq!(answer.header("x-request-id").unwrap().len(), 32, "{path}");
+        assert_eq!(answer.header("server"), None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn forms_other_than_json_are_refused() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    let xml = clinician(&server, "GET", "/Patient/p1", &[("accept", "application/fhir+xml")]).await;
+    xml.is_refusal(406, "not-supported");
+    clinician(&server, "GET", "/Patient/p1?_format=ttl", &[]).await.is_refusal(406, "not-supported");
+    let plain = clinician(&server, "GET", "/Patient/p1", &[("accept", "application/json")]).await;
+    assert_eq!(plain.header("content-type"), Some("application/json; charset=utf-8"));
+    let pretty = clinician(&server, "GET", "/Patient/p1?_pretty=true", &[]).await;
+    assert!(pretty.body.starts_with(b"{\n  \""));
+    for kind in ["application/fhir+xml", "text/plain", "application/x-www-form-urlencoded"] {
+        for (method, path) in [("PUT", "/Patient/p1"), ("POST", "/Patient"), ("POST", "/")] {
+            let answer = clinician(&server, method, path, &[("content-type", kind)]).await;
+            answer.is_refusal(415, "not-supported");
+        }
+    }
+    let packed = clinician(&server, "PUT", "/Patient/p1", &[("content-encoding", "gzip")]).await;
+    packed.is_refusal(415, "not-supported");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_refused_by_name() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    for (method, path) in [
+        ("GET", "/Patient?name=x"),
+        ("GET", "/Patient"),
+        ("GET", "/?_type=Patient"),
+        ("POST", "/Patient/_search"),
+        ("GET", "/_search?_type=Patient"),
+        ("PUT", "/Patient?identifier=x"),
+        ("DELETE", "/Patient?identifier=x"),
+        ("PATCH", "/Patient/p1"),
+        ("PATCH", "/Patient?identifier=x"),
+        ("GET", "/Patient/p1/Observation"),
+        ("POST", "/Patient/$validate"),
+        ("POST", "/Patient/p1/$match"),
+        ("POST", "/Patient/p1"),
+        ("GET", "/$export"),
+        ("GET", "/Observation/p1/$everything"),
+        ("GET", "/Patient/p1?_summary=true"),
+        ("GET", "/Patient/p1?_elements=name"),
+        ("GET", "/_history?_list=x"),
+        ("GET", "/Patient/p1/_history?_count=0"),
+        ("GET", "/Patient/p1/$everything?start=2020-01-01"),
+    ] {
+        clinician(&server, method, path, &[]).await.is_refusal(501, "not-supported");
+    }
+    for (method, path, header) in [
+        ("POST", "/Patient", ("if-none-exist", "identifier=x")),
+        ("PUT", "/Patient/p1", ("if-match", "*")),
+        ("PUT", "/Patient/p1", ("if-none-match", "W/\"1\"")),
+        ("GET", "/Patient/p1", ("if-match", "W/\"1\"")),
+    ] {
+        clinician(&server, method, path, &[header]).await.is_refusal(501, "not-supported");
+    }
+    clinician(&server, "GET", "/Patient/p1?name=x", &[]).await.is_refusal(400, "not-supported");
+    clinician(&server, "PUT", "/Patient/p1?identifier=x", &[]).await.is_refusal(400, "not-supported");
+    assert_eq!(server.memory.0.callers.lock().unwrap().len(), 1, "the store was asked for none of them");
+}
+
+#[tokio::test]
+async fn what_could_not_be_there_is_not() {
+    let server = start().await;
+    for path in ["/Nonsense", "/patient/p1", "/Patient/a_b", "/Parameters/p1", "/Nonsense/p1/_history", "/Patient/%zz"]
+    {
+        clinician(&server, "GET", path, &[]).await.is_refusal(404, "not-found");
+    }
+    let encoded = clinician(&server, "GET", "/Patient/%6eobody", &[]).await;
+    encoded.is_refusal(404, "not-found");
+}
+
+#[tokio::test]
+async fn bodies_that_are_none_are_the_clients_fault() {
+    let server = start().await;
+    let wrong = Ask::new("PUT", "/Observation/o1").bearer("clinician").json(PATIENT);
+    let answer = server.ask(wrong).await;
+    answer.is_refusal(422, "invariant");
+    assert_eq!(answer.value()["issue"][0]["expression"][0], "Patient.name[0]");
+}
+
+#[tokio::test]
+async fn history_has_pages() {
+    let server = start().await;
+    for _ in 0..3 {
+        server.put_patient("p1").await;
+        server.memory.0.clock.advance_ms(1000);
+    }
+    clinician(&server, "DELETE", "/Patient/p1", &[]).await;
+    for path in ["/Patient/p1/_history", "/Patient/_history", "/_history"] {
+        let mut next = Some(format!("{}{path}?_count=2&_since=2020-01-01T00:00:00%2B01:00", server.base_url));
+        let mut versions = Vec::new();
+        while let Some(url) = next {
+            let answer = clinician(&server, "GET", url.strip_prefix(&server.base_url).unwrap(), &[]).await;
+            assert_eq!(answer.status, 200, "{url}");
+            crate::errors::is_valid(&answer.body);
+            let page = answer.value();
+            assert_eq!((page["type"].as_str(), page["total"].as_u64()), (Some("history"), Some(4)));
+            assert_eq!(page["link"][0]["relation"], "self");
+            assert_eq!(page["link"][0]["url"], url);
+            for entry in page["entry"].as_array().unwrap() {
+                assert_eq!(entry["fullUrl"], format!("{}/Patient/p1", server.base_url));
+                assert_eq!(entry.get("resource").is_none(), entry["request"]["method"] == "DELETE");
+                versions.push(entry["response"]["etag"].as_str().unwrap().to_owned());
+            }
+            next = page["link"].get(1).map(|link| link["url"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(versions, ["W/\"4\"", "W/\"3\"", "W/\"2\"", "W/\"1\""], "{path}");
+    }
+    let since = Timestamp::from_ms(START + 2000);
+    let later = clinician(&server, "GET", &format!("/_history?_since={since}"), &[]).await;
+    assert_eq!(later.value()["total"], 2);
+    for bad in ["_since=yesterday", "_at=2024-13", "_count=x", "_count=1&_count=2"] {
+        clinician(&server, "GET", &format!("/_history?{bad}"), &[]).await.is_refusal(400, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn everything_is_asked_for_in_two_ways() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    let got = clinician(&server, "GET", "/Patient/p1/$everything?_count=1&_type=Condition,Observation", &[]).await;
+    assert_eq!(got.status, 200);
+    crate::errors::is_valid(&got.body);
+    let page = got.value();
+    assert_eq!(
+        (page["type"].as_str(), page["entry"][0]["search"]["mode"].as_str()),
+        (Some("searchset"), Some("match"))
+    );
+    let next = page["link"][1]["url"].as_str().unwrap();
+    assert!(next.ends_with("/Patient/p1/$everything?_count=1&_type=Condition,Observation&_cursor=2"), "{next}");
+
+    let body = r#"{"resourceType":"Parameters","parameter":[{"name":"_count","valueInteger":1},
+        {"name":"_type","valueCode":"Condition"},{"name":"_type","valueCode":"Observation"}]}"#;
+    let posted = server.ask(Ask::new("POST", "/Patient/p1/$everything").bearer("clinician").json(body)).await;
+    assert_eq!((posted.status, &posted.value()["entry"]), (200, &page["entry"]));
+    let patient = Ask::new("POST", "/Patient/p1/$everything").bearer("clinician").json(PATIENT);
+    server.ask(patient).await.is_refusal(400, "invalid");
+}
+
+#[tokio::test]
+async fn a_bundle_goes_to_the_base() {
+    let server = start().await;
+    let answer = server.ask(Ask::new("POST", "/").bearer("integrator").json(vec![b' '; 100_000])).await;
+    let bundle = answer.value();
+    assert_eq!((answer.status, bundle["total"].as_u64()), (200, Some(100_000)), "its body arrived whole");
+    assert_eq!(bundle["link"][0]["url"], server.base_url, "and the base URL is ours, not the client's `Host`");
+}
+
+#[tokio::test]
+async fn the_store_is_told_who_asks_and_why() {
+    let server = start().await;
+    clinician(&server, "GET", "/Patient/p1", &[]).await;
+    server.ask(Ask::new("GET", "/Patient/p1").bearer("integrator")).await;
+    let answer =
+        clinician(&server, "GET", "/Patient/p1", &[("x-purpose-of-use", "HRESCH"), ("x-on-behalf-of", "Zelie")]).await;
+    let callers = server.memory.0.callers.lock().unwrap().clone();
+    let purposes: Vec<_> = callers.iter().map(|caller| caller.purpose).collect();
+    assert_eq!(purposes, [PurposeOfUse::Treatment, PurposeOfUse::Operations, PurposeOfUse::Research]);
+    let last = &callers[2];
+    assert_eq!((last.owner.as_str(), last.token.as_deref()), ("the clinician", Some("id-clinician")));
+    assert_eq!(last.on_behalf_of.as_deref(), Some("Zelie"));
+    assert_eq!(last.operation.to_string(), answer.header("x-request-id").unwrap());
+    assert_eq!(last.origin.address.unwrap().to_string(), "127.0.0.1");
+    assert_eq!(last.origin.channel, Channel::Http);
+    let long = "x".repeat(257);
+    for header in [("x-purpose-of-use", "SNOOPING"), ("x-on-behalf-of", ""), ("x-on-behalf-of", long.as_str())] {
+        clinician(&server, "GET", "/Patient/p1", &[header]).await.is_refusal(400, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn health_and_metrics_say_how_it_goes() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    clinician(&server, "GET", "/Patient/nobody", &[]).await;
+    let health = server.ask(Ask::new("GET", "/health")).await;
+    assert_eq!((health.status, health.value()["status"].as_str()), (200, Some("ready")));
+    server.memory.0.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+    let health = server.ask(Ask::new("GET", "/health")).await;
+    assert_eq!((health.status, health.value()["status"].as_str()), (503, Some("not-ready")));
+
+    let metrics = server.ask(Ask::new("GET", "/metrics").bearer("operator")).await;
+    assert_eq!(metrics.status, 200);
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    for line in [
+        "tacet_requests_total{route=\"/{type}/{id}\",method=\"PUT\",status=\"201\"} 1",
+        "tacet_requests_total{route=\"/{type}/{id}\",method=\"GET\",status=\"404\"} 1",
+        "tacet_requests_total{route=\"/health\",method=\"GET\",status=\"503\"} 1",
+        "tacet_request_duration_seconds_count{route=\"/{type}/{id}\"} 2",
+        "tacet_ledger_entries 4711",
+        "tacet_requests_in_flight 1",
+        "tacet_key_unwraps_total{reason=\"disclosure\"} 0",
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
