@@ -121,7 +121,7 @@ fn within(samples: &[Vec<u8>], bytes_max: usize) -> Vec<Vec<u8>> {
 /// A record as the vault stores it: with version and time in `meta`, which stands after the id.
 fn as_stored(record: &Record, now: Timestamp, place: usize) -> Vec<u8> {
     let at = now.plus_ms(place as i64 * 7_919 % 86_400_000_000);
-    let version = if place % 5 == 0 { 2 } else { 1 };
+    let version = if place.is_multiple_of(5) { 2 } else { 1 };
     let given = format!("\"versionId\":\"{version}\",\"lastUpdated\":\"{at}\"");
     let id = format!("\"id\":\"{}\",", record.id);
     let json = match record.json.split_once(&id) {
@@ -263,4 +263,42 @@ fn print(sizes: &BTreeMap<ResourceType, Sizes>) {
         total.with += size.with;
     }
     line("all", &total);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str) -> Record {
+        let resource_type = ResourceType::parse("Patient").unwrap();
+        Record { resource_type, id: "a".to_owned(), json: json.to_owned() }
+    }
+
+    #[test]
+    fn samples_have_the_shape_that_the_store_keeps() {
+        let at = Timestamp::from_ms(0);
+        let stored = |json: &str| String::from_utf8(as_stored(&record(json), at, 0)).unwrap();
+        let given = r#""versionId":"2","lastUpdated":"1970-01-01T00:00:00.000Z""#;
+        assert_eq!(
+            stored(r#"{"resourceType":"Patient","id":"a","active":true}"#),
+            format!(r#"{{"resourceType":"Patient","id":"a","meta":{{{given}}},"active":true}}"#)
+        );
+        assert_eq!(
+            stored(r#"{"resourceType":"Patient","id":"a","meta":{"profile":["p"]}}"#),
+            format!(r#"{{"resourceType":"Patient","id":"a","meta":{{{given},"profile":["p"]}}}}"#)
+        );
+    }
+
+    #[test]
+    fn white_space_goes_between_tokens_only() {
+        let json = "{ \"a b\" :\n[ 1 , \"x \\\" y\\\\\" , {\t} ] }";
+        assert_eq!(compact(json), "{\"a b\":[1,\"x \\\" y\\\\\",{}]}");
+    }
+
+    #[test]
+    fn samples_stop_at_their_bound() {
+        let samples = vec![vec![0; 10]; 5];
+        assert_eq!(within(&samples, 35).len(), 3);
+        assert_eq!(within(&samples, 0).len(), 0);
+    }
 }
