@@ -19,6 +19,7 @@ const DEPTH_MAX: usize = 64;
 /// Default bound on the number of values. A value costs 32 bytes in the tree, with its name 56, so this bounds the
 /// tree at about 350 MB when the text is at its own bound.
 const VALUES_MAX: usize = 6_000_000;
+const _: () = assert!(size_of::<Json<'_>>() <= 32 && size_of::<Member<'_>>() <= 56);
 /// Default bound on the members of one object. The widest R4 resource has under 100.
 const MEMBERS_MAX: usize = 10_000;
 

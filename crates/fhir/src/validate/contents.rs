@@ -3,10 +3,11 @@
 
 use super::IssueType;
 use super::place::Place;
-use super::walk::Walk;
+use super::walk::{Contained, Walk};
 use crate::definitions::{CodeSet, Member};
 use crate::json::{Json, Member as JsonMember};
 use crate::reference::Reference;
+use std::collections::hash_map::Entry;
 use tacet_types::ResourceType;
 
 /// `ext-1`: an extension has a value or extensions, not both.
@@ -20,47 +21,52 @@ pub(super) fn extension(walk: &mut Walk<'_>, members: &[JsonMember<'_>], place: 
 
 /// The text of a reference, and the type that it names where it names one.
 pub(super) fn reference(walk: &mut Walk<'_>, value: &Json<'_>, member: &'static Member, place: &Place<'_>) {
-    let Some(text) = value.get_str("reference") else { return };
-    let target = match Reference::parse(text) {
-        Reference::Relative { resource_type, .. } | Reference::Conditional { resource_type, .. } => Some(resource_type),
-        Reference::Fragment(name) => match fragment(walk, name) {
-            Fragment::Container => None,
-            Fragment::Contained(resource_type) => resource_type,
-            Fragment::Nowhere => {
-                let message = "no contained resource has this id (ref-1)";
-                return walk.report(IssueType::Invariant, &place.child("reference"), message);
-            }
-        },
-        Reference::Absolute(_) | Reference::Urn(_) => None,
-        Reference::Invalid => {
-            let message = "not a reference: neither Type/id, an absolute URL, a URN nor #id";
-            return walk.report(IssueType::Value, &place.child("reference"), message);
-        }
+    let target = match value.get_str("reference") {
+        Some(text) => literal(walk, text, &place.child("reference")),
+        None => None,
     };
-    if let (Some(target), Some(allowed)) = (target, member.targets())
+    let stated = match value.get_str("type") {
+        // The address of a logical model may stand here too; only R4's own types are known.
+        Some(name) if !name.contains(':') => {
+            let stated = ResourceType::parse(name);
+            if stated.is_none() {
+                walk.report(IssueType::Value, &place.child("type"), "not a resource type of FHIR R4");
+            }
+            stated
+        }
+        _ => None,
+    };
+    if let (Some(stated), Some(target)) = (stated, target)
+        && stated != target
+    {
+        walk.report(IssueType::Value, &place.child("type"), "the reference is to a resource of another type");
+    } else if let (Some(target), Some(allowed)) = (target.or(stated), member.targets())
         && !allowed.contains(target)
     {
         walk.report(IssueType::Structure, place, format!("may not refer to a resource of type {target}"));
     }
 }
 
-enum Fragment {
-    /// `#`: the resource that contains the one that refers.
-    Container,
-    /// A contained resource of that type, where its type is known.
-    Contained(Option<ResourceType>),
-    Nowhere,
-}
-
-fn fragment(walk: &Walk<'_>, name: &str) -> Fragment {
-    if name.is_empty() {
-        return Fragment::Container;
-    }
-    let contained = walk.container().and_then(|container| container.get("contained"));
-    let target = contained.map(Json::items).unwrap_or_default().iter().find(|item| item.get_str("id") == Some(name));
-    match target {
-        Some(resource) => Fragment::Contained(resource.resource_type().and_then(ResourceType::parse)),
-        None => Fragment::Nowhere,
+/// The type that the text of a reference names, if it names one.
+fn literal(walk: &mut Walk<'_>, text: &str, place: &Place<'_>) -> Option<ResourceType> {
+    match Reference::parse(text) {
+        Reference::Relative { resource_type, .. } | Reference::Conditional { resource_type, .. } => Some(resource_type),
+        // `#` alone is the resource that contains the one that refers.
+        Reference::Fragment("") | Reference::Absolute(_) | Reference::Urn(_) => None,
+        Reference::Fragment(name) => match walk.contained().get(name) {
+            Some(resource_type) => *resource_type,
+            None => {
+                walk.report(IssueType::Invariant, place, "no contained resource has this id (ref-1)");
+                None
+            }
+        },
+        // An empty text is already reported as such.
+        Reference::Invalid if text.is_empty() => None,
+        Reference::Invalid => {
+            let message = "not a reference: neither Type/id, an absolute URL, a URN nor #id";
+            walk.report(IssueType::Value, place, message);
+            None
+        }
     }
 }
 
@@ -103,15 +109,20 @@ pub(super) fn contained(walk: &mut Walk<'_>, resource: &Json<'_>, place: &Place<
     }
 }
 
-/// The ids of contained resources differ, or a fragment could mean two of them.
-pub(super) fn contained_ids(walk: &mut Walk<'_>, resource: &Json<'_>, place: &Place<'_>) {
-    let Some(Json::Array(items)) = resource.get("contained") else { return };
-    let mut seen = std::collections::HashSet::with_capacity(items.len());
+/// The contained resources by id. The ids differ, or a fragment could mean two of them.
+pub(super) fn contained_by_id<'j>(walk: &mut Walk<'_>, resource: &'j Json<'j>, place: &Place<'_>) -> Contained<'j> {
+    let mut by_id = Contained::new();
+    let Some(Json::Array(items)) = resource.get("contained") else { return by_id };
     let place = place.child("contained");
     for (index, item) in items.iter().enumerate() {
-        if item.get_str("id").is_some_and(|id| !seen.insert(id)) {
-            let message = "another contained resource has the same id";
-            walk.report(IssueType::Invariant, &place.item(index).child("id"), message);
+        let Some(id) = item.get_str("id") else { continue };
+        match by_id.entry(id) {
+            Entry::Vacant(free) => drop(free.insert(item.resource_type().and_then(ResourceType::parse))),
+            Entry::Occupied(_) => {
+                let message = "another contained resource has the same id";
+                walk.report(IssueType::Invariant, &place.item(index).child("id"), message);
+            }
         }
     }
+    by_id
 }

@@ -251,6 +251,31 @@ fn references_have_a_shape_and_a_target() {
     let place = "Patient.generalPractitioner[0]".to_owned();
     assert_eq!(faults(&patient("Patient/1")), [(place.clone(), T::Structure)]);
     assert_eq!(faults(&patient("Location?name=x")), [(place, T::Structure)]);
+    assert_faults(&[
+        (
+            r#"{"resourceType":"Patient","managingOrganization":{"type":"organization"}}"#,
+            "Patient.managingOrganization.type",
+            T::Value,
+        ),
+        (
+            r#"{"resourceType":"Patient","managingOrganization":{"type":"Location"}}"#,
+            "Patient.managingOrganization",
+            T::Structure,
+        ),
+        (
+            r#"{"resourceType":"Patient","managingOrganization":{"reference":"Organization/1","type":"Location"}}"#,
+            "Patient.managingOrganization.type",
+            T::Value,
+        ),
+        (
+            r#"{"resourceType":"Patient","managingOrganization":{"reference":""}}"#,
+            "Patient.managingOrganization.reference",
+            T::Invariant,
+        ),
+    ]);
+    assert_right(&[
+        r#"{"resourceType":"Patient","managingOrganization":{"type":"Organization","identifier":{"value":"1"}}}"#,
+    ]);
     let place = "Patient.generalPractitioner[0].reference".to_owned();
     assert_eq!(faults(&patient("#p")), [(place, T::Invariant)]);
 }
@@ -396,6 +421,23 @@ fn the_number_of_issues_is_bounded() {
     let issues = validate(&resource, &Options { issues_max: 2 });
     assert_eq!(issues.last().map(|issue| (issue.code, issue.location.as_str())), Some((T::TooLong, "")));
     assert_eq!(issues.len(), 3);
+}
+
+/// Many references to many contained resources, and many nulls, took time in proportion to their product.
+#[test]
+fn large_resources_are_walked_in_proportion_to_their_size() {
+    let contained: Vec<String> =
+        (0..20_000).map(|n| format!(r#"{{"resourceType":"Organization","id":"o{n}"}}"#)).collect();
+    let references: Vec<String> = (0..20_000).map(|n| format!(r##"{{"reference":"#o{n}"}}"##)).collect();
+    let text = format!(
+        r#"{{"resourceType":"Patient","contained":[{}],"generalPractitioner":[{}],"name":[{{"given":[{}]}}]}}"#,
+        contained.join(","),
+        references.join(","),
+        vec!["null"; 20_000].join(",")
+    );
+    let resource = parse_str(&text, &Limits::default()).expect("well-formed");
+    let issues = validate(&resource, &Options { issues_max: 20_001 });
+    assert_eq!(issues.len(), 20_000, "one for each null and none for the references");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{Issue, IssueType, is_well_formed};
 use crate::definitions::{Element, Group, GroupKind, Kind, Member, Primitive, Special, Tables, tables};
 use crate::json::{Json, Member as JsonMember};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use tacet_types::ResourceType;
 
 /// Deepest nesting that is walked, in elements. The parser's own default bound is reached first; this one is for trees
@@ -24,18 +25,22 @@ enum Standing {
     Contained,
 }
 
+/// Contained resources by id, each with its type where that is known.
+pub(super) type Contained<'j> = HashMap<&'j str, Option<ResourceType>>;
+
 /// The state of one validation.
 pub(super) struct Walk<'j> {
     tables: &'static Tables,
     issues: Vec<Issue>,
     issues_max: usize,
-    /// The resource that holds the contained ones which fragments refer to.
-    container: Option<&'j Json<'j>>,
+    /// The contained resources that fragments may name: those of the resource that is walked. Empty, and so without
+    /// an allocation, for most.
+    contained: Contained<'j>,
 }
 
 impl<'j> Walk<'j> {
     pub(super) fn new(issues_max: usize) -> Self {
-        Walk { tables: tables(), issues: Vec::new(), issues_max, container: None }
+        Walk { tables: tables(), issues: Vec::new(), issues_max, contained: HashMap::new() }
     }
 
     pub(super) fn run(mut self, resource: &'j Json<'j>) -> Vec<Issue> {
@@ -57,8 +62,8 @@ impl<'j> Walk<'j> {
         self.report(IssueType::Structure, place, message);
     }
 
-    pub(super) fn container(&self) -> Option<&'j Json<'j>> {
-        self.container
+    pub(super) fn contained(&self) -> &Contained<'j> {
+        &self.contained
     }
 
     fn resource(&mut self, value: &'j Json<'j>, place: &Place<'_>, standing: Standing) {
@@ -73,19 +78,21 @@ impl<'j> Walk<'j> {
         let Some(group) = resource_type.and_then(|resource_type| self.tables.resource(resource_type)) else {
             return self.structure(place, "`resourceType` is not a resource type of FHIR R4");
         };
-        let outer = self.container;
-        if standing == Standing::Own {
-            self.container = Some(value);
-        }
-        self.members(members, group, place);
         match standing {
-            Standing::Own => contents::contained_ids(self, value, place),
-            Standing::Contained => contents::contained(self, value, place),
+            Standing::Own => {
+                let own = contents::contained_by_id(self, value, place);
+                let outer = std::mem::replace(&mut self.contained, own);
+                self.members(members, group, place);
+                self.contained = outer;
+            }
+            Standing::Contained => {
+                self.members(members, group, place);
+                contents::contained(self, value, place);
+            }
         }
-        self.container = outer;
     }
 
-    /// The members of a resource or of an element against their group. Returns nothing: faults are reported.
+    /// The members of a resource or of an element against their group.
     fn members(&mut self, members: &'j [JsonMember<'j>], group: &'static Group, place: &Place<'_>) {
         let is_resource = group.kind() == GroupKind::Resource;
         let mut seen = 0_u64;
@@ -181,11 +188,12 @@ impl<'j> Walk<'j> {
                 if items.is_empty() {
                     self.structure(place, "an array must not be empty: leave it out");
                 }
+                let mut twins = None;
                 for (index, item) in items.iter().enumerate() {
                     let place = place.item(index);
                     if item.is_null() && matches!(member.kind(), Kind::Primitive(_)) {
-                        let twin = twin_of(siblings, name).and_then(Json::as_array).and_then(|twins| twins.get(index));
-                        if twin.is_none_or(Json::is_null) {
+                        let twins = twins.get_or_insert_with(|| twins_of(siblings, name));
+                        if twins.get(index).is_none_or(Json::is_null) {
                             self.structure(&place, "null stands only where `_` and the name give extensions");
                         }
                     } else {
@@ -308,7 +316,8 @@ impl<'j> Walk<'j> {
     }
 }
 
-/// The member `_name` beside `name`.
-fn twin_of<'s, 'j>(siblings: &'s [JsonMember<'j>], name: &str) -> Option<&'s Json<'j>> {
-    siblings.iter().find(|(sibling, _)| sibling.strip_prefix('_') == Some(name)).map(|(_, value)| value)
+/// The items of the member `_name` beside `name`.
+fn twins_of<'s, 'j>(siblings: &'s [JsonMember<'j>], name: &str) -> &'s [Json<'j>] {
+    let twin = siblings.iter().find(|(sibling, _)| sibling.strip_prefix('_') == Some(name));
+    twin.map(|(_, value)| value.items()).unwrap_or_default()
 }

@@ -12,5 +12,6 @@
 mod data;
 mod examples;
 mod mutation;
+mod reference_validator;
 mod speed;
 mod synthea;
