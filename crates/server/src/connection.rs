@@ -105,14 +105,16 @@ impl Peer {
         self.last_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// When the connection is over, as things stand. While a request is worked on its own limit holds instead.
+    /// When the connection is over, as things stand: at most a keep-alive time away, so that whoever waits for it looks again
+    /// in time. While a request is worked on its own limit holds instead.
     fn ends(&self, limits: &Limits) -> Instant {
         let keep_alive = Duration::from_millis(limits.keep_alive_ms);
+        let latest = Instant::now() + keep_alive;
         if self.active.load(Ordering::Relaxed) > 0 {
-            return Instant::now() + keep_alive;
+            return latest;
         }
         if !self.served.load(Ordering::Relaxed) {
-            return self.started + Duration::from_millis(limits.first_request_ms);
+            return latest.min(self.started + Duration::from_millis(limits.first_request_ms));
         }
         self.started + Duration::from_millis(self.last_ms.load(Ordering::Relaxed)) + keep_alive
     }

@@ -26,8 +26,12 @@ use hyper::Method;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use tacet_types::{OperationId, ResourceType};
 use tokio::time::{Instant, timeout_at};
 
@@ -71,7 +75,7 @@ impl<S: RecordService> Endpoint<S> {
         let result = match parts.extensions.get::<Arc<Peer>>() {
             Some(peer) => {
                 let _busy = peer.busy();
-                self.decide(&parts, body, peer, operation, started).await
+                unless_panic(pin!(self.decide(&parts, body, peer, operation, started))).await
             }
             None => Err(ApiError::internal("a request came without its connection")),
         };
@@ -172,6 +176,17 @@ fn absent(what: &'static str, path: &str) -> ApiError {
     let is_type = ResourceType::parse(first).is_some_and(routes::is_kept);
     let whole_system = first.is_empty() || first.starts_with('_') || first.starts_with('$');
     if is_type || whole_system { ApiError::not_supported(what) } else { ApiError::not_found() }
+}
+
+/// Ends a handler that panicked as a fault of its own request: over HTTP/2 the panic would take every other request of the
+/// connection with it. The panic's text, which may hold anything, goes no further than the process's panic hook.
+async fn unless_panic<T>(mut work: Pin<&mut impl Future<Output = Result<T, ApiError>>>) -> Result<T, ApiError> {
+    poll_fn(|cx| {
+        // Nothing of the work is looked at again after a panic: it is dropped.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(ApiError::internal("a handler panicked"))))
+    })
+    .await
 }
 
 /// The longest body of a request; `None` where none is read.

@@ -30,6 +30,9 @@ use tokio::task::spawn_blocking;
 /// goes to a thread of its own so that the others do not wait for it.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
+/// Entries of a page that is put together where connections are served too; a longer one goes to a thread of its own.
+const INLINE_ENTRIES_MAX: usize = 32;
+
 /// What a request holds while it is worked on: its turn, and its body with the room that it takes.
 pub(crate) struct Lease {
     #[expect(dead_code, reason = "held for as long as the work lasts")]
@@ -92,8 +95,8 @@ impl<S: RecordService> Call<'_, S> {
         self.lease.held.as_ref().map(|held| held.bytes.clone()).unwrap_or_default()
     }
 
-    /// Does work of the record store: here, or on a thread that may block where the body is long. There it keeps the
-    /// request's turn and room until it is done, even where the client has gone.
+    /// Does work of the record store: here, or on a thread that may block where it is long. There it keeps the request's turn
+    /// and room until it is done, even where the client has gone.
     async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, VaultError>> + Send + 'static,

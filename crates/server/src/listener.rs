@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -250,10 +251,9 @@ async fn drain(
 
 /// Reads the certificate again at each SIGHUP. Never ends.
 async fn reload_on_hangup(identity: Option<Arc<Identity>>) {
-    let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
-    let (Some(identity), Ok(mut hangup)) = (identity, hangup) else {
-        return std::future::pending().await;
-    };
+    // Without a certificate the signal keeps its ordinary meaning: the terminal is gone, stop.
+    let Some(identity) = identity else { return std::future::pending().await };
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return std::future::pending().await };
     while hangup.recv().await.is_some() {
         match identity.reload() {
             Ok(()) => tracing::info!("the certificate was read again"),

@@ -127,18 +127,15 @@ pub(crate) fn check_body_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// What the client wants back from a change: `Prefer: return=...`. A preference that is not known is left aside (RFC 7240,
-/// section 2). The default is the record as it was stored.
-pub(crate) fn preference(headers: &HeaderMap) -> ReturnPreference {
+/// section 2); `None` where there is none.
+pub(crate) fn preference(headers: &HeaderMap) -> Option<ReturnPreference> {
     let texts = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|value| value.split([',', ';']))
-        .find_map(|preference| match preference.trim() {
-            "return=minimal" => Some(ReturnPreference::Minimal),
-            "return=representation" => Some(ReturnPreference::Representation),
-            "return=OperationOutcome" => Some(ReturnPreference::OperationOutcome),
-            _ => None,
-        })
-        .unwrap_or(ReturnPreference::Representation)
+    texts.flat_map(|value| value.split([',', ';'])).find_map(|preference| match preference.trim() {
+        "return=minimal" => Some(ReturnPreference::Minimal),
+        "return=representation" => Some(ReturnPreference::Representation),
+        "return=OperationOutcome" => Some(ReturnPreference::OperationOutcome),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

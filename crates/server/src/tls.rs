@@ -92,3 +92,39 @@ fn read(config: &TlsConfig) -> Result<CertifiedKey, TlsError> {
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(unreadable(&config.key, "private key"))?;
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(TlsError::Unusable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn write(config: &TlsConfig) -> CertificateDer<'static> {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(&config.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&config.key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    }
+
+    fn in_use(identity: &Identity) -> CertificateDer<'static> {
+        identity.current.read().unwrap().cert[0].clone()
+    }
+
+    #[test]
+    fn a_certificate_is_exchanged_only_for_one_that_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| Path::new(folder.path()).join(name);
+        let config = TlsConfig { certificate: file("certificate.pem"), key: file("key.pem") };
+        let first = write(&config);
+        let identity = Identity::load(&config).unwrap();
+        assert_eq!(in_use(&identity), first);
+
+        let second = write(&config);
+        assert_eq!(in_use(&identity), first, "not before it is told");
+        identity.reload().unwrap();
+        assert_eq!(in_use(&identity), second);
+
+        std::fs::write(&config.key, "").unwrap();
+        assert!(identity.reload().is_err());
+        assert_eq!(in_use(&identity), second);
+    }
+}

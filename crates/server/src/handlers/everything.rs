@@ -2,7 +2,7 @@
 //!
 //! FHIR R4, <https://hl7.org/fhir/R4/operation-patient-everything.html>.
 
-use super::Call;
+use super::{Call, INLINE_ENTRIES_MAX};
 use crate::bundle::{self, Links};
 use crate::error::ApiError;
 use crate::query::Query;
@@ -11,6 +11,7 @@ use crate::routes::is_kept;
 use crate::service::RecordService;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
+use std::sync::Arc;
 use tacet_types::ResourceType;
 use tacet_vault::EverythingQuery;
 
@@ -31,9 +32,12 @@ pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Resul
         count: call.query.count(limits.page_count_default, limits.page_count_max)?,
         cursor: call.query.get("_cursor")?.map(str::to_owned),
     };
-    let page = call.app.service.everything(call.caller, &id, &query).await?;
     let base = &call.app.base_url;
-    let link = |cursor: Option<&str>| format!("{base}/Patient/{}/$everything{}", id.as_str(), call.query.link(cursor));
+    let path = format!("{base}/Patient/{}/$everything", id.as_str());
+    let elsewhere = query.count > INLINE_ENTRIES_MAX;
+    let (app, caller) = (Arc::clone(call.app), call.caller.clone());
+    let page = call.run(async move { app.service.everything(&caller, &id, &query).await }, elsewhere).await?;
+    let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));
     let links = Links { this: link(None), next: page.next.as_deref().map(|cursor| link(Some(cursor))) };
     Ok(Reply::record(StatusCode::OK, bundle::everything(&page, base, &links, call.app.clock.now())))
 }

@@ -1,12 +1,13 @@
 //! The versions of a record, of a type, of everything. FHIR R4, <https://hl7.org/fhir/R4/http.html#history>.
 
-use super::Call;
+use super::{Call, INLINE_ENTRIES_MAX};
 use crate::bundle::{self, Links};
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::routes::Action;
 use crate::service::RecordService;
 use hyper::StatusCode;
+use std::sync::Arc;
 use tacet_vault::{HistoryQuery, HistoryScope};
 
 pub(super) async fn history<S: RecordService>(action: Action, call: &Call<'_, S>) -> Result<Reply, ApiError> {
@@ -23,13 +24,15 @@ pub(super) async fn history<S: RecordService>(action: Action, call: &Call<'_, S>
         count: call.query.count(limits.page_count_default, limits.page_count_max)?,
         cursor: call.query.get("_cursor")?.map(str::to_owned),
     };
-    let page = call.app.service.history(call.caller, &scope, &query).await?;
     let base = &call.app.base_url;
     let path = match &scope {
         HistoryScope::Instance(resource_type, id) => format!("{base}/{resource_type}/{}/_history", id.as_str()),
         HistoryScope::Type(resource_type) => format!("{base}/{resource_type}/_history"),
         HistoryScope::System => format!("{base}/_history"),
     };
+    let elsewhere = query.count > INLINE_ENTRIES_MAX;
+    let (app, caller) = (Arc::clone(call.app), call.caller.clone());
+    let page = call.run(async move { app.service.history(&caller, &scope, &query).await }, elsewhere).await?;
     let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));
     let links = Links { this: link(None), next: page.next.as_deref().map(|cursor| link(Some(cursor))) };
     Ok(Reply::record(StatusCode::OK, bundle::history(&page, base, &links, call.app.clock.now())))

@@ -69,8 +69,8 @@ pub(super) async fn delete<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     let if_match = if_match(call.headers)?;
     let deleted = call.app.service.delete(call.caller, resource_type, &id, if_match).await?;
     let reply = match preference(call.headers) {
-        ReturnPreference::OperationOutcome => outcome_reply(call, StatusCode::OK),
-        ReturnPreference::Minimal | ReturnPreference::Representation => Reply::empty(StatusCode::NO_CONTENT),
+        Some(ReturnPreference::OperationOutcome) => outcome_reply(call, StatusCode::OK),
+        _ => Reply::empty(StatusCode::NO_CONTENT),
     };
     Ok(match &deleted.record {
         Some(record) => reply.etag(record.version),
@@ -78,9 +78,11 @@ pub(super) async fn delete<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     })
 }
 
+/// A batch or a transaction. Unlike a single change it answers without the records where nothing is preferred: whoever sends
+/// thousands seldom wants thousands back.
 pub(super) async fn bundle<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
-    let prefer = preference(call.headers);
+    let prefer = preference(call.headers).unwrap_or(ReturnPreference::Minimal);
     let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
     let work = async move { app.service.bundle(&caller, &body, &app.base_url, prefer).await };
     Ok(Reply::record(StatusCode::OK, call.run(work, true).await?))
@@ -97,7 +99,7 @@ fn disclosed_reply(headers: &HeaderMap, disclosed: Disclosed) -> Reply {
 fn stored_reply<S: RecordService>(call: &Call<'_, S>, stored: Stored) -> Reply {
     let Stored { record, last_updated, body, created, .. } = stored;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let reply = match preference(call.headers) {
+    let reply = match preference(call.headers).unwrap_or(ReturnPreference::Representation) {
         ReturnPreference::Minimal => Reply::empty(status),
         ReturnPreference::Representation => Reply::record(status, body),
         ReturnPreference::OperationOutcome => outcome_reply(call, status),

@@ -22,6 +22,7 @@ async fn each_refusal_of_the_store_has_its_status() {
         ("unavailable", 503, "transient"),
         ("internal", 500, "exception"),
         ("damaged", 500, "exception"),
+        ("panic", 500, "exception"),
         ("rate", 429, "throttled"),
         ("conflict", 409, "conflict"),
         ("erased", 410, "deleted"),

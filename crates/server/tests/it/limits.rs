@@ -90,6 +90,30 @@ async fn an_idle_connection_is_closed_after_its_time() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "it was answered, then closed: {answer}");
 }
 
+/// The rest of its answer stays in the server until the kernel takes it, which it does not.
+#[tokio::test]
+async fn a_client_that_stops_reading_is_closed() {
+    let server = start_with(limits(|limits| limits.keep_alive_ms = 200)).await;
+    let body = format!(r#"{{"resourceType":"Patient","text":"{}"}}"#, "x".repeat(15 * 1024 * 1024));
+    let stored = Ask::new("PUT", "/Patient/p1").bearer("clinician").header("prefer", "return=minimal").json(body);
+    assert_eq!(server.ask(stored).await.status, 201);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let ask = "GET /Patient/p1 HTTP/1.1\r\nhost: h\r\nauthorization: Bearer clinician\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut start = [0; 15];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200 OK");
+    loop {
+        let metrics = server.ask(Ask::new("GET", "/metrics").bearer("operator")).await;
+        if std::str::from_utf8(&metrics.body).unwrap().contains("tacet_connections 1\n") {
+            break; // only the one that asks
+        }
+    }
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < 15 * 1024 * 1024, "it was cut off");
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let server = start_with(limits(|limits| limits.request_ms = 100)).await;

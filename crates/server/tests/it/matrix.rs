@@ -64,6 +64,7 @@ fn face(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 async fn every_route_asks_for_its_right() {
     let server = start().await;
     server.put_patient("p1").await;
+    assert_eq!(ROLES.map(|(_, role)| role), Role::ALL, "no role is left out");
     let mut granted = 0;
     for route in ROUTES {
         let path = path_of(route.pattern);

@@ -92,6 +92,7 @@ impl RecordService for Memory {
                 let quoting = serde_json::from_str::<u32>(&format!("\"{PLANTED_NAME}\"")).unwrap_err();
                 return Err(VaultError::Internal(Box::new(quoting)));
             }
+            "panic" => panic!("as asked"),
             "forbidden" => return Err(VaultError::Forbidden),
             "rate" => return Err(VaultError::RateExceeded { retry_after_ms: 1500 }),
             "conflict" => return Err(VaultError::Conflict),

@@ -3,13 +3,17 @@
 use crate::client::Ask;
 use crate::running::{config, start, start_with};
 use tacet_server::Stopped;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn requests_under_way_are_answered() {
     let mut server = start().await;
     server.put_patient("slow").await;
-    let _idle = TcpStream::connect(server.address).await.unwrap();
+    let _silent = TcpStream::connect(server.address).await.unwrap();
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut [0; 12]).await.unwrap();
     let slow = tokio::spawn(Ask::get("/Patient/slow").send(server.address));
     server.memory.0.slow_started.acquire().await.unwrap().forget();
     server.begin_stop();
