@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::connection::Peer;
 use crate::error::ApiError;
 use crate::lockout::Source;
-use crate::routes::Capability;
+use crate::routes::{Action, Capability};
 use crate::service::RecordService;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use tacet_ledger::{Channel, EventKind, Origin, Outcome, PurposeOfUse};
+use tacet_ledger::{Channel, EventKind, ON_BEHALF_OF_BYTES_MAX, Origin, Outcome, PurposeOfUse};
 use tacet_types::{OperationId, Timestamp};
 use tacet_vault::{Caller, Role, Token};
 
@@ -20,9 +20,6 @@ const ON_BEHALF_OF: HeaderName = HeaderName::from_static("x-on-behalf-of");
 
 /// Longest token that is looked at. Tacet's own are far shorter.
 const TOKEN_BYTES_MAX: usize = 512;
-
-/// Longest name in `X-On-Behalf-Of`, as the ledger has it.
-const ON_BEHALF_OF_BYTES_MAX: usize = 256;
 
 /// Under whose name a failed attempt goes into the ledger, since nobody is known yet.
 const NOBODY: &str = "(not authenticated)";
@@ -116,6 +113,39 @@ async fn failed<S: RecordService>(app: &App<S>, peer: &Peer, source: Source, ope
             tracing::error!(operation = %operation, "a failed attempt could not be written into the ledger");
         }
     }
+}
+
+/// Writes into the ledger that somebody tried what their role does not allow, once in a while for each token.
+pub(crate) async fn refused<S: RecordService>(
+    app: &App<S>,
+    peer: &Peer,
+    token: Token,
+    action: Action,
+    operation: OperationId,
+) {
+    let Some(kind) = event(action) else { return };
+    if !app.lockout.refused(&token.id, app.clock.now()) {
+        return;
+    }
+    let Ok(caller) = caller(token, peer, &HeaderMap::new(), operation) else { return };
+    if app.service.note(&caller, kind, Outcome::Refused).await.is_err() {
+        tracing::error!(operation = %operation, "a refusal could not be written into the ledger");
+    }
+}
+
+/// What was tried; `None` where no record is concerned.
+fn event(action: Action) -> Option<EventKind> {
+    Some(match action {
+        Action::Read => EventKind::Read,
+        Action::Vread => EventKind::Vread,
+        Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => EventKind::History,
+        Action::Everything => EventKind::Everything,
+        Action::Create => EventKind::Create,
+        Action::Update | Action::Bundle => EventKind::Update,
+        Action::Delete => EventKind::Delete,
+        Action::Absent(_) => EventKind::Search,
+        Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics => return None,
+    })
 }
 
 fn origin(peer: &Peer) -> Origin {

@@ -124,10 +124,13 @@ impl<S: RecordService> Endpoint<S> {
         }
         let line = self.lines.iter().find(|line| line.methods.contains(&parts.method));
         let line = line.ok_or_else(|| ApiError::method_not_allowed(self.allow.clone()))?;
-        let token = match line.access {
-            Access::Public => None,
-            Access::Bearer(capability) => {
-                Some(token.filter(|token| capability.is_of(token.role)).ok_or_else(ApiError::forbidden)?)
+        let token = match (line.access, token) {
+            (Access::Public, _) => None,
+            (Access::Bearer(_), None) => return Err(ApiError::unauthorized()),
+            (Access::Bearer(capability), Some(token)) if capability.is_of(token.role) => Some(token),
+            (Access::Bearer(_), Some(token)) => {
+                access::refused(app, peer, token, line.action, operation).await;
+                return Err(ApiError::forbidden());
             }
         };
         if let Action::Absent(what) = line.action {

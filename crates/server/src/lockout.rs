@@ -59,6 +59,8 @@ struct Tries {
 struct State {
     sources: HashMap<Source, Tries>,
     notes: Option<(Timestamp, u32)>,
+    /// Tokens whose role was refused something, with when that was last noted. As many as there are tokens at most.
+    refused: HashMap<u64, Timestamp>,
 }
 
 /// What follows from a failure.
@@ -120,6 +122,17 @@ impl Lockout {
         }
         self.tracked.store(state.sources.len(), Ordering::Relaxed);
         Failed { locks, note }
+    }
+
+    /// Whether to write into the ledger that a token's role did not allow what it was used for: once in a while for each.
+    pub(crate) fn refused(&self, token: &str, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let token = self.hasher.hash_one(token);
+        let due = state.refused.get(&token).is_none_or(|noted| noted.plus_ms(NOTE_MS) <= now);
+        if due {
+            state.refused.insert(token, now);
+        }
+        due
     }
 
     /// Remembers that a token worked from an address.

@@ -96,6 +96,8 @@ fn string_length(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     #[test]
     fn lines_and_indents_change_nothing_else() {
@@ -110,6 +112,34 @@ mod tests {
     fn what_is_not_json_does_not_break_it() {
         for text in ["", "\"", "\"\\", "}}]]", "{", "[["] {
             format(text.as_bytes());
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::hash_map(any::<String>(), inner, 0..8)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_means_the_same_and_any_bytes_do_no_harm(json in any_json(), bytes: Vec<u8>) {
+            let compact = serde_json::to_vec(&json).unwrap();
+            let pretty = format(&compact);
+            prop_assert_eq!(serde_json::from_slice::<Value>(&pretty).unwrap(), json.clone());
+            let expected = serde_json::to_vec_pretty(&json).unwrap();
+            prop_assert_eq!(&pretty[..], &expected[..]);
+            format(&bytes);
         }
     }
 }

@@ -186,6 +186,7 @@ fn period(text: &str) -> Option<(Timestamp, Timestamp)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn parameters_are_decoded_and_bounded() {
@@ -240,5 +241,22 @@ mod tests {
         let again = Query::parse(link.strip_prefix('?')).unwrap();
         assert_eq!(again.get("_cursor").unwrap(), Some("a=b&c"));
         assert_eq!(again.since().unwrap(), query.since().unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_or_refused_and_any_value_goes_round(text: String, name: String, value: String) {
+            if let Ok(query) = Query::parse(Some(&text)) {
+                let again = Query::parse(query.link(None).strip_prefix('?')).unwrap();
+                prop_assert_eq!(again.0, query.0);
+            }
+            let _ = (period(&text), decode(&text, false));
+            let query = Query(vec![(name.clone(), value.clone())]);
+            let link = query.link(Some(&value));
+            prop_assert!(link.is_ascii());
+            let again = Query::parse(link.strip_prefix('?')).unwrap();
+            prop_assert_eq!(again.all("_cursor").last(), Some(value.as_str()));
+            prop_assert!(name == "_cursor" || again.all(&name).any(|found| found == value));
+        }
     }
 }

@@ -52,3 +52,17 @@ async fn failures_are_noted_but_cannot_fill_the_ledger() {
     assert!(text.contains("tacet_authentication_failures_total 15\n"), "{text}");
     assert!(text.contains("tacet_authentication_locked_total 21\n"), "{text}");
 }
+
+#[tokio::test]
+async fn what_a_role_may_not_do_is_noted() {
+    let server = start().await;
+    for _ in 0..5 {
+        assert_eq!(ask(&server, "operator").await.status, 403);
+        assert_eq!(server.ask(Ask::new("GET", "/metrics").bearer("clinician")).await.status, 403);
+    }
+    assert_eq!(ask(&server, "auditor").await.status, 403);
+    server.memory.0.clock.advance_ms(60_000);
+    assert_eq!(server.ask(Ask::new("DELETE", "/Patient/p1").bearer("operator")).await.status, 403);
+    let refused = [EventKind::Read, EventKind::Read, EventKind::Delete].map(|kind| (kind, Outcome::Refused));
+    assert_eq!(notes(&server.memory), refused, "once a minute for each token, and records only");
+}
