@@ -17,6 +17,8 @@ mod erase;
 mod error;
 mod everything;
 mod export;
+#[cfg(test)]
+mod format_page;
 mod head;
 mod history;
 mod import;
