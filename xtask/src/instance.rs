@@ -20,6 +20,11 @@ const STOP_MAX: Duration = Duration::from_secs(60);
 /// Wait between two tries to reach a starting server, short beside the start itself.
 const TRY_EVERY: Duration = Duration::from_millis(1);
 
+/// What a server is told, apart from its address. The key keeper lets data keys out slowly, which is what stops a thief on
+/// the running server and would here measure the limit instead of the work behind it.
+const SERVE_SETTINGS: &str =
+    "[keeper]\nunwraps_per_second = 4000000\nunwraps_burst = 4000000\n\n[log]\nlevel = \"warn\"\n";
+
 /// A data directory, and the program that works on it.
 pub(crate) struct Instance {
     program: PathBuf,
@@ -36,6 +41,7 @@ impl Instance {
         let instance = Self { program: program.to_path_buf(), folder: folder.to_path_buf() };
         // A passphrase of a store that holds synthetic records for some minutes: no secret.
         std::fs::write(instance.passphrase_file(), "synthetic records only, nothing to protect\n")?;
+        std::fs::write(instance.settings_file(), SERVE_SETTINGS)?;
         instance.command(&["init"], &[OsStr::new("--json")])?;
         Ok(instance)
     }
@@ -47,6 +53,10 @@ impl Instance {
 
     fn passphrase_file(&self) -> PathBuf {
         self.folder.join("passphrase")
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.folder.join("serve.toml")
     }
 
     fn prepared(&self, command: &[&str]) -> Command {
@@ -99,7 +109,8 @@ impl Instance {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = std::fs::File::create(self.folder.join("serve.log"))?;
         let mut command = self.prepared(&["serve"]);
-        command.arg("--listen").arg(address.to_string()).stdout(log.try_clone()?).stderr(log);
+        command.arg("--config").arg(self.settings_file()).arg("--listen").arg(address.to_string());
+        command.stdout(log.try_clone()?).stderr(log);
         let started = now();
         let child = command.spawn().map_err(|error| self.cannot_run(&error))?;
         let mut server = Server { child, address, start_s: 0.0 };
