@@ -17,10 +17,6 @@ impl Output {
         Self { json }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Whether a person is looking, so that progress bars make sense.
     pub(crate) fn interactive(&self) -> bool {
         !self.json && std::io::stderr().is_terminal()

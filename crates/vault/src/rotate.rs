@@ -16,6 +16,9 @@ use tacet_store::{Commit, Precondition, StoreError, Write};
 /// Keys wrapped anew in one commit.
 const KEYS_PER_COMMIT: usize = 500;
 
+/// A row's key and value.
+pub(crate) type Row = (Vec<u8>, Vec<u8>);
+
 /// What a rotation did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RotationReport {
@@ -94,7 +97,7 @@ impl Inner {
     }
 
     /// Up to `max` rows from `from` on.
-    pub(crate) fn rows(&self, from: &[u8], to: &[u8], max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+    pub(crate) fn rows(&self, from: &[u8], to: &[u8], max: usize) -> Result<Vec<Row>, VaultError> {
         let mut rows = Vec::new();
         self.store.reader().range(from, to, &mut |key, value| {
             if rows.len() == max {

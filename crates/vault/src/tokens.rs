@@ -30,9 +30,14 @@ const CACHE_MS: i64 = 5_000;
 /// Most tokens held in memory.
 const CACHE_TOKENS_MAX: usize = 10_000;
 
-/// A token's secret: shown once, never stored.
-#[derive(Debug)]
+/// A token's secret: shown once, never stored, and never printed but by [`TokenSecret::reveal`].
 pub struct TokenSecret(Zeroizing<String>);
+
+impl std::fmt::Debug for TokenSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenSecret(..)")
+    }
+}
 
 impl TokenSecret {
     /// The secret as the client sends it.

@@ -86,7 +86,7 @@ fn make(global: &Global, data: &Path, passphrase_file: &Path) -> Result<(), CliE
         .open(passphrase_file)
         .and_then(|mut file| writeln!(file, "{passphrase}"))
         .map_err(unwritable())?;
-    let args = InitArgs { shares: 5, threshold: 3, engine: EngineKind::default() };
+    let args = InitArgs { shares: 5, threshold: 3, engine: Some(EngineKind::default()) };
     // The demo's shares are thrown away: nothing in it is worth recovering.
     init::make(global, data, &passphrase, Split::DEFAULT, &args).map(|_| ())
 }
@@ -128,6 +128,11 @@ fn tokens(global: &Global, vault: &Vault) -> Result<Vec<(Role, String)>, CliErro
         .collect()
 }
 
+/// This program as it was called, to be called again.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "tacet".to_owned())
+}
+
 fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &[(Role, String)], output: &Output) {
     let ids: Vec<String> =
         (0..PATIENTS_SHOWN.min(hospital.options().patients)).map(|n| hospital.patient_id(n)).collect();
@@ -152,11 +157,12 @@ fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &[(Role, String)],
          curl -H 'Authorization: Bearer {operator}' {base}/metrics\n\n\
          Stop with Ctrl-C, then look at what was written down, and at what a thief would find:\n\n\
          export TACET_DATA={data} TACET_PASSPHRASE_FILE={data}/passphrase\n\
-         tacet ledger list      # every access above\n\
-         tacet ledger verify\n\
-         tacet check\n\
+         {tacet} ledger list      # every access above\n\
+         {tacet} ledger verify\n\
+         {tacet} check\n\
          grep -ra {first} {data}/store || echo nothing\n\
-         tacet drill stolen-disk\n",
+         {tacet} drill stolen-disk\n",
+        tacet = program(),
         clinician = secret(Role::Clinician),
         integrator = secret(Role::Integrator),
         operator = secret(Role::Operator),
