@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Play an attacker on a scratch instance and print what leaks
     Drill(DrillArgs),
-    /// Write synthetic records as NDJSON or bundles
+    /// Write synthetic records as NDJSON
     Generate(GenerateArgs),
     /// Look at this machine and this store, and say what to mend
     Doctor,
@@ -82,9 +82,25 @@ pub(crate) struct InitArgs {
     /// Shares needed to recover
     #[arg(long, default_value_t = 3)]
     pub(crate) threshold: u8,
-    /// Storage engine
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) engine: EngineKind,
+    /// Storage engine (default: the one that the configuration file names, or else fjall)
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<EngineKind>,
+}
+
+impl EngineKind {
+    /// Its name in the configuration file.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fjall => "fjall",
+            Self::Redb => "redb",
+        }
+    }
+}
+
+impl std::fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// The embedded storage engines.

@@ -16,9 +16,13 @@ pub(crate) mod token;
 
 use crate::args::Cli;
 use clap::CommandFactory;
+use std::io::Write;
 
 /// Prints completions for a shell.
 pub(crate) fn completions(shell: clap_complete::Shell) {
     let mut command = Cli::command();
-    clap_complete::generate(shell, &mut command, "tacet", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "tacet", &mut script);
+    // A reader that went away is not an error of the command.
+    let _ = std::io::stdout().write_all(&script);
 }

@@ -103,10 +103,6 @@ impl Config {
 
 /// What `tacet init` writes, so that there is something to edit.
 pub(crate) fn template(engine: EngineKind) -> String {
-    let engine = match engine {
-        EngineKind::Fjall => "fjall",
-        EngineKind::Redb => "redb",
-    };
     format!(
         "# Settings of this store. What is commented out shows the default; docs/configuration.md explains each.\n\n\
          [store]\nengine = \"{engine}\"\n# cache_mib = 128\n\n\

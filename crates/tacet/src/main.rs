@@ -7,6 +7,8 @@ mod error;
 mod exit;
 mod open;
 mod output;
+#[cfg(test)]
+mod pages;
 mod passphrase;
 
 use args::{Cli, Command};

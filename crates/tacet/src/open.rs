@@ -73,13 +73,33 @@ pub(crate) fn keeper(root: &RootFile, limits: KeeperLimits) -> Arc<InProcessKeep
     Arc::new(InProcessKeeper::new(root.keys(), clock(), rng(), limits))
 }
 
+/// What an engine keeps in the store's directory (docs/formats/store.md).
+fn engine_file(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Fjall => "fjall",
+        EngineKind::Redb => "rows.redb",
+    }
+}
+
 pub(crate) fn engine(path: &Path, config: &Config) -> Result<Arc<dyn Engine>, CliError> {
-    let cache_bytes = config.store.cache_mib << 20;
-    Ok(match config.store.engine {
+    let engine = config.store.engine;
+    let there = |kind: EngineKind| path.join(engine_file(kind)).exists();
+    // Opening it with another engine would make an empty store beside the one that is there.
+    if let Some(other) = [EngineKind::Fjall, EngineKind::Redb].into_iter().find(|kind| there(*kind) && !there(engine)) {
+        return Err(CliError::Usage(format!(
+            "this store was made with the engine {other}, but the configuration says {engine}: set `engine = \"{other}\"` \
+             under `[store]`"
+        )));
+    }
+    let cache_bytes = config.store.cache_mib.saturating_mul(1 << 20);
+    Ok(match engine {
         EngineKind::Fjall => {
             Arc::new(FjallEngine::open(path, FjallOptions { cache_bytes, ..FjallOptions::default() })?)
         }
-        EngineKind::Redb => Arc::new(RedbEngine::open(path, RedbOptions::default())?),
+        EngineKind::Redb => {
+            let cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
+            Arc::new(RedbEngine::open(path, RedbOptions { cache_bytes, ..RedbOptions::default() })?)
+        }
     })
 }
 

@@ -37,9 +37,5 @@ pub(crate) fn run(args: &GenerateArgs, output: &Output) -> Result<u8, CliError> 
 }
 
 fn write(hospital: &Hospital, out: &mut dyn Write, path: &Path) -> Result<(), CliError> {
-    let unwritable = || CliError::file(path, "cannot be written");
-    for record in hospital.foundation() {
-        writeln!(out, "{}", record.json).map_err(unwritable())?;
-    }
-    hospital.write_ndjson(0..hospital.options().patients, out).map_err(unwritable())
+    hospital.write_ndjson(0..hospital.options().patients, out).map_err(CliError::file(path, "cannot be written"))
 }

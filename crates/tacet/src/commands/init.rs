@@ -53,11 +53,17 @@ pub(crate) fn make(
     private_directory(data)?;
     let config_file = data.join(config::FILE_NAME);
     if !config_file.exists() {
-        std::fs::write(&config_file, config::template(args.engine))
+        std::fs::write(&config_file, config::template(args.engine.unwrap_or_default()))
             .map_err(CliError::file(&config_file, "the configuration file cannot be written"))?;
     }
-    let mut config = Config::load(global)?;
-    config.store.engine = args.engine;
+    let config = Config::load(global)?;
+    // Every later command goes by the configuration: a store made in another engine would not be found again.
+    if let Some(engine) = args.engine.filter(|engine| *engine != config.store.engine) {
+        let named = config.store.engine;
+        return Err(CliError::Usage(format!(
+            "the configuration file says `engine = \"{named}\"`, not {engine}: change it there, or leave `--engine` out"
+        )));
+    }
     let (root, shares) = RootFile::create(&paths.root, passphrase, split, PassphraseCost::DEFAULT, &SecureRng)
         .map_err(CliError::Root)?;
     private_directory(&paths.store)?;
