@@ -120,6 +120,11 @@ impl Dictionaries {
         Self { all, by_type, ledger, other }
     }
 
+    /// The id of every dictionary.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u16> + '_ {
+        self.all.iter().map(|dictionary| dictionary.id)
+    }
+
     /// The dictionary that a new row of this kind takes.
     pub(crate) fn for_writing(&self, hint: Dictionary) -> Option<&Prepared> {
         let place = match hint {

@@ -24,6 +24,13 @@ pub const ENVELOPE_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 /// Longest text that can be sealed in one envelope: 1 GiB. Callers have smaller bounds of their own.
 pub const PLAINTEXT_BYTES_MAX: usize = 1 << 30;
 
+/// Whether this build encrypts. Only one with the feature `dangerous-unsealed`, made for measuring, does not: its rows have the
+/// shape of sealed ones (compression, padding, room for nonce and tag) and stand in clear.
+pub const SEALS: bool = !cfg!(feature = "dangerous-unsealed");
+
+/// In the place of the algorithm, in rows of a build that does not encrypt. No other build reads or writes it.
+const UNSEALED: u8 = 0xFF;
+
 const HEADER_BYTES: usize = 2 + NONCE_BYTES;
 
 /// Coding (2) and length of the body (4).
@@ -55,6 +62,12 @@ pub enum SealError {
         /// What the key is used with.
         expected: Algorithm,
     },
+    /// Written in clear by a build that does not encrypt, and refused by this one.
+    #[error("row is not sealed: a build made for measuring wrote it; make a new store, this one holds nothing real")]
+    Unsealed,
+    /// Sealed, and this build is one that does not encrypt.
+    #[error("this build was made for measuring and opens no sealed row; use a normal build of tacet")]
+    MeasuringBuild,
     /// The tag does not fit: another key, another place, or altered bytes. These cannot be told apart.
     #[error("sealed row does not open: it was altered or moved, or the key is another; run `tacet check`")]
     NotAuthentic,
@@ -158,10 +171,15 @@ fn write_envelope(
     rng.fill(&mut nonce);
     let algorithm = key.algorithm();
     if let Some((header, text)) = out.split_first_chunk_mut::<HEADER_BYTES>() {
-        let clear = [FORMAT_VERSION, algorithm as u8].into_iter().chain(nonce);
+        let algorithm_byte = if SEALS { algorithm as u8 } else { UNSEALED };
+        let clear = [FORMAT_VERSION, algorithm_byte].into_iter().chain(nonce);
         header.iter_mut().zip(clear).for_each(|(to, from)| *to = from);
-        let tag = key.seal_in_place(nonce, &associated.encode(algorithm)?, text)?;
-        out.extend_from_slice(tag.as_ref());
+        if SEALS {
+            let tag = key.seal_in_place(nonce, &associated.encode(algorithm)?, text)?;
+            out.extend_from_slice(tag.as_ref());
+        } else {
+            out.extend_from_slice(&[0; TAG_BYTES]);
+        }
     }
     Ok(())
 }
@@ -201,7 +219,10 @@ fn read_envelope(
     if *version != FORMAT_VERSION {
         return Err(SealError::UnknownFormat { found: *version });
     }
-    if Algorithm::from_byte(*algorithm) != Some(key.algorithm()) {
+    if SEALS == (*algorithm == UNSEALED) {
+        return Err(if SEALS { SealError::Unsealed } else { SealError::MeasuringBuild });
+    }
+    if SEALS && Algorithm::from_byte(*algorithm) != Some(key.algorithm()) {
         return Err(SealError::WrongAlgorithm { found: *algorithm, expected: key.algorithm() });
     }
     let Some((ciphertext, tag)) = rest.split_last_chunk::<TAG_BYTES>().filter(|(text, _)| text.len() >= INNER_BYTES)
@@ -209,7 +230,11 @@ fn read_envelope(
         return Err(truncated);
     };
     let mut text = Zeroizing::new(vec![0; ciphertext.len()]);
-    key.open_into(*nonce, &associated.encode(key.algorithm())?, ciphertext, tag, &mut text)?;
+    if SEALS {
+        key.open_into(*nonce, &associated.encode(key.algorithm())?, ciphertext, tag, &mut text)?;
+    } else {
+        text.copy_from_slice(ciphertext);
+    }
 
     let Some(([c0, c1, l0, l1, l2, l3], body)) = text.split_first_chunk::<INNER_BYTES>() else {
         return Err(SealError::Malformed);

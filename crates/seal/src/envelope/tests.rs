@@ -294,3 +294,14 @@ proptest! {
         prop_assert!(open(&sealers()[0], &place, &bytes, 1000).is_err());
     }
 }
+
+#[test]
+fn a_row_that_a_measuring_build_left_in_clear_is_refused_by_name() {
+    let (place, rng) = (Place::new("Patient", "a"), SeededRng::new(1));
+    for key in sealers() {
+        let mut row = seal(&key, &place.at(1), TEXT, Dictionary::None, &rng).unwrap();
+        assert_ne!(row[1], UNSEALED, "never written");
+        row[1] = UNSEALED;
+        assert!(matches!(open(&key, &place.at(1), &row, 1000), Err(SealError::Unsealed)));
+    }
+}
