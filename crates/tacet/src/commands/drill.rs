@@ -1,13 +1,26 @@
 //! `tacet drill`: attackers played on scratch instances.
 
+mod child;
+mod dump;
+mod encodings;
+mod http;
+mod look;
+mod needles;
+mod packed;
+mod play;
+mod proof;
+mod report;
+mod scanner;
+mod scratch;
+mod statistics;
 mod stolen_disk;
+mod traffic;
 
 use crate::args::{DrillArgs, DrillCommand, Global};
 use crate::error::CliError;
 use crate::output::Output;
 
-pub(crate) fn run(global: &Global, args: &DrillArgs, output: &Output) -> Result<u8, CliError> {
-    let _ = global;
+pub(crate) fn run(_: &Global, args: &DrillArgs, output: &Output) -> Result<u8, CliError> {
     match &args.command {
         DrillCommand::StolenDisk { patients, seed, keep, scratch } => {
             stolen_disk::run(*patients, *seed, *keep, scratch.as_deref(), output)
