@@ -30,6 +30,10 @@ pub(crate) enum CliError {
     #[diagnostic(help("another process may have it open; otherwise restore it from a copy"))]
     Store(#[from] StoreError),
 
+    #[error("the store could not be opened")]
+    #[diagnostic(help("if it is damaged, keep this directory as it is and restore a copy: docs/operations.md"))]
+    Opening(#[source] VaultError),
+
     #[error(transparent)]
     Vault(#[from] VaultError),
 
@@ -65,21 +69,49 @@ impl CliError {
         move |source| Self::File { path, what, source }
     }
 
-    pub(crate) fn other(
-        what: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn other(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other { what, source: source.into() }
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Vault(VaultError::Damaged(_)) | Self::Store(StoreError::Corrupt { .. }) => exit::FINDINGS,
-            _ => exit::FAILED,
+        // Damage is the same finding whichever part came upon it.
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            let is_corrupt = matches!(error.downcast_ref(), Some(StoreError::Corrupt { .. }));
+            if is_corrupt || matches!(error.downcast_ref(), Some(VaultError::Damaged(_))) {
+                return exit::FINDINGS;
+            }
+            // A transparent variant gives its source's source; look at what it wraps first.
+            if let Some(Self::Vault(VaultError::Damaged(_))) = error.downcast_ref() {
+                return exit::FINDINGS;
+            }
+            next = error.source();
         }
+        exit::FAILED
     }
 
     pub(crate) fn help_text(&self) -> Option<String> {
         self.help().map(|help| help.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_has_its_own_exit_code_wherever_it_was_found() {
+        let corrupt = || StoreError::Corrupt { what: "the witness is missing".into(), missing_commits: None };
+        let under_the_ledger = VaultError::Unavailable(Box::new(corrupt()));
+        for error in [
+            CliError::Store(corrupt()),
+            CliError::Opening(under_the_ledger),
+            CliError::Opening(VaultError::Damaged("its ledger was taken away")),
+            CliError::Vault(VaultError::Damaged("a head row cannot be read")),
+        ] {
+            assert_eq!(error.exit_code(), exit::FINDINGS, "{error:?}");
+        }
+        assert_eq!(CliError::Store(StoreError::Full).exit_code(), exit::FAILED);
+        assert_eq!(CliError::Vault(VaultError::NotFound).exit_code(), exit::FAILED);
     }
 }

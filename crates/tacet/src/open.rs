@@ -66,7 +66,7 @@ pub(crate) fn open_vault(
     limits: KeeperLimits,
 ) -> Result<Vault, CliError> {
     let engine = engine(&paths.store, config)?;
-    Ok(Vault::open(engine, keeper(root, limits), vault_options())?)
+    Vault::open(engine, keeper(root, limits), vault_options()).map_err(CliError::Opening)
 }
 
 pub(crate) fn keeper(root: &RootFile, limits: KeeperLimits) -> Arc<InProcessKeeper> {
