@@ -1,0 +1,161 @@
+//! What the children of the kill tests were told, and whether the store they left holds all of it.
+
+use crate::place::caller;
+use pollster::block_on;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tacet_vault::{HistoryQuery, HistoryScope, Role, Vault};
+
+/// Type, id and version.
+type Record = (String, String, u64);
+
+struct Version {
+    /// `-` for a deletion.
+    marker: String,
+    patient: String,
+}
+
+/// Everything acknowledged in the life of one store.
+#[derive(Default)]
+pub(crate) struct Acknowledged {
+    versions: BTreeMap<Record, Version>,
+    /// What the ledger has to hold: operations, with the record where there is one.
+    entries: Vec<(String, Option<Record>)>,
+    /// Patients that were being erased when the child died.
+    erasing: BTreeSet<String>,
+    erased: BTreeSet<String>,
+    tokens: BTreeSet<String>,
+    ledger_seen: u64,
+    /// How often each kind of thing was acknowledged.
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+impl Acknowledged {
+    /// Takes in a line that a child said.
+    pub(crate) fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["ack", operation, verb, kind, id, version, marker, patient] => {
+                let record = (kind.to_owned(), id.to_owned(), version.parse().unwrap());
+                if verb != "read" {
+                    let version = Version { marker: marker.to_owned(), patient: patient.to_owned() };
+                    assert!(self.versions.insert(record.clone(), version).is_none(), "{record:?} was given twice");
+                }
+                self.entries.push((operation.to_owned(), Some(record)));
+                self.count(verb);
+            }
+            ["erasing", patient] => {
+                self.erasing.insert(patient.to_owned());
+            }
+            ["erased", operation, patient] => {
+                assert!(self.erasing.remove(patient));
+                self.erase(patient);
+                self.entries.push((operation.to_owned(), None));
+                self.count("erase");
+            }
+            ["token", operation, id] => {
+                self.tokens.insert(id.to_owned());
+                self.entries.push((operation.to_owned(), None));
+                self.count("token");
+            }
+            ["failed", ..] => panic!("the child's store failed by itself: {line}"),
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
+    }
+
+    fn erase(&mut self, patient: &str) {
+        self.versions.retain(|_, version| version.patient != patient);
+        self.erased.insert(patient.to_owned());
+    }
+
+    /// The store is sound and holds everything acknowledged, and nothing by halves.
+    pub(crate) fn verify(&mut self, vault: &Vault, when: &str) {
+        let report = block_on(vault.check(&caller(Role::Operator), &mut |_| {})).unwrap();
+        assert_eq!(report.findings, [], "{when}: check");
+        let found = everything(vault);
+
+        for patient in std::mem::take(&mut self.erasing) {
+            self.count("erasure cut off");
+            let mut theirs = self.versions.iter().filter(|(_, version)| version.patient == patient);
+            let there = theirs.clone().filter(|(record, _)| found.contains_key(*record)).count();
+            if there == 0 {
+                self.erase(&patient);
+            } else {
+                assert!(theirs.all(|(record, _)| found.contains_key(record)), "{when}: half of a patient was erased");
+            }
+        }
+        for (record, version) in &self.versions {
+            let body = found.get(record).unwrap_or_else(|| panic!("{when}: {record:?} was acknowledged and is lost"));
+            match body {
+                Some(body) => assert!(body.contains(&version.marker), "{when}: {record:?} is another record"),
+                None => assert_eq!(version.marker, "-", "{when}: {record:?} lost its content"),
+            }
+        }
+        self.assert_whole(&found, when);
+        let tokens: BTreeSet<String> = vault.tokens().unwrap().into_iter().map(|token| token.id).collect();
+        assert!(self.tokens.is_subset(&tokens), "{when}: a token is lost");
+        self.assert_noted(vault, when);
+    }
+
+    /// Each commit's records are all there or none is, and nothing is left of an erased patient.
+    fn assert_whole(&self, found: &BTreeMap<Record, Option<String>>, when: &str) {
+        let mut markers: HashMap<String, u64> = HashMap::new();
+        for (record, body) in found {
+            assert!(record.0 != "Patient" || !self.erased.contains(&record.1), "{when}: {record:?} was erased");
+            let Some(body) = body else { continue };
+            let value: serde_json::Value = serde_json::from_str(body).unwrap();
+            let marker = value["code"]["text"].as_str().or(value["name"][0]["family"].as_str());
+            *markers.entry(marker.unwrap().to_owned()).or_default() += 1;
+            if let Some(subject) = value["subject"]["reference"].as_str() {
+                let patient = subject.strip_prefix("Patient/").unwrap();
+                assert!(!self.erased.contains(patient), "{when}: {record:?} of an erased patient is there");
+            }
+        }
+        for (marker, count) in markers {
+            let whole: u64 = marker.rsplit_once('x').unwrap().1.trim_end_matches('.').parse().unwrap();
+            assert_eq!(count, whole, "{when}: a commit is there by halves: {marker}");
+        }
+    }
+
+    /// Everything acknowledged stands in the ledger under its operation.
+    fn assert_noted(&mut self, vault: &Vault, when: &str) {
+        let size = |vault: &Vault| vault.ledger_head().unwrap().unwrap().size();
+        assert!(size(vault) >= self.ledger_seen, "{when}: the ledger is shorter than it was");
+        let mut noted: HashMap<String, BTreeSet<Record>> = HashMap::new();
+        for index in self.ledger_seen..size(vault) {
+            let entry = vault.ledger_entry(index).unwrap();
+            let records = entry
+                .records
+                .iter()
+                .map(|record| (record.resource_type.to_string(), record.id.as_str().to_owned(), record.version.0));
+            noted.entry(entry.operation.to_string()).or_default().extend(records);
+        }
+        for (operation, record) in std::mem::take(&mut self.entries) {
+            let entry = noted.get(&operation);
+            let entry = entry.unwrap_or_else(|| panic!("{when}: {operation} ({record:?}) is not in the ledger"));
+            assert!(record.is_none_or(|record| entry.contains(&record)), "{when}: the entry names other records");
+        }
+        self.ledger_seen = size(vault);
+    }
+}
+
+/// Every version in the store with its body; none for a deletion.
+fn everything(vault: &Vault) -> BTreeMap<Record, Option<String>> {
+    let mut found = BTreeMap::new();
+    let mut query = HistoryQuery::default();
+    loop {
+        let page = block_on(vault.history(&caller(Role::Clinician), &HistoryScope::System, &query)).unwrap();
+        for entry in page.entries {
+            let record = entry.record;
+            let body = entry.body.map(|body| String::from_utf8(body.to_vec()).unwrap());
+            found.insert((record.resource_type.to_string(), record.id.as_str().to_owned(), record.version.0), body);
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return found;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A child process with the real vault on a real engine is killed at any moment, again and again. After each kill the store
+//! opens, `check` finds nothing, and every acknowledged write, read and erasure is there, in the records and in the ledger.
+//!
+//! `TACET_KILLS=3000` kills so often, over all three stores together; `TACET_SEED=n` chooses other moments. The program
+//! itself is killed in `program_kills`.
+
+use crate::acknowledged::Acknowledged;
+use crate::place::{Numbers, PASSPHRASE, caller, keeper, options, setting};
+use crate::workload;
+use pollster::block_on;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tacet_seal::SecureRng;
+use tacet_seal::root::{PassphraseCost, RootFile, Split};
+use tacet_store::Engine;
+use tacet_store::fjall::{FjallEngine, FjallOptions};
+use tacet_store::redb::{RedbEngine, RedbOptions};
+use tacet_vault::{Limits, Role, Vault, VaultOptions};
+
+/// Tells the test binary that it is to write and be killed: `engine:life:directory`.
+const CHILD: &str = "TACET_VAULT_CHILD";
+
+/// Kills in a run where nothing else is asked for.
+const KILLS_DEFAULT: u64 = 1000;
+
+/// Kills of one store before the next begins: it grows, and the check of all of it with it.
+const KILLS_OF_ONE: u64 = 12;
+
+/// Longest life of a child after it opened its store, in microseconds: some hundred commits.
+const LIFE_US_MAX: u64 = 60_000;
+
+fn engine(name: &str, directory: &Path) -> Arc<dyn Engine> {
+    let path = directory.join("store");
+    std::fs::create_dir_all(&path).unwrap();
+    match name {
+        // So small that tables are written and compacted all the time.
+        "tables" => Arc::new(
+            FjallEngine::open(&path, FjallOptions { memtable_bytes: 64 << 10, ..FjallOptions::default() }).unwrap(),
+        ),
+        // As the program has it.
+        "journal" => Arc::new(FjallEngine::open(&path, FjallOptions::default()).unwrap()),
+        "redb" => Arc::new(RedbEngine::open(&path, RedbOptions::default()).unwrap()),
+        other => panic!("{other} is no engine"),
+    }
+}
+
+fn root(directory: &Path) -> RootFile {
+    RootFile::unlock(&directory.join("root.key"), PASSPHRASE).unwrap()
+}
+
+fn open(name: &str, directory: &Path) -> Vault {
+    // Without validation: to load the definitions takes an unoptimised child longer than it lives.
+    let options = VaultOptions { limits: Limits { validate: false, ..Limits::default() }, ..options() };
+    Vault::open(engine(name, directory), keeper(&root(directory)), options)
+        .unwrap_or_else(|error| panic!("{error}: {error:?}"))
+}
+
+fn make(name: &str, directory: &Path) {
+    let cost = PassphraseCost::DANGEROUSLY_CHEAP;
+    let (root, _) =
+        RootFile::create(&directory.join("root.key"), PASSPHRASE, Split::DEFAULT, cost, &SecureRng).unwrap();
+    let operator = caller(Role::Operator);
+    let made = Vault::initialize(engine(name, directory), keeper(&root), options(), &operator);
+    block_on(made).unwrap().close().unwrap();
+}
+
+/// Not a test of its own: the child's part.
+#[test]
+fn child() {
+    let Ok(told) = std::env::var(CHILD) else { return };
+    let mut told = told.splitn(3, ':');
+    let (name, life, directory) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap());
+    let vault = open(name, Path::new(directory));
+    println!("\nready");
+    workload::run(&vault, life.parse().unwrap());
+}
+
+fn start(name: &str, life: u64, directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kills::child", "--nocapture", "--test-threads=1"])
+        .env(CHILD, format!("{name}:{life}:{}", directory.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
+    let kills = (setting("TACET_KILLS", KILLS_DEFAULT) * share_percent).div_ceil(100);
+    let seed = setting("TACET_SEED", seed);
+    let start_of_all = Instant::now();
+    let mut numbers = Numbers(seed * 0x9e37_79b9 + 1);
+    let mut scratch = tempfile::tempdir().unwrap();
+    let mut acknowledged = Acknowledged::default();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut while_opening = 0;
+    for kill in 0..kills {
+        let when = format!("{name}, kill {kill}, seed {seed}");
+        if kill % KILLS_OF_ONE == 0 {
+            add(&mut counts, &acknowledged);
+            acknowledged = Acknowledged::default();
+            scratch = tempfile::tempdir().unwrap();
+            make(name, scratch.path());
+        }
+        let mut child = start(name, kill, scratch.path());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Most are killed while they write, some before their first write, some while they open.
+        let moment = numbers.below(8);
+        let opening = moment == 0;
+        if !opening {
+            assert!(lines.any(|line| line.unwrap() == "ready"), "{when}: the child did not open its store");
+        }
+        if moment > 1 {
+            acknowledged.hear(&lines.next().unwrap().unwrap());
+        }
+        std::thread::sleep(Duration::from_micros(numbers.below(LIFE_US_MAX)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut ready = !opening;
+        for line in lines {
+            let line = line.unwrap();
+            ready |= line == "ready";
+            acknowledged.hear(&line);
+        }
+        while_opening += u64::from(!ready);
+
+        let vault = open(name, scratch.path());
+        acknowledged.verify(&vault, &when);
+        match numbers.below(3) {
+            0 => vault.close().unwrap(),
+            _ => drop(vault),
+        }
+    }
+    add(&mut counts, &acknowledged);
+    println!(
+        "{name}: {kills} kills ({while_opening} while opening) in {} s; acknowledged and found: {counts:?}",
+        start_of_all.elapsed().as_secs()
+    );
+    for what in ["put", "delete", "transaction", "import", "read", "erase", "token"] {
+        // A run of a few kills is somebody's look at something else.
+        assert!(kills < 50 || counts.contains_key(what), "no {what} was acknowledged: this says nothing");
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, acknowledged: &Acknowledged) {
+    for (what, count) in &acknowledged.counts {
+        *counts.entry(what.clone()).or_default() += count;
+    }
+}
+
+#[test]
+fn killed_while_tables_are_written() {
+    kill_again_and_again("tables", 40, 1);
+}
+
+#[test]
+fn killed_with_the_journal() {
+    kill_again_and_again("journal", 40, 2);
+}
+
+#[test]
+fn killed_with_redb() {
+    kill_again_and_again("redb", 20, 3);
+}

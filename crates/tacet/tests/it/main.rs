@@ -1,0 +1,25 @@
+//! Tests that drive the program from outside: killed at any moment, and held to what it says on its command line and over
+//! HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "clippy.toml allows these in tests, but does not take the functions beside them for tests; kills need a real clock"
+)]
+
+mod acknowledged;
+mod completeness;
+mod drill;
+mod http;
+mod keys;
+mod kills;
+mod place;
+mod program_kills;
+mod records;
+mod refusals;
+mod serving;
+mod workload;

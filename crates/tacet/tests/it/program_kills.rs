@@ -1,0 +1,297 @@
+//! The program itself is killed: a server under load, an import, a rotation of the root key, a change of the passphrase.
+//!
+//! `TACET_PROGRAM_KILLS=100` kills each of the first three so often; `TACET_SEED=n` chooses other moments.
+
+use crate::http::Client;
+use crate::place::{Numbers, Place, Ran, Serving, caller, setting};
+use crate::workload::{observation, patient};
+use pollster::block_on;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tacet_testkit::{Hospital, HospitalOptions};
+use tacet_types::Timestamp;
+use tacet_vault::{ImportOptions, ImportUnit, Role};
+
+/// Clients of the server that is killed.
+const CLIENTS: u64 = 4;
+
+fn kills() -> u64 {
+    setting("TACET_PROGRAM_KILLS", 24)
+}
+
+fn numbers(salt: u64) -> Numbers {
+    Numbers(setting("TACET_SEED", 1) * 0x9e37_79b9 + salt)
+}
+
+/// What the server answered to clients of all lives.
+#[derive(Default)]
+struct Answered {
+    /// Path of a version (`/Patient/a/_history/1`), with its text; none for a deletion.
+    written: BTreeMap<String, Option<String>>,
+    read: BTreeSet<String>,
+}
+
+/// One client: changes and reads until the server is gone. What has no answer, or not all of it, was not acknowledged.
+fn press(
+    address: &str,
+    token: &str,
+    name: &str,
+    answered: &Mutex<Answered>,
+    ended: &AtomicBool,
+) -> std::io::Result<()> {
+    let mut client = Client::connect(address, token)?;
+    let whose = format!("p-{name}");
+    for count in 0.. {
+        if ended.load(Ordering::Relaxed) {
+            break;
+        }
+        let marker = format!("m-{name}-{count}.");
+        let observed = format!("/Observation/o-{name}-{}", count / 4);
+        let (method, path, body) = match count % 4 {
+            0 => ("PUT", format!("/Patient/{whose}"), patient(&whose, &marker)),
+            1 => ("PUT", observed.clone(), observation(observed.strip_prefix("/Observation/"), &whose, &marker)),
+            2 => ("GET", observed.clone(), String::new()),
+            _ if count % 8 == 7 => ("DELETE", observed.clone(), String::new()),
+            _ => ("POST", "/Observation".to_owned(), observation(None, &whose, &marker)),
+        };
+        let answer = client.send(method, &path, &[], &body)?;
+        let version = answer.version();
+        let mut answered = answered.lock().unwrap();
+        match (answer.status, method) {
+            (200 | 201, "PUT") => {
+                answered.written.insert(format!("{path}/_history/{}", version.unwrap()), Some(marker));
+            }
+            (201, "POST") => {
+                let location = answer.header("location").unwrap();
+                let path = &location[location.find("/Observation/").unwrap()..];
+                answered.written.insert(path.to_owned(), Some(marker));
+            }
+            (204, "DELETE") => {
+                answered.written.insert(format!("{path}/_history/{}", version.unwrap()), None);
+            }
+            (200, "GET") => {
+                answered.read.insert(format!("{path}/_history/{}", version.unwrap()));
+            }
+            (status, method) => panic!("{method} {path}: {status} {}", answer.body),
+        }
+    }
+    Ok(())
+}
+
+/// Every acknowledged version is there, as it was written.
+fn assert_served(serving: &Serving, token: &str, written: &BTreeMap<String, Option<String>>) {
+    let mut client = Client::connect(&serving.address, token).unwrap();
+    for (path, marker) in written {
+        let answer = client.get(path).unwrap();
+        match marker {
+            Some(marker) => assert!(answer.status == 200 && answer.body.contains(marker.as_str()), "{path} is lost"),
+            None => assert_eq!(answer.status, 410, "the deletion {path} is lost"),
+        }
+    }
+}
+
+#[test]
+fn a_server_under_load() {
+    let (place, _) = Place::with_store();
+    let token = place.token("Load", "clinician");
+    let mut numbers = numbers(11);
+    let answered = Mutex::new(Answered::default());
+    let mut all = Answered::default();
+    for life in 0..kills() {
+        let serving = place.serve();
+        assert_served(&serving, &token, &answered.lock().unwrap().written);
+        all.written.append(&mut answered.lock().unwrap().written);
+        all.read.append(&mut answered.lock().unwrap().read);
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (address, token) = (serving.address.clone(), &token);
+                let (answered, ended) = (&answered, &ended);
+                // An error is the server's death.
+                scope.spawn(move || press(&address, token, &format!("{life}-{client}"), answered, ended));
+            }
+            std::thread::sleep(Duration::from_millis(100 + numbers.below(250)));
+            let log = serving.kill();
+            assert!(!log.contains("panicked"), "{log}");
+            ended.store(true, Ordering::Relaxed);
+        });
+        place.assert_sound(&format!("server, kill {life}"));
+    }
+    let last = place.serve();
+    assert_served(&last, &token, &answered.lock().unwrap().written);
+    assert_served(&last, &token, &all.written);
+    let (code, log) = last.stop();
+    assert_eq!(code, Some(0), "{log}");
+    // What was answered stands in the ledger.
+    let ledger = place.json(&["ledger", "list", "--count", "10000000"]);
+    let noted = |kinds: &[&str]| -> BTreeSet<String> {
+        let entries = ledger["entries"].as_array().unwrap().iter();
+        let entries = entries.filter(|entry| kinds.contains(&entry["kind"].as_str().unwrap()));
+        entries
+            .flat_map(|entry| entry["records"].as_array().unwrap())
+            .map(|record| format!("/{}", record.as_str().unwrap()))
+            .collect()
+    };
+    let missing: Vec<_> =
+        all.written.keys().filter(|path| !noted(&["create", "update", "delete"]).contains(*path)).take(1).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let reads = noted(&["read"]);
+    assert!(all.read.iter().all(|path| reads.contains(path)));
+    println!("server: {} kills, {} writes and {} reads answered and found", kills(), all.written.len(), all.read.len());
+    assert!(all.written.len() as u64 > 20 * kills() && !all.read.is_empty(), "the clients did too little");
+}
+
+/// The files of an import and what they hold by type.
+fn hospital(place: &Place, patients: u64) -> BTreeMap<String, u64> {
+    let now = Timestamp::parse("2026-03-01T08:00:00Z").unwrap();
+    let hospital = Hospital::new(HospitalOptions { seed: 5, patients, now });
+    let mut counts = BTreeMap::new();
+    let mut count = |records: &[tacet_testkit::Record]| {
+        for record in records {
+            *counts.entry(record.resource_type.to_string()).or_default() += 1;
+        }
+    };
+    let foundation = hospital.foundation();
+    count(&foundation);
+    let lines =
+        |records: &[tacet_testkit::Record]| records.iter().map(|record| record.json.clone() + "\n").collect::<String>();
+    place.write("files/00.ndjson", lines(&foundation));
+    for (n, file) in hospital.patients().enumerate() {
+        count(&file.resources);
+        // Half as lines, half as bundles.
+        match n % 2 {
+            0 => place.write(&format!("files/lines/{n:02}.ndjson"), lines(&file.resources)),
+            _ => place.write(
+                &format!("files/{n:02}.json"),
+                hospital.transaction_bundle(n as u64, tacet_testkit::Method::Put),
+            ),
+        };
+    }
+    counts
+}
+
+/// Starts a command and kills it after a while. True: it had ended by itself before, well.
+fn cut_off(place: &Place, arguments: &[&str], after: Duration) -> bool {
+    let mut command = place.tacet(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    let ended = Ran::from(child.wait_with_output().unwrap());
+    assert!(matches!(ended.code, None | Some(0)), "{arguments:?}: {}", ended.err);
+    ended.code.is_some()
+}
+
+/// The time that a command takes when nobody kills it.
+fn duration_of(place: &Place, arguments: &[&str]) -> Duration {
+    let start = Instant::now();
+    place.run(arguments).ended(0);
+    start.elapsed()
+}
+
+#[test]
+fn an_import() {
+    let (first, _) = Place::with_store();
+    let expected = hospital(&first, 30);
+    let all: u64 = expected.values().sum();
+    let arguments = ["import", first.path("files").to_str().unwrap().to_owned().leak()];
+    let whole = duration_of(&first, &arguments);
+    let mut numbers = numbers(12);
+    let (mut killed, mut rounds, mut resumed) = (0, 0, 0);
+    while killed < kills() {
+        let (place, _) = Place::with_store();
+        rounds += 1;
+        // Cut into pieces, a few to a store.
+        for _ in 0..6 {
+            let after = Duration::from_micros(numbers.below(whole.as_micros() as u64 / 2));
+            if cut_off(&place, &arguments, after) {
+                break;
+            }
+            killed += 1;
+            place.assert_sound(&format!("import, kill {killed}"));
+        }
+        let last = place.json(&arguments);
+        resumed += last["units_done_before"].as_u64().unwrap();
+        let checked = place.assert_sound("import, finished");
+        assert_eq!(checked["resources"], json!(expected));
+        assert_eq!(checked["versions"], all, "something came in twice");
+    }
+    println!("import: {killed} kills, {rounds} stores, {all} resources each, {resumed} units were not done again");
+    assert!(resumed > 0, "no import was resumed");
+}
+
+/// A store with more keys than one commit of a rotation takes.
+fn many_keys(place: &Place) -> u64 {
+    const PATIENTS: u64 = 1800;
+    let lines: Vec<String> = (0..PATIENTS).map(|n| patient(&format!("p{n}"), "Name")).collect();
+    let vault = place.open_vault();
+    for lines in lines.chunks(900) {
+        let lines = lines.iter().zip(1..).map(|(line, number)| (number, line.as_bytes()));
+        let unit = ImportUnit::Resources(lines.collect());
+        block_on(vault.import(&caller(Role::Integrator), &unit, ImportOptions::default())).unwrap();
+    }
+    vault.close().unwrap();
+    PATIENTS
+}
+
+fn generation(rotated: &Value) -> u64 {
+    rotated["generation"].as_u64().unwrap()
+}
+
+#[test]
+fn a_rotation_of_the_root_key() {
+    let (place, shares) = Place::with_store();
+    let patients = many_keys(&place);
+    let whole = duration_of(&place, &["key", "rotate"]);
+    let mut numbers = numbers(13);
+    let mut reached = generation(&place.json(&["key", "rotate"]));
+    let (mut killed, mut halfway) = (0, 0);
+    while killed < kills() {
+        let after = Duration::from_micros(numbers.below(whole.as_micros() as u64));
+        if !cut_off(&place, &["key", "rotate"], after) {
+            killed += 1;
+        }
+        // The passphrase opens it, whatever generation each key is under.
+        let checked = place.assert_sound(&format!("rotation, kill {killed}"));
+        assert_eq!(checked["resources"]["Patient"], patients);
+        if numbers.below(3) == 0 {
+            let rotated = place.json(&["key", "rotate"]);
+            let both = rotated["current"].as_u64().unwrap() > 0 && rotated["rewrapped"].as_u64().unwrap() > 0;
+            halfway += u64::from(both);
+            assert_eq!(rotated["current"].as_u64().unwrap() + rotated["rewrapped"].as_u64().unwrap(), patients + 1);
+            assert!(generation(&rotated) >= reached);
+            reached = generation(&rotated);
+            place.assert_sound("rotation, finished");
+        }
+    }
+    println!("rotation: {killed} kills, {reached} generations, {halfway} finished from halfway");
+    place.run(&["key", "rotate"]).ended(0);
+    // The shares of the beginning still recover it.
+    let file = place.write("shares", shares[1..4].join("\n"));
+    let new = place.write("passphrase-2", "another horse, another staple");
+    let (file, new) = (file.to_str().unwrap(), new.to_str().unwrap());
+    place.run(&["key", "recover", "--shares-file", file, "--new-passphrase-file", new]).ended(0);
+    place.run(&["check", "--passphrase-file", new]).ended(0);
+}
+
+#[test]
+fn a_change_of_the_passphrase() {
+    let (place, _) = Place::with_store();
+    let files = [place.path("passphrase"), place.write("passphrase-2", "another horse, another staple")];
+    let new = files.each_ref().map(|file| file.to_str().unwrap().to_owned());
+    let mut numbers = numbers(14);
+    let (mut current, mut changed) = (0, 0);
+    for kill in 0..8 {
+        let next = 1 - current;
+        let arguments = ["key", "passphrase", "--passphrase-file", &new[current], "--new-passphrase-file", &new[next]];
+        cut_off(&place, &arguments, Duration::from_millis(numbers.below(1500)));
+        let opens = new.each_ref().map(|file| place.run(&["check", "--passphrase-file", file]).code == Some(0));
+        assert_ne!(opens[0], opens[1], "kill {kill}: exactly one passphrase is good");
+        changed += usize::from(opens[next]);
+        current = usize::from(opens[1]);
+    }
+    println!("passphrase: 8 kills, changed {changed} times");
+}
