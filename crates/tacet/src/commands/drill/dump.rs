@@ -28,6 +28,11 @@ const CHAIN: u8 = 0x02;
 /// The space of ledger entries, numbered in clear.
 const LEDGER: u8 = 0x10;
 
+/// Spaces whose rows can be counted for what they are (docs/formats/vault.md): heads of records, versions, data keys.
+pub(super) const HEADS: u8 = 0x02;
+pub(super) const VERSIONS: u8 = 0x03;
+pub(super) const DATA_KEYS: u8 = 0x04;
+
 /// What the rows of one space tell.
 #[derive(Default)]
 pub(super) struct Space {
@@ -51,6 +56,10 @@ pub(super) struct Dump {
 impl Dump {
     pub(super) fn rows(&self) -> u64 {
         self.spaces.values().map(|space| space.rows).sum()
+    }
+
+    pub(super) fn rows_in(&self, space: u8) -> u64 {
+        self.spaces.get(&space).map_or(0, |space| space.rows)
     }
 }
 

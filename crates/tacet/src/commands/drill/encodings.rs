@@ -113,7 +113,7 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
 /// The characters of the base64 text that are the same whatever stands before and behind, when `before` bytes of a group
 /// of three come first.
 fn base64_core(text: &[u8], before: usize, engine: &impl Engine) -> Vec<u8> {
-    let padded = [&[0; 3][..before.min(3)], text].concat();
+    let padded = [vec![0; before].as_slice(), text].concat();
     let mut encoded = engine.encode(&padded).into_bytes();
     // A character holds 6 bits: those with a bit of what stands behind, or of the filling, go.
     encoded.truncate(padded.len() * 8 / 6);

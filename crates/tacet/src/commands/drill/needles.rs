@@ -101,9 +101,6 @@ impl Needles {
         for name in ["Observation", "MedicationRequest", "DocumentReference", "DiagnosticReport"] {
             self.add("type of a record", None, name, Depth::Common);
         }
-        for record in hospital.foundation() {
-            self.add_record(&record.json, None, true);
-        }
         let step = patients.div_ceil(PATIENTS_MAX).max(1);
         for n in (0..patients).step_by(usize::try_from(step).unwrap_or(1)) {
             for planted in hospital.planted(n).iter().filter(|planted| planted.is_distinctive()) {
@@ -112,6 +109,10 @@ impl Needles {
             for record in hospital.patient(n).resources {
                 self.add_record(&record.json, Some(n), false);
             }
+        }
+        // After the patients: a name that both have is the patient's.
+        for record in hospital.foundation() {
+            self.add_record(&record.json, None, true);
         }
     }
 

@@ -17,7 +17,7 @@ const NOISE_BYTES: usize = 5000;
 pub(super) fn prove(scratch: &Scratch, scanner: &Scanner, needles: &[Needle]) -> Result<u64, CliError> {
     let mut proved = 0;
     for encoding in Encoding::ALL {
-        // A needle that has this form.
+        // The first needle that has this form, to which the pattern belongs where several share it.
         let planted = needles.iter().find_map(|needle| {
             let pattern = patterns(&needle.text, needle.depth).into_iter().find(|(form, _)| *form == encoding)?.1;
             Some((needle, pattern))

@@ -1,6 +1,6 @@
 //! What the drill says: for people, with the scoreboard's line, or as one JSON document.
 
-use super::dump::Dump;
+use super::dump::{self, Dump};
 use super::look::{Looked, Thief};
 use super::needles::Needles;
 use super::play::Played;
@@ -47,10 +47,6 @@ impl Report<'_> {
             || self.dump.repeats.repeated() > 0
             || self.played.core_dumped
             || self.thief.gave_up_unpacking()
-    }
-
-    fn core_files(&self) -> bool {
-        self.played.core_dumped
     }
 
     fn bytes(&self) -> u64 {
@@ -129,12 +125,13 @@ impl Report<'_> {
             "bytes": self.bytes(), "files": files, "found": found,
             "records_unpacked": self.thief.records_unpacked, "texts_unpacked": self.thief.texts_unpacked,
             "gave_up_unpacking": self.thief.gave_up_unpacking(),
-            "core_dumped": self.core_files(), "core_pattern": self.core_pattern,
+            "core_dumped": self.played.core_dumped, "core_pattern": self.core_pattern,
             "rows": self.dump.rows(), "spaces": spaces,
             "repeats": { "windows": self.dump.repeats.windows, "repeated": self.dump.repeats.repeated() },
             "thief_learns": {
                 "bytes": self.bytes(), "rows": self.dump.rows(), "commits": self.dump.commits,
-                "ledger_entries": self.dump.ledger_entries,
+                "ledger_entries": self.dump.ledger_entries, "records": self.dump.rows_in(dump::HEADS),
+                "versions": self.dump.rows_in(dump::VERSIONS), "patients_about": self.dump.rows_in(dump::DATA_KEYS),
             },
             "check": self.played.check, "not_looked_at": NOT_LOOKED_AT, "seconds": rounded(self.seconds),
         })
@@ -190,16 +187,20 @@ impl Report<'_> {
                 seen.lengths.len()
             )?;
         }
-        let dumped = if self.core_files() { "A CORE WAS DUMPED" } else { "no core" };
+        let dumped = if self.played.core_dumped { "A CORE WAS DUMPED" } else { "no core" };
         writeln!(out, "  crash by SIGABRT: {dumped} (core_pattern: {})\n", self.core_pattern)?;
         self.write_findings(out)?;
         writeln!(
             out,
-            "\nWhat a thief learns all the same: {:.1} MB are in use; the store has {} rows, of which how many in each space; {} commits\n\
-             and {} ledger entries were made; each row's size to a step; the times of the files; the format, the establishment's\n\
-             random id, settings; and from the note beside the copy who made it, for what, until when.",
+            "\nWhat a thief learns all the same: {:.1} MB are in use; the store has {} rows, of which how many in each space, so that\n\
+             it holds about {} records in {} versions, of about {} patients; {} commits and {} ledger entries were made; each\n\
+             row's size to a step; the times of the files; the format, the establishment's random id, settings; and from the\n\
+             note beside the copy who made it, for what, until when.",
             megabytes(self.bytes()),
             self.dump.rows(),
+            self.dump.rows_in(dump::HEADS),
+            self.dump.rows_in(dump::VERSIONS),
+            self.dump.rows_in(dump::DATA_KEYS),
             self.dump.commits,
             self.dump.ledger_entries
         )?;
@@ -247,7 +248,7 @@ impl Report<'_> {
                 repeats.windows
             )?;
         }
-        if self.core_files() {
+        if self.played.core_dumped {
             writeln!(out, "  the crash dumped a core")?;
         }
         if self.thief.gave_up_unpacking() {

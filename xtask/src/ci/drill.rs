@@ -1,0 +1,38 @@
+//! The drill can fail: a program that does not encrypt is built, and `tacet drill stolen-disk` must catch it. That it finds
+//! nothing in a normal program is among the tests.
+
+use super::cargo;
+use crate::{Outcome, workspace};
+use std::process::Command;
+
+/// Exit code of a drill that found something (`tacet --help`).
+const FOUND: i32 = 3;
+
+/// Builds, plays, and expects findings.
+pub(crate) fn run() -> Outcome {
+    // The whole workspace, as the tests were built, so that only our own crates above the seal are built again.
+    let build = ["build", "--workspace", "--bins", "--locked", "--quiet"];
+    cargo(&[&build[..], &["--features", "tacet/bench-unsealed"]].concat(), &[])?;
+    let folder = workspace::target().join("drill");
+    std::fs::create_dir_all(&folder)?;
+    let program = folder.join("tacet-unsealed");
+    let copied = std::fs::copy(workspace::target().join("debug/tacet"), &program);
+    // The normal program takes its place again, whatever happened.
+    cargo(&build, &[])?;
+    copied?;
+    let output = Command::new(&program)
+        .args(["drill", "stolen-disk", "--patients", "3", "--scratch"])
+        .arg(&folder)
+        .output()
+        .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    if output.status.code() == Some(FOUND) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "the drill on a program that does not encrypt ended with {} instead of findings: {}",
+        output.status,
+        said.trim()
+    )
+    .into())
+}
