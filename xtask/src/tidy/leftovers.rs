@@ -19,10 +19,12 @@ pub(crate) fn machine_paths(tree: &Tree) -> Vec<Finding> {
     for (path, text) in tree.texts() {
         for (index, line) in text.lines().enumerate() {
             let found = MACHINE_PATHS.iter().find(|prefix| {
-                // A path begins where no longer path or address goes on: `x/work/` and `https://host/home/` are no such paths.
+                // A path begins where no longer path or address goes on, and names something: not so the `b/` in `a/b/`.
                 line.match_indices(**prefix).any(|(at, _)| {
                     let before = line.get(..at).and_then(|head| head.chars().next_back());
-                    !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '}' | ']' | ')' | '*'))
+                    let after = line.get(at + prefix.len()..).and_then(|tail| tail.chars().next());
+                    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '}' | ']' | ')' | '*');
+                    !before.is_some_and(goes_on) && after.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_'))
                 })
             });
             if let Some(prefix) = found {
@@ -73,10 +75,7 @@ mod tests {
 
     #[test]
     fn paths_of_a_machine_are_found() {
-        let text = format!(
-            "{}x\n../{}\nhttps://host{}a\n(`{}`)\n",
-            MACHINE_PATHS[0], "work/", MACHINE_PATHS[1], MACHINE_PATHS[3]
-        );
+        let text = format!("{0}x\n..{0}x\nhttps://host{0}a\n(`{0}a`)\n{0}{{}}\n", MACHINE_PATHS[1]);
         let lines: Vec<_> = machine_paths(&Tree::of(&[("a.md", &text)])).into_iter().map(|f| f.line).collect();
         assert_eq!(lines, [1, 4]);
     }
