@@ -4,7 +4,7 @@
 //! ids that the entries get. A batch is its entries one after the other, each with its own outcome.
 
 use crate::caller::Caller;
-use crate::disclose::Disclosed;
+use crate::disclose::{Disclosed, SHOWN_BYTES_MAX};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::plan::Expect;
@@ -59,6 +59,22 @@ enum Done {
     Read(Disclosed),
 }
 
+impl Step<'_> {
+    fn writes(&self) -> bool {
+        !matches!(self.verb, Verb::Read(_))
+    }
+}
+
+impl Done {
+    /// Bytes of opened records in the answer.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Read(disclosed) => disclosed.body.len(),
+            Self::Stored(_) | Self::Deleted(_) => 0,
+        }
+    }
+}
+
 impl Vault {
     /// Carries out a batch or transaction bundle; gives the response bundle.
     ///
@@ -110,6 +126,18 @@ impl Vault {
                 refuse_unresolved(resource).map_err(|error| at_entry(error, place))?;
             }
         }
+        // What is not written by this transaction reads the same before it, and may still refuse all of it.
+        let written: HashSet<(ResourceType, &ResourceId)> =
+            steps.iter().filter(|step| step.writes()).map(|step| (step.resource_type, &step.id)).collect();
+        let (mut read, mut bytes) = (HashMap::new(), 0usize);
+        for (place, step) in steps.iter().enumerate() {
+            if !step.writes() && !written.contains(&(step.resource_type, &step.id)) {
+                let done = self.read_step(caller, step, bytes).await.map_err(|error| at_entry(error, place))?;
+                bytes = bytes.saturating_add(done.bytes());
+                read.insert(place, done);
+            }
+        }
+        drop(written);
         // FHIR R4, http.html#trules: deletions, then creations, then updates, then reads.
         let mut order: Vec<usize> = (0..steps.len()).collect();
         order.sort_by_key(|place| steps.get(*place).map(|step| rank(&step.verb)));
@@ -136,15 +164,18 @@ impl Vault {
                 Ok(written)
             })
             .await?;
-        let mut written = written;
+        let mut done = written;
+        done.extend(read);
         let mut responses = Vec::with_capacity(steps.len());
         for (place, step) in steps.iter().enumerate() {
-            let done = match (&step.verb, written.remove(&place)) {
-                (Verb::Read(_), _) => self.read_step(caller, step).await.map_err(|error| at_entry(error, place))?,
-                (_, Some(done)) => done,
-                (_, None) => return Err(VaultError::Internal("an entry of the bundle was not carried out".into())),
+            // From here on all is written: an entry that cannot be answered says so itself, and the others stand.
+            let done = match done.remove(&place) {
+                Some(done) => Ok(done),
+                None if !step.writes() => self.read_step(caller, step, bytes).await,
+                None => Err(VaultError::Internal("an entry of the bundle was not carried out".into())),
             };
-            responses.push(render(&Ok(done), prefer, caller));
+            bytes = bytes.saturating_add(done.as_ref().map_or(0, Done::bytes));
+            responses.push(render(&done, prefer, caller));
         }
         Ok(response_bundle("transaction-response", &responses))
     }
@@ -156,20 +187,27 @@ impl Vault {
         base_url: &str,
         prefer: ReturnPreference,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let mut responses = Vec::new();
+        let (mut responses, mut bytes) = (Vec::new(), 0usize);
         for entry in entries_of(bundle)? {
             let done = match self.step(entry, base_url) {
-                Ok(step) => self.carry_out(caller, step).await,
+                Ok(step) => self.carry_out(caller, step, base_url, bytes).await,
                 Err(error) => Err(error),
             };
+            bytes = bytes.saturating_add(done.as_ref().map_or(0, Done::bytes));
             responses.push(render(&done, prefer, caller));
         }
         Ok(response_bundle("batch-response", &responses))
     }
 
-    async fn carry_out(&self, caller: &Caller, mut step: Step<'_>) -> Result<Done, VaultError> {
+    async fn carry_out(
+        &self,
+        caller: &Caller,
+        mut step: Step<'_>,
+        base_url: &str,
+        bytes: usize,
+    ) -> Result<Done, VaultError> {
         match (&step.verb, &mut step.resource) {
-            (Verb::Read(_), _) => self.read_step(caller, &step).await,
+            (Verb::Read(_), _) => self.read_step(caller, &step, bytes).await,
             (Verb::Delete, _) => {
                 let (deleted, _) =
                     self.0.commit(caller, None, |plan| plan.delete(step.resource_type, &step.id, step.expect)).await?;
@@ -177,6 +215,9 @@ impl Vault {
             }
             (verb, Some(resource)) => {
                 self.0.check_rules(resource)?;
+                // A reference that is not seen for what it is would put the record outside of its patient's compartment.
+                resolve(resource, &HashMap::new(), base_url);
+                refuse_unresolved(resource)?;
                 let (method, expect) = match verb {
                     Verb::Create => (Method::Post, Expect::Absent),
                     _ => (Method::Put, step.expect),
@@ -191,7 +232,11 @@ impl Vault {
         }
     }
 
-    async fn read_step(&self, caller: &Caller, step: &Step<'_>) -> Result<Done, VaultError> {
+    /// Carries out a read, unless the answer is full: it holds `bytes` already.
+    async fn read_step(&self, caller: &Caller, step: &Step<'_>, bytes: usize) -> Result<Done, VaultError> {
+        if bytes >= SHOWN_BYTES_MAX {
+            return Err(VaultError::TooLarge { what: "bytes read by one bundle", max: SHOWN_BYTES_MAX });
+        }
         let disclosed = match step.verb {
             Verb::Read(Some(version)) => self.vread(caller, step.resource_type, &step.id, version).await?,
             _ => self.read(caller, step.resource_type, &step.id).await?,
@@ -227,7 +272,10 @@ impl Vault {
             (Some("DELETE"), None) => (Verb::Delete, needed(id)?),
             (Some("PATCH"), _) => return Err(VaultError::NotSupported("PATCH in a bundle comes with search")),
             _ => {
-                return Err(invalid("request.method", "no such request: use GET, POST, PUT or DELETE as FHIR has them"));
+                return Err(invalid(
+                    "request.method",
+                    "no such request: use GET, POST, PUT or DELETE as FHIR has them",
+                ));
             }
         };
         let expect = match (text("ifMatch"), text("ifNoneMatch")) {
@@ -337,7 +385,7 @@ fn refuse_unresolved(resource: &Json<'_>) -> Result<(), VaultError> {
     if unresolved {
         return Err(invalid(
             "resource",
-            "a `urn:uuid` reference is the `fullUrl` of no entry that this transaction writes",
+            "a `urn:uuid` reference is the `fullUrl` of no entry that a transaction writes",
         ));
     }
     if conditional {

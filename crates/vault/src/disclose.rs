@@ -12,7 +12,7 @@ use crate::layout::RowKey;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use tacet_ledger::{ENTRIES_MAX, Entry, RECORDS_MAX, Receipt};
 use tacet_seal::{OnBehalf, Sealer, WrappedKey};
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
@@ -20,6 +20,10 @@ use zeroize::Zeroizing;
 
 /// Largest record, opened, in bytes. Above the largest body that the server takes.
 pub(crate) const CONTENT_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes of opened records after which an answer is full: a page holds so much and one record more. A compressed record
+/// is opened before its length is known, so records are bounded both as they lie sealed and as they are opened.
+pub(crate) const SHOWN_BYTES_MAX: usize = 32 << 20;
 
 /// A record that was shown: its text, and the version that it is.
 #[derive(Clone)]
@@ -38,6 +42,24 @@ pub(crate) struct Located {
     pub(crate) meta: VersionMeta,
     row: RowKey,
     value: Vec<u8>,
+}
+
+impl Located {
+    /// Bytes that it takes while it is not opened.
+    pub(crate) fn sealed_bytes(&self) -> usize {
+        self.value.len()
+    }
+}
+
+/// What was opened of a list, each with its place in it.
+#[derive(Default)]
+pub(crate) struct Shown {
+    pub(crate) disclosed: Vec<(usize, Disclosed)>,
+    /// What the answer had no room for: the rest of the list from the first of them on. It is in the ledger as if it had
+    /// been shown, which errs on the side of the patient.
+    pub(crate) rest: Vec<Located>,
+    /// The place of the first of the rest.
+    pub(crate) cut: Option<usize>,
 }
 
 impl Vault {
@@ -74,9 +96,15 @@ impl Vault {
         if !caller.role.may_read_records() {
             return Err(VaultError::Forbidden);
         }
-        let readable = located.as_ref().filter(|located| located.meta.method != Method::Delete);
-        let entry = match readable {
-            Some(located) => disclosure(caller, self.0.clock.now(), kind, &located.meta.owner, [&located.record]),
+        let entry = match &located {
+            Some(located) => {
+                let mut entry = disclosure(caller, self.0.clock.now(), kind, &located.meta.owner, [&located.record]);
+                // That it was there is told, so the entry names it; nothing is opened.
+                if located.meta.method == Method::Delete {
+                    entry.outcome = Outcome::Failed;
+                }
+                entry
+            }
             None => caller.entry(self.0.clock.now(), kind, Outcome::Failed, None),
         };
         let receipts = self.0.record(vec![entry]).await?;
@@ -141,52 +169,88 @@ impl Inner {
         Ok(Some(Located { record: RecordRef { resource_type, id: id.clone(), version }, meta, row, value }))
     }
 
-    /// Writes one entry for each owner (more where the records exceed an entry's bound), then opens everything.
-    /// The answers stand in the order of what was asked; a record whose key was destroyed meanwhile is left out.
+    /// Writes one entry for each owner (more where the records exceed an entry's bound), then opens everything in the
+    /// order in which it was asked, until the answer is full. Deletions are written down and have nothing to open; a
+    /// record whose key was destroyed meanwhile is left out.
     pub(crate) async fn disclose_all(
         &self,
         caller: &Caller,
         kind: EventKind,
         query: Option<&str>,
         located: Vec<Located>,
-    ) -> Result<Vec<Disclosed>, VaultError> {
+    ) -> Result<Shown, VaultError> {
         if !caller.role.may_read_records() {
             return Err(VaultError::Forbidden);
         }
-        let mut by_owner: BTreeMap<Owner, Vec<(usize, Located)>> = BTreeMap::new();
-        for (place, located) in located.into_iter().enumerate() {
-            by_owner.entry(located.meta.owner.clone()).or_default().push((place, located));
+        let mut by_owner: BTreeMap<(&Owner, bool), Vec<usize>> = BTreeMap::new();
+        for (place, found) in located.iter().enumerate() {
+            by_owner.entry((&found.meta.owner, found.meta.method == Method::Delete)).or_default().push(place);
         }
         let now = self.clock.now();
         let mut entries = Vec::new();
-        let mut groups = Vec::new();
-        for (owner, mut members) in by_owner {
-            while !members.is_empty() {
-                let later = members.split_off(members.len().min(RECORDS_MAX));
-                entries.push(disclosure(caller, now, kind, &owner, members.iter().map(|(_, located)| &located.record)));
-                groups.push((owner.clone(), members));
-                members = later;
+        let mut entry_of = vec![0; located.len()];
+        for ((owner, deletions), places) in by_owner {
+            for places in places.chunks(RECORDS_MAX) {
+                for place in places {
+                    entry_of.get_mut(*place).into_iter().for_each(|entry| *entry = entries.len());
+                }
+                let records = places.iter().filter_map(|place| Some(&located.get(*place)?.record));
+                let mut entry = disclosure(caller, now, kind, owner, records);
+                entry.query = query.map(str::to_owned);
+                if deletions {
+                    entry.outcome = Outcome::Failed;
+                    entry.detail = Some("deletions: there was nothing to open".to_owned());
+                }
+                entries.push(entry);
             }
-        }
-        if entries.is_empty() {
-            entries.push(caller.entry(now, kind, Outcome::Success, None));
-        }
-        for entry in &mut entries {
-            entry.query = query.map(str::to_owned);
         }
         if entries.len() > ENTRIES_MAX {
             return Err(VaultError::TooLarge { what: "patients shown at once", max: ENTRIES_MAX });
         }
+        if entries.is_empty() {
+            return Ok(Shown::default());
+        }
         let receipts = self.record(entries).await?;
-        let mut opened = Vec::new();
-        for ((owner, members), receipt) in groups.into_iter().zip(&receipts) {
-            let Some(opener) = self.opener(receipt, &owner)? else { continue };
-            for (place, located) in members {
-                opened.push((place, opener.open(located)?));
+        let mut openers: BTreeMap<usize, Option<Opener<'_>>> = BTreeMap::new();
+        let (mut shown, mut bytes) = (Shown::default(), 0usize);
+        for (place, (found, entry)) in located.into_iter().zip(entry_of).enumerate() {
+            if bytes >= SHOWN_BYTES_MAX {
+                shown.cut.get_or_insert(place);
+                shown.rest.push(found);
+                continue;
+            }
+            if found.meta.method == Method::Delete {
+                continue;
+            }
+            let opener = match openers.entry(entry) {
+                btree_map::Entry::Occupied(opener) => opener.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    let receipt =
+                        receipts.get(entry).ok_or(VaultError::Internal("the ledger gave no receipt".into()))?;
+                    place.insert(self.opener(receipt, &found.meta.owner)?)
+                }
+            };
+            if let Some(opener) = opener {
+                let disclosed = opener.open(found)?;
+                bytes = bytes.saturating_add(disclosed.body.len());
+                shown.disclosed.push((place, disclosed));
             }
         }
-        opened.sort_unstable_by_key(|(place, _)| *place);
-        Ok(opened.into_iter().map(|(_, disclosed)| disclosed).collect())
+        Ok(shown)
+    }
+
+    /// Writes down that something was looked for and nothing found to show.
+    pub(crate) async fn disclose_nothing(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        query: &str,
+        outcome: Outcome,
+        owner: Option<&Owner>,
+    ) -> Result<(), VaultError> {
+        let mut entry = caller.entry(self.clock.now(), kind, outcome, owner.and_then(Owner::ledger_patient));
+        entry.query = Some(query.to_owned());
+        self.record(vec![entry]).await.map(|_| ())
     }
 
     /// Unwraps the data key of `owner` against a receipt. None: the key was destroyed.

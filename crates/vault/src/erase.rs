@@ -5,7 +5,6 @@
 
 use crate::caller::Caller;
 use crate::error::VaultError;
-use crate::head::Method;
 use crate::layout::{self, ERASED, RowKey};
 use crate::members::CHUNK_MEMBERS;
 use crate::owner::Owner;
@@ -95,18 +94,20 @@ impl Inner {
             let Some(value) = self.store.reader().get(&head_row)? else { continue };
             let head = self.open_head(&head_row, &value)?;
             let (resource_type, id) = (head.record.resource_type, head.record.id.clone());
+            let whole = head.current.owner == owner;
             let mut theirs = false;
             for number in 1..=head.record.version.0 {
                 let Some(found) = self.locate_version(resource_type, &id, VersionId(number))? else { continue };
-                // A deletion has no content and no key; it goes with the head.
-                if found.meta.owner == owner || (found.meta.method == Method::Delete && head.current.owner == owner) {
+                // Where the head goes, every version goes: also one that another patient's key sealed before the record was
+                // found to be this one's. Without a head nobody could find it again, not even to destroy it.
+                if whole || found.meta.owner == owner {
                     let row = self.version_row(&head_row, VersionId(number));
                     erasure.writes.push(Write::Delete { key: row.to_vec() });
                     erasure.preview.versions += 1;
                     theirs = true;
                 }
             }
-            if head.current.owner == owner {
+            if whole {
                 erasure.replace(&head_row, value, None);
             } else {
                 erasure.preconditions.push(Precondition::Unchanged { key: head_row.to_vec(), value });

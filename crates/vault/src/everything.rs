@@ -2,15 +2,15 @@
 //!
 //! Pages walk the patient's list of members, which only grows, so they stay stable while records change.
 
-use crate::EventKind;
 use crate::caller::Caller;
-use crate::disclose::{Disclosed, Located, json_limits};
+use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::history::unknown_cursor;
 use crate::layout::RowKey;
 use crate::members::CHUNK_MEMBERS;
 use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
 use std::collections::{BTreeSet, HashSet};
 use tacet_fhir::json;
 use tacet_fhir::reference::{self, Reference};
@@ -18,6 +18,16 @@ use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp};
 
 /// Most records of the compartment in one page.
 pub const EVERYTHING_PAGE_MAX: usize = 1000;
+
+/// Most records outside of the compartment that the records of one page may refer to.
+const SUPPORTING_MAX: usize = 2000;
+
+/// How the ledger names what was asked.
+const QUERY: &str = "$everything";
+
+fn too_much_supporting() -> VaultError {
+    VaultError::TooLarge { what: "records that this page refers to (ask for fewer with `_count`)", max: SUPPORTING_MAX }
+}
 
 /// Which part of a patient's record.
 #[derive(Clone, Default, Debug)]
@@ -40,6 +50,14 @@ pub struct EverythingPage {
     pub next: Option<String>,
 }
 
+/// Members that were found for a page.
+struct PageOfMembers {
+    located: Vec<Located>,
+    /// For each of them its place in the list: where a page begins that begins with it.
+    places: Vec<u64>,
+    next: Option<String>,
+}
+
 impl Vault {
     /// A page of all that is known of a patient.
     pub async fn everything(
@@ -53,33 +71,36 @@ impl Vault {
         }
         let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
         let there = self.0.locate(patient_type, patient)?.filter(|found| found.meta.method != Method::Delete);
-        let (located, next) =
-            if there.is_some() { self.0.page_of_members(patient, query)? } else { (Vec::new(), None) };
-        let shown: HashSet<RecordRef> = located.iter().map(|found| found.record.clone()).collect();
-        let members = self.0.disclose_all(caller, EventKind::Everything, Some("$everything"), located).await?;
-        if there.is_none() {
+        let Some(there) = there else {
+            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
-        }
-        let supporting = self.0.supporting(&members, &shown, query)?;
-        let supporting = if supporting.is_empty() {
-            Vec::new()
-        } else {
-            self.0.disclose_all(caller, EventKind::Everything, Some("$everything"), supporting).await?
         };
+        let PageOfMembers { located, places, mut next } = self.0.page_of_members(patient, query)?;
+        if located.is_empty() {
+            let owner = Some(&there.meta.owner);
+            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Success, owner).await?;
+        }
+        let known: HashSet<RecordRef> = located.iter().map(|found| found.record.clone()).collect();
+        let members = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), located).await?;
+        if let Some(cut) = members.cut {
+            next = places.get(cut).map(u64::to_string);
+        }
+        let supporting = self.0.supporting(&members.disclosed, &known, query)?;
+        let supporting = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
+        if supporting.cut.is_some() {
+            return Err(too_much_supporting());
+        }
         let entries = members
+            .disclosed
             .into_iter()
-            .map(|disclosed| (disclosed, true))
-            .chain(supporting.into_iter().map(|disclosed| (disclosed, false)));
+            .map(|(_, disclosed)| (disclosed, true))
+            .chain(supporting.disclosed.into_iter().map(|(_, disclosed)| (disclosed, false)));
         Ok(EverythingPage { entries: entries.collect(), next })
     }
 }
 
 impl Inner {
-    fn page_of_members(
-        &self,
-        patient: &ResourceId,
-        query: &EverythingQuery,
-    ) -> Result<(Vec<Located>, Option<String>), VaultError> {
+    fn page_of_members(&self, patient: &ResourceId, query: &EverythingQuery) -> Result<PageOfMembers, VaultError> {
         let page = if query.count == 0 { EVERYTHING_PAGE_MAX } else { query.count.min(EVERYTHING_PAGE_MAX) };
         let total = self.member_count(patient)?;
         let start = match &query.cursor {
@@ -87,7 +108,7 @@ impl Inner {
             None => 0,
         };
         let mut seen: HashSet<RowKey> = HashSet::new();
-        let mut located = Vec::new();
+        let (mut located, mut places, mut bytes) = (Vec::new(), Vec::new(), 0usize);
         let mut chunk: (u64, Vec<RowKey>) = (u64::MAX, Vec::new());
         for place in 0..total {
             let (number, within) = (place / CHUNK_MEMBERS as u64, place % CHUNK_MEMBERS as u64);
@@ -99,35 +120,37 @@ impl Inner {
             if !seen.insert(*row) || place < start {
                 continue;
             }
-            if located.len() == page {
-                return Ok((located, Some(place.to_string())));
+            if located.len() == page || bytes >= SHOWN_BYTES_MAX {
+                return Ok(PageOfMembers { located, places, next: Some(place.to_string()) });
             }
             let Some(found) = self.locate_row(row)? else { continue };
             let wanted = found.meta.method != Method::Delete
                 && query.since.is_none_or(|since| found.meta.last_updated >= since)
                 && (query.types.is_empty() || query.types.contains(&found.record.resource_type));
             if wanted {
+                bytes = bytes.saturating_add(found.sealed_bytes());
                 located.push(found);
+                places.push(place);
             }
         }
-        Ok((located, None))
+        Ok(PageOfMembers { located, places, next: None })
     }
 
     /// What the shown records refer to outside every patient's compartment: practitioners, organizations, locations.
     fn supporting(
         &self,
-        members: &[Disclosed],
+        members: &[(usize, Disclosed)],
         shown: &HashSet<RecordRef>,
         query: &EverythingQuery,
     ) -> Result<Vec<Located>, VaultError> {
         let mut wanted: BTreeSet<(ResourceType, ResourceId)> = BTreeSet::new();
-        for member in members {
+        for (_, member) in members {
             let value = json::parse(&member.body, &json_limits())?;
             reference::for_each_reference(&value, &mut |text| {
                 wanted.extend(Reference::parse(text).target_id());
             });
         }
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0usize);
         for (resource_type, id) in wanted {
             if !query.types.is_empty() && !query.types.contains(&resource_type) {
                 continue;
@@ -135,6 +158,10 @@ impl Inner {
             let Some(located) = self.locate(resource_type, &id)? else { continue };
             let outside = located.meta.owner == crate::owner::Owner::Establishment;
             if outside && located.meta.method != Method::Delete && !shown.contains(&located.record) {
+                bytes = bytes.saturating_add(located.sealed_bytes());
+                if found.len() == SUPPORTING_MAX || bytes > SHOWN_BYTES_MAX {
+                    return Err(too_much_supporting());
+                }
                 found.push(located);
             }
         }

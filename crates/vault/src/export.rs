@@ -4,7 +4,7 @@
 
 use crate::EventKind;
 use crate::caller::Caller;
-use crate::disclose::Disclosed;
+use crate::disclose::{Disclosed, SHOWN_BYTES_MAX};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::layout;
@@ -42,21 +42,27 @@ impl Vault {
             let rows = self.0.rows(&from, &to, EXPORT_WINDOW_RECORDS)?;
             let Some((last, _)) = rows.last() else { return Ok(report) };
             from = [last.as_slice(), &[0]].concat();
-            let mut located = Vec::new();
+            let (mut located, mut bytes) = (Vec::new(), 0usize);
             for (key, _) in &rows {
                 let row = key.as_slice().try_into().map_err(|_| VaultError::Damaged("a head row has a wrong key"))?;
                 let Some(found) = self.0.locate_row(&row)? else { continue };
                 let wanted = types.is_empty() || types.contains(&found.record.resource_type);
                 if wanted && found.meta.method != Method::Delete {
+                    bytes = bytes.saturating_add(found.sealed_bytes());
                     located.push(found);
                 }
+                if bytes >= SHOWN_BYTES_MAX {
+                    from = [key.as_slice(), &[0]].concat();
+                    break;
+                }
             }
-            if located.is_empty() {
-                continue;
-            }
-            for disclosed in self.0.disclose_all(caller, EventKind::Export, Some(purpose_note), located).await? {
-                sink(&disclosed).map_err(|error| VaultError::Internal(Box::new(error)))?;
-                *report.exported.entry(disclosed.record.resource_type).or_default() += 1;
+            while !located.is_empty() {
+                let shown = self.0.disclose_all(caller, EventKind::Export, Some(purpose_note), located).await?;
+                for (_, disclosed) in shown.disclosed {
+                    sink(&disclosed).map_err(|error| VaultError::Internal(Box::new(error)))?;
+                    *report.exported.entry(disclosed.record.resource_type).or_default() += 1;
+                }
+                located = shown.rest;
             }
         }
     }

@@ -3,13 +3,14 @@
 //! One resource's versions are found by their numbers. A type's and the system's are found by walking the change feed
 //! back, which names rows only; each page opens just the records that it shows, each under its ledger entry.
 
-use crate::EventKind;
 use crate::caller::Caller;
 use crate::change::ChangeSet;
-use crate::disclose::{Disclosed, Located};
+use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX};
 use crate::error::VaultError;
 use crate::head::Method;
+use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
 use std::collections::HashMap;
 use tacet_seal::Purpose;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Sequence, Timestamp, VersionId};
@@ -20,6 +21,9 @@ pub const HISTORY_PAGE_MAX: usize = 1000;
 
 /// Most rows of the feed, or versions, that are looked at for one page. A page may come back short, with a link to go on.
 const SCAN_MAX: usize = 50_000;
+
+/// How the ledger names what was asked.
+const QUERY: &str = "_history";
 
 /// Feed rows fetched at once.
 const FEED_FETCH: usize = 256;
@@ -78,8 +82,26 @@ pub struct HistoryEntry {
 #[derive(Default)]
 struct Found {
     located: Vec<Located>,
+    /// For each of them the cursor of a page that begins with it.
+    cursors: Vec<String>,
+    /// What they take, sealed.
+    bytes: usize,
     next: Option<String>,
     total: Option<u64>,
+    /// Whose history it is, where it is one resource's.
+    owner: Option<Owner>,
+}
+
+impl Found {
+    fn is_full(&self, count: usize) -> bool {
+        self.located.len() >= count || self.bytes >= SHOWN_BYTES_MAX
+    }
+
+    fn push(&mut self, located: Located, cursor: String) {
+        self.bytes = self.bytes.saturating_add(located.sealed_bytes());
+        self.located.push(located);
+        self.cursors.push(cursor);
+    }
 }
 
 impl Vault {
@@ -99,23 +121,23 @@ impl Vault {
             HistoryScope::Type(resource_type) => Some(self.0.feed_history(Some(*resource_type), query, count)?),
             HistoryScope::System => Some(self.0.feed_history(None, query, count)?),
         };
-        let absent = found.is_none();
-        let Found { located, next, total } = found.unwrap_or_default();
-        let versions: Vec<(RecordRef, Timestamp, Method)> =
-            located.iter().map(|found| (found.record.clone(), found.meta.last_updated, found.meta.method)).collect();
-        let contents: Vec<Located> = located.into_iter().filter(|found| found.meta.method != Method::Delete).collect();
-        let mut bodies: HashMap<RecordRef, Disclosed> = self
-            .0
-            .disclose_all(caller, EventKind::History, Some("_history"), contents)
-            .await?
-            .into_iter()
-            .map(|disclosed| (disclosed.record.clone(), disclosed))
-            .collect();
-        if absent {
+        let Some(Found { located, cursors, mut next, total, owner, .. }) = found else {
+            self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
+        };
+        if located.is_empty() {
+            self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Success, owner.as_ref()).await?;
         }
-        let entries = versions.into_iter().filter_map(|(record, last_updated, method)| {
-            let body = bodies.remove(&record).map(|disclosed| disclosed.body);
+        let mut versions: Vec<(RecordRef, Timestamp, Method)> =
+            located.iter().map(|found| (found.record.clone(), found.meta.last_updated, found.meta.method)).collect();
+        let shown = self.0.disclose_all(caller, EventKind::History, Some(QUERY), located).await?;
+        if let Some(cut) = shown.cut {
+            versions.truncate(cut);
+            next = cursors.get(cut).cloned();
+        }
+        let mut bodies: HashMap<usize, Disclosed> = shown.disclosed.into_iter().collect();
+        let entries = versions.into_iter().enumerate().filter_map(|(place, (record, last_updated, method))| {
+            let body = bodies.remove(&place).map(|disclosed| disclosed.body);
             // A record whose key was destroyed between finding and opening is as if it had not been found.
             (body.is_some() || method == Method::Delete).then_some(HistoryEntry { record, last_updated, method, body })
         });
@@ -138,14 +160,14 @@ impl Inner {
             None => newest,
         };
         let total = (query.since.is_none() && query.at.is_none()).then_some(newest);
-        let mut found = Found { total, ..Found::default() };
+        let mut found = Found { total, owner: Some(current.meta.owner), ..Found::default() };
         // When the version after the one at hand was written; the newest is current until forever.
         let mut superseded = match from {
             from if from < newest => self.written_at(resource_type, id, VersionId(from + 1))?,
             _ => None,
         };
         for version in (1..=from).rev().take(SCAN_MAX) {
-            if found.located.len() == count {
+            if found.is_full(count) {
                 found.next = Some(version.to_string());
                 return Ok(Some(found));
             }
@@ -157,7 +179,7 @@ impl Inner {
             let wanted = query.at.is_none_or(|(low, high)| written < high && superseded.is_none_or(|end| end > low));
             superseded = Some(written);
             if wanted {
-                found.located.push(located);
+                found.push(located, version.to_string());
             }
         }
         if from > SCAN_MAX as u64 {
@@ -198,8 +220,9 @@ impl Inner {
                     return Ok(found);
                 }
                 for (place, change) in set.changes.iter().rev().enumerate().skip(skip) {
-                    if found.located.len() == count || scanned >= SCAN_MAX {
-                        found.next = Some(format!("{}.{place}", sequence.0.saturating_add(1)));
+                    let cursor = || format!("{}.{place}", sequence.0.saturating_add(1));
+                    if found.is_full(count) || scanned >= SCAN_MAX {
+                        found.next = Some(cursor());
                         return Ok(found);
                     }
                     scanned += 1;
@@ -216,7 +239,9 @@ impl Inner {
                             continue;
                         }
                     }
-                    found.located.extend(self.locate_version(*resource_type, id, change.version)?);
+                    if let Some(located) = self.locate_version(*resource_type, id, change.version)? {
+                        found.push(located, cursor());
+                    }
                 }
                 skip = 0;
                 before = sequence;

@@ -16,7 +16,7 @@ use crate::{EventKind, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
-use tacet_ledger::{ENTRIES_MAX, Prepared, RECORDS_MAX};
+use tacet_ledger::{ENTRIES_MAX, Entry, Prepared, RECORDS_MAX};
 use tacet_seal::{Dictionary, Key, OnBehalf, Purpose, Sealer, WrappedKey};
 use tacet_store::{Commit, Precondition, Write};
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
@@ -61,6 +61,8 @@ pub(crate) struct Plan<'a> {
     writes: Vec<Write>,
     changes: Vec<Change>,
     touched: BTreeMap<(Owner, Method2), Vec<RecordRef>>,
+    /// The change planned last, and what it found.
+    attempted: Option<(EventKind, Option<Head>)>,
 }
 
 /// [`Method`] in an order, so that entries come out the same way each time.
@@ -80,7 +82,20 @@ impl<'a> Plan<'a> {
             writes: Vec::new(),
             changes: Vec::new(),
             touched: BTreeMap::new(),
+            attempted: None,
         }
+    }
+
+    /// The entry that says that the change planned last was not made. None: none was planned.
+    ///
+    /// A refusal tells whether a record is there, so it is written down, and takes as long as a change.
+    pub(crate) fn refusal(&self, kind: Option<EventKind>) -> Option<Entry> {
+        let (attempted, found) = self.attempted.as_ref()?;
+        let patient = found.as_ref().and_then(|head| head.current.owner.ledger_patient());
+        let mut entry = self.caller.entry(self.now, kind.unwrap_or(*attempted), Outcome::Failed, patient);
+        entry.records.extend(found.as_ref().map(|head| head.record.clone()));
+        entry.categories.extend(found.as_ref().map(|head| head.record.resource_type));
+        Some(entry)
     }
 
     /// Plans a new version with this content. The resource's id, references and shape are final.
@@ -94,6 +109,8 @@ impl<'a> Plan<'a> {
     ) -> Result<Planned, VaultError> {
         let row = self.inner.head_row(resource_type, id);
         let before = self.head(&row)?;
+        let attempted = if method == Method::Post { EventKind::Create } else { EventKind::Update };
+        self.attempted = Some((attempted, before.clone()));
         meets(before.as_ref(), expect)?;
         let version = before.as_ref().map_or(VersionId::FIRST, |head| head.record.version.next());
         let record = RecordRef { resource_type, id: id.clone(), version };
@@ -131,7 +148,9 @@ impl<'a> Plan<'a> {
         expect: Expect,
     ) -> Result<Option<(RecordRef, Timestamp)>, VaultError> {
         let row = self.inner.head_row(resource_type, id);
-        let Some(before) = self.head(&row)? else {
+        let before = self.head(&row)?;
+        self.attempted = Some((EventKind::Delete, before.clone()));
+        let Some(before) = before else {
             meets(None, expect)?;
             return Ok(None);
         };

@@ -5,6 +5,7 @@ use crate::head::{Head, VersionMeta};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::tokens::TokenCache;
 use crate::{Caller, EventKind, Outcome};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tacet_fhir::json;
 use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Receipt};
@@ -98,6 +99,15 @@ impl Vault {
         let begun = engine.get(&[tacet_ledger::SPACE_HEAD])?.is_some();
         if begun {
             return Err(VaultError::NotSupported("this store is initialised already: open it"));
+        }
+        // A store whose ledger was taken away is damaged, not new: another establishment key would end all its records.
+        let mut used = false;
+        engine.range(&[layout::HEADS], &DESCRIPTION_ROW, &mut |_, _| {
+            used = true;
+            ControlFlow::Break(())
+        })?;
+        if used {
+            return Err(VaultError::Damaged("its ledger was taken away"));
         }
         let mut id = [0; 16];
         options.rng.fill(&mut id);

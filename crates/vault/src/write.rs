@@ -148,14 +148,29 @@ impl Inner {
         mut build: impl FnMut(&mut Plan<'_>) -> Result<T, VaultError>,
     ) -> Result<(T, Vec<Receipt>), VaultError> {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let (built, commit) = {
+            let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller);
-                let built = build(&mut plan)?;
-                (built, plan.finish(kind)?)
+                match build(&mut plan) {
+                    Ok(built) => {
+                        let refusal = plan.refusal(kind);
+                        (Ok((built, plan.finish(kind)?)), refusal)
+                    }
+                    Err(error @ (VaultError::PreconditionFailed | VaultError::Erased)) => {
+                        (Err(error), plan.refusal(kind))
+                    }
+                    Err(error) => return Err(error),
+                }
             };
-            if commit.writes.is_empty() && commit.item.is_empty() {
-                return Ok((built, Vec::new()));
-            }
+            let (built, commit) = match planned {
+                Ok((built, commit)) if !commit.writes.is_empty() || !commit.item.is_empty() => (built, commit),
+                // Nothing was changed, or nothing may be: that is told only once it is written down.
+                other => {
+                    if let Some(entry) = refusal {
+                        self.record(vec![entry]).await?;
+                    }
+                    return other.map(|(built, _)| (built, Vec::new()));
+                }
+            };
             // Bulk commits give way to interactive ones, so that an import never halts a ward.
             let ticket = match kind {
                 Some(EventKind::Import) => self.store.submit_bulk(commit),

@@ -57,8 +57,9 @@ fn a_transaction_is_all_or_nothing() {
         let resource = if resource.is_empty() { String::new() } else { format!(r#""resource":{resource},"#) };
         format!(r#"{{{resource}"request":{{"method":"{method}","url":"{url}"{more}}}}}"#)
     };
-    let transaction =
-        |entries: &[String]| format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, entries.join(","));
+    let transaction = |entries: &[String]| {
+        format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, entries.join(","))
+    };
     let good = entry("PUT", "Patient/new", &patient("new", "New"), "");
     let bad = [
         entry("PUT", "Patient/bad", r#"{"resourceType":"Patient","id":"bad","gender":"x"}"#, ""),
@@ -69,7 +70,12 @@ fn a_transaction_is_all_or_nothing() {
         entry("POST", "Patient", &patient("x", "X"), r#","ifNoneExist":"identifier=1""#),
         entry("PATCH", "Patient/old", &patient("old", "X"), ""),
         entry("PUT", "Patient?identifier=1", &patient("old", "X"), ""),
-        entry("POST", "Observation", &observation("o", "p", "1").replace("Patient/p", "urn:uuid:33333333-3333-4333-8333-333333333333"), ""),
+        entry(
+            "POST",
+            "Observation",
+            &observation("o", "p", "1").replace("Patient/p", "urn:uuid:33333333-3333-4333-8333-333333333333"),
+            "",
+        ),
         entry("DELETE", "Nobody/1", "", ""),
     ];
     for bad in bad {
@@ -81,12 +87,15 @@ fn a_transaction_is_all_or_nothing() {
     }
     assert_eq!(house.assert_sound().versions, 1);
 
-    let answer = post(&house, &transaction(&[
-        entry("PUT", "Patient/new", &patient("new", "New"), ""),
-        entry("DELETE", "Patient/old", "", ""),
-        entry("DELETE", "Patient/ghost", "", ""),
-        entry("PUT", "Patient/there", &patient("there", "T"), r#","ifNoneMatch":"*""#),
-    ]))
+    let answer = post(
+        &house,
+        &transaction(&[
+            entry("PUT", "Patient/new", &patient("new", "New"), ""),
+            entry("DELETE", "Patient/old", "", ""),
+            entry("DELETE", "Patient/ghost", "", ""),
+            entry("PUT", "Patient/there", &patient("there", "T"), r#","ifNoneMatch":"*""#),
+        ]),
+    )
     .unwrap();
     assert_eq!(statuses(&answer), ["201", "204", "204", "201"]);
     assert!(matches!(house.read("Patient", "old"), Err(VaultError::Gone { .. })));
@@ -118,4 +127,73 @@ fn what_is_no_batch_or_transaction_is_refused() {
     }
     let empty = post(&house, r#"{"resourceType":"Bundle","type":"transaction"}"#).unwrap();
     assert!(empty.contains("transaction-response"));
+}
+
+/// A read that failed once failed the transaction after its changes were committed.
+#[test]
+fn a_transaction_whose_read_fails_changes_nothing() {
+    let house = House::new();
+    house.put("Patient", "gone", &patient("gone", "X")).unwrap();
+    house.delete("Patient", "gone").unwrap();
+    for url in ["Patient/ghost", "Patient/gone", "Patient/gone/_history/9"] {
+        let body = format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+            {{"fullUrl":"https://records.example.org/Patient/new","resource":{},"request":{{"method":"PUT","url":"Patient/new"}}}},
+            {{"request":{{"method":"GET","url":"{url}"}}}}]}}"#,
+            patient("new", "N")
+        );
+        assert!(matches!(post(&house, &body), Err(VaultError::NotFound | VaultError::Gone { .. })), "{url}");
+        assert!(matches!(house.read("Patient", "new"), Err(VaultError::NotFound)), "{url}");
+    }
+    // What the transaction itself writes is read as it leaves it.
+    house.put("Patient", "old", &patient("old", "Before")).unwrap();
+    let body = format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+        {{"request":{{"method":"GET","url":"Patient/old"}}}},
+        {{"fullUrl":"https://records.example.org/Patient/old","resource":{},"request":{{"method":"PUT","url":"Patient/old"}}}}]}}"#,
+        patient("old", "After")
+    );
+    let answer = post(&house, &body).unwrap();
+    assert_eq!(statuses(&answer), ["200", "200"]);
+    assert!(answer.contains("After"));
+    assert!(!answer.contains("Before"));
+}
+
+/// References that are not seen for what they are would seal a record under the wrong key.
+#[test]
+fn a_batch_knows_references_to_this_server_and_refuses_those_to_other_entries() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "X")).unwrap();
+    let entry = |id: &str, reference: &str| {
+        let resource = observation(id, "p1", "1").replace("Patient/p1", reference);
+        format!(r#"{{"resource":{resource},"request":{{"method":"PUT","url":"Observation/{id}"}}}}"#)
+    };
+    let body = format!(
+        r#"{{"resourceType":"Bundle","type":"batch","entry":[{},{},{}]}}"#,
+        entry("o1", "https://records.example.org/Patient/p1"),
+        entry("o2", "urn:uuid:22222222-2222-4222-8222-222222222222"),
+        entry("o3", "Patient?identifier=x")
+    );
+    let answer = post(&house, &body).unwrap();
+    assert_eq!(statuses(&answer), ["201", "422", "501"]);
+    let entry = house.ledger().into_iter().rfind(|entry| entry.records.iter().any(|record| record.id == rid("o1")));
+    assert_eq!(entry.unwrap().patient, Some((kind("Patient"), rid("p1"))));
+}
+
+/// Ten thousand reads of a large record in one batch once made an answer of a hundred gigabytes.
+#[test]
+fn what_one_bundle_reads_is_bounded() {
+    let house = House::new();
+    let data = "A".repeat(12 << 20);
+    let body = format!(r#"{{"resourceType":"Binary","id":"b","contentType":"application/pdf","data":"{data}"}}"#);
+    house.put("Binary", "b", &body).unwrap();
+    let read = r#"{"request":{"method":"GET","url":"Binary/b"}}"#;
+    let reads = [read; 5].join(",");
+    let bundle = |kind: &str| format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{reads}]}}"#);
+    let answer =
+        block_on(house.vault.bundle(&clinician(), bundle("batch").as_bytes(), BASE, ReturnPreference::Minimal))
+            .unwrap();
+    assert!(answer.len() < 40 << 20);
+    assert_eq!(String::from_utf8(answer.to_vec()).unwrap().matches("413 Content Too Large").count(), 2);
+    assert!(matches!(post(&house, &bundle("transaction")), Err(VaultError::TooLarge { .. })));
 }

@@ -50,11 +50,7 @@ fn a_read_whose_ledger_write_fails_shows_nothing() {
         for _ in 0..3 {
             assert!(matches!(house.read("Patient", "p1"), Err(VaultError::Unavailable(_))));
             assert!(house.put("Patient", "p2", &patient("p2", "X")).is_err());
-            let history = block_on(house.vault.history(
-                &clinician(),
-                &HistoryScope::System,
-                &HistoryQuery::default(),
-            ));
+            let history = block_on(house.vault.history(&clinician(), &HistoryScope::System, &HistoryQuery::default()));
             assert!(history.is_err());
         }
         assert_eq!(house.vault.health(), tacet_vault::Health::Failed);
@@ -70,7 +66,9 @@ fn unwrapped_keys_and_disclosing_entries_are_as_many() {
     for patient_number in 0..5 {
         let id = format!("p{patient_number}");
         house.put("Patient", &id, &patient(&id, "X")).unwrap();
-        house.put("Observation", &format!("o{patient_number}"), &observation(&format!("o{patient_number}"), &id, "1")).unwrap();
+        house
+            .put("Observation", &format!("o{patient_number}"), &observation(&format!("o{patient_number}"), &id, "1"))
+            .unwrap();
     }
     house.read("Patient", "p1").unwrap();
     house.vread("Observation", "o2", 1).unwrap();
@@ -95,4 +93,68 @@ fn the_keepers_rate_bounds_what_can_be_read() {
     assert!(matches!(house.read("Patient", "p1"), Err(VaultError::RateExceeded { .. })));
     house.clock.advance_ms(2_000);
     assert!(house.read("Patient", "p1").is_ok());
+}
+
+/// A refused change tells whether a record is there, and once left no trace.
+#[test]
+fn a_refused_change_is_written_down() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "X")).unwrap();
+    let body = patient("p1", "Y");
+    let update = |if_match, if_none_match_any| {
+        let (caller, kind, id) = (clinician(), kind("Patient"), rid("p1"));
+        block_on(house.vault.update(&caller, kind, &id, body.as_bytes(), if_match, if_none_match_any))
+    };
+    assert!(matches!(update(None, true), Err(VaultError::PreconditionFailed)));
+    assert!(matches!(update(Some(tacet_types::VersionId(7)), false), Err(VaultError::PreconditionFailed)));
+    assert_eq!(house.delete("Patient", "ghost").unwrap().record, None);
+    let ledger = house.ledger();
+    let tail: Vec<_> = ledger.iter().rev().take(3).collect();
+    assert!(tail.iter().all(|entry| entry.outcome == Outcome::Failed));
+    assert_eq!(
+        tail.iter().map(|entry| entry.kind).collect::<Vec<_>>(),
+        [EventKind::Delete, EventKind::Update, EventKind::Update]
+    );
+    assert_eq!(tail[0].records, []);
+    assert_eq!(tail[2].records[0].id, rid("p1"), "what was found is named");
+    assert_eq!(tail[2].patient, Some((kind("Patient"), rid("p1"))));
+}
+
+/// That somebody was there and is deleted is told by the answer, so the entry names them; no key is unwrapped.
+#[test]
+fn a_deleted_record_is_named_in_the_ledger() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "X")).unwrap();
+    house.delete("Patient", "p1").unwrap();
+    let unwraps = house.keeper.counts().ledger_entries;
+    assert!(matches!(house.read("Patient", "p1"), Err(VaultError::Gone { .. })));
+    let last = house.ledger().pop().unwrap();
+    assert_eq!(
+        (last.kind, last.outcome, last.patient),
+        (EventKind::Read, Outcome::Failed, Some((kind("Patient"), rid("p1"))))
+    );
+    assert_eq!(house.keeper.counts().ledger_entries, unwraps);
+    let page = block_on(house.vault.history(
+        &clinician(),
+        &HistoryScope::System,
+        &HistoryQuery { count: 1, ..Default::default() },
+    ));
+    assert_eq!(page.unwrap().entries.len(), 1);
+    let last = house.ledger().pop().unwrap();
+    assert_eq!((last.kind, last.outcome, last.records.len()), (EventKind::History, Outcome::Failed, 1));
+    assert_eq!(house.keeper.counts().ledger_entries, unwraps);
+}
+
+/// An answer without a record still tells that the patient is known here.
+#[test]
+fn an_empty_answer_about_a_patient_names_them() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "X")).unwrap();
+    let query = tacet_vault::EverythingQuery { types: vec![kind("Condition")], ..Default::default() };
+    assert!(block_on(house.vault.everything(&clinician(), &rid("p1"), &query)).unwrap().entries.is_empty());
+    let last = house.ledger().pop().unwrap();
+    assert_eq!((last.outcome, last.patient), (Outcome::Success, Some((kind("Patient"), rid("p1")))));
+    assert!(block_on(house.vault.everything(&clinician(), &rid("ghost"), &query)).is_err());
+    let last = house.ledger().pop().unwrap();
+    assert_eq!((last.outcome, last.patient), (Outcome::Failed, None));
 }

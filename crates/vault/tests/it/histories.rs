@@ -65,14 +65,22 @@ fn of_one_resource() {
     assert_eq!(page.total, Some(4));
     let since = HistoryQuery { since: Some(at(10)), ..Default::default() };
     assert_eq!(numbers(&all(&house, &scope, &since)), [4, 3, 2]);
-    for (low, high, expected) in
-        [(12, 13, vec![2]), (12, 21, vec![3, 2]), (0, 1, vec![1]), (100, 101, vec![4]), (-5, 0, vec![]), (10, 11, vec![2])]
-    {
+    for (low, high, expected) in [
+        (12, 13, vec![2]),
+        (12, 21, vec![3, 2]),
+        (0, 1, vec![1]),
+        (100, 101, vec![4]),
+        (-5, 0, vec![]),
+        (10, 11, vec![2]),
+    ] {
         let query = HistoryQuery { at: Some((at(low), at(high))), count: 1, ..Default::default() };
         assert_eq!(numbers(&all(&house, &scope, &query)), expected, "at {low}..{high}");
     }
     let ghost = HistoryScope::Instance(kind("Patient"), rid("ghost"));
-    assert!(matches!(block_on(house.vault.history(&clinician(), &ghost, &Default::default())), Err(VaultError::NotFound)));
+    assert!(matches!(
+        block_on(house.vault.history(&clinician(), &ghost, &Default::default())),
+        Err(VaultError::NotFound)
+    ));
 }
 
 #[test]
@@ -81,15 +89,19 @@ fn of_a_type_and_of_everything() {
     for count in [0, 1, 2, 5] {
         let query = HistoryQuery { count, ..Default::default() };
         assert_eq!(numbers(&all(&house, &HistoryScope::Type(kind("Patient")), &query)), [4, 3, 2, 1]);
-        let system: Vec<String> =
-            all(&house, &HistoryScope::System, &query).into_iter().map(|(name, version, _)| format!("{name}{version}")).collect();
+        let system: Vec<String> = all(&house, &HistoryScope::System, &query)
+            .into_iter()
+            .map(|(name, version, _)| format!("{name}{version}"))
+            .collect();
         assert_eq!(system, ["Patient4", "Patient3", "Organization1", "Patient2", "Observation1", "Patient1"]);
     }
     let query = HistoryQuery { since: Some(at(15)), ..Default::default() };
     assert_eq!(all(&house, &HistoryScope::System, &query).len(), 3);
     let query = HistoryQuery { at: Some((at(12), at(13))), ..Default::default() };
-    let current: Vec<String> =
-        all(&house, &HistoryScope::System, &query).into_iter().map(|(name, version, _)| format!("{name}{version}")).collect();
+    let current: Vec<String> = all(&house, &HistoryScope::System, &query)
+        .into_iter()
+        .map(|(name, version, _)| format!("{name}{version}"))
+        .collect();
     assert_eq!(current, ["Patient2", "Observation1"]);
     assert!(all(&house, &HistoryScope::Type(kind("Claim")), &Default::default()).is_empty());
 }
@@ -112,7 +124,8 @@ fn everything_of_a_patient_and_what_it_refers_to() {
     house.put("Practitioner", "other", r#"{"resourceType":"Practitioner","id":"other"}"#).unwrap();
     house.put("Patient", "p1", &patient("p1", "Un")).unwrap();
     house.put("Patient", "p2", &patient("p2", "Deux")).unwrap();
-    let seen = observation("o1", "p1", "1").replace(r#""status""#, r#""performer":[{"reference":"Practitioner/dr"}],"status""#);
+    let seen = observation("o1", "p1", "1")
+        .replace(r#""status""#, r#""performer":[{"reference":"Practitioner/dr"}],"status""#);
     house.put("Observation", "o1", &seen).unwrap();
     house.put("Observation", "o2", &observation("o2", "p2", "1")).unwrap();
     house.put("Observation", "o3", &observation("o3", "p1", "1")).unwrap();
@@ -135,4 +148,45 @@ fn everything_of_a_patient_and_what_it_refers_to() {
     assert_eq!(page.entries.len(), 1);
     let ghost = block_on(house.vault.everything(&clinician(), &rid("ghost"), &Default::default()));
     assert!(matches!(ghost, Err(VaultError::NotFound)));
+}
+
+/// A page was once bounded in records only: a hundred scans of ten megabytes each, or small rows that open into large
+/// records, filled the memory.
+#[test]
+fn pages_are_bounded_in_bytes_and_nothing_is_lost_between_them() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "X")).unwrap();
+    let data = "A".repeat(12 << 20);
+    for number in 0..5 {
+        let body = format!(
+            r#"{{"resourceType":"DocumentReference","id":"o{number}","status":"current","subject":{{"reference":"Patient/p1"}},"content":[{{"attachment":{{"contentType":"application/pdf","data":"{data}"}}}}]}}"#
+        );
+        house.put("DocumentReference", &format!("o{number}"), &body).unwrap();
+    }
+    let (mut ids, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let query = EverythingQuery { cursor, ..Default::default() };
+        let page = block_on(house.vault.everything(&clinician(), &rid("p1"), &query)).unwrap();
+        assert!(page.entries.iter().map(|(disclosed, _)| disclosed.body.len()).sum::<usize>() < 50 << 20);
+        ids.extend(page.entries.iter().map(|(disclosed, _)| disclosed.record.id.as_str().to_owned()));
+        cursor = page.next;
+        pages += 1;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, ["p1", "o0", "o1", "o2", "o3", "o4"]);
+    assert!(pages > 1);
+    for scope in [HistoryScope::System, HistoryScope::Type(kind("DocumentReference"))] {
+        let found = all(&house, &scope, &HistoryQuery::default());
+        let documents = found.iter().filter(|(name, _, _)| name == "DocumentReference").count();
+        assert_eq!(documents, 5, "{found:?}");
+    }
+    let mut exported = 0;
+    let report = block_on(house.vault.export(&clinician(), &[], "test", &mut |disclosed| {
+        exported += disclosed.body.len();
+        Ok(())
+    }));
+    assert_eq!(report.unwrap().exported.values().sum::<u64>(), 6);
+    assert!(exported > 60 << 20);
 }

@@ -39,14 +39,20 @@ fn rotation_wraps_keys_anew_and_writes_no_record() {
     let mut house = filled();
     let before = content_rows(&house);
     house.root.begin_rotation(&SecureRng).unwrap();
-    house.keeper = Arc::new(InProcessKeeper::new(house.root.keys(), house.clock.clone(), Arc::new(SecureRng), unbounded()));
+    house.keeper =
+        Arc::new(InProcessKeeper::new(house.root.keys(), house.clock.clone(), Arc::new(SecureRng), unbounded()));
     house.reopen();
     let report = block_on(house.vault.rewrap(&caller(Role::Operator), &mut |_| {})).unwrap();
-    assert_eq!((report.rewrapped, report.current), (22, 0), "20 patients, the establishment's content, the establishment");
+    assert_eq!(
+        (report.rewrapped, report.current),
+        (22, 0),
+        "20 patients, the establishment's content, the establishment"
+    );
     let again = block_on(house.vault.rewrap(&caller(Role::Operator), &mut |_| {})).unwrap();
     assert_eq!((again.rewrapped, again.current), (0, 22));
     house.root.finish_rotation(&SecureRng).unwrap();
-    house.keeper = Arc::new(InProcessKeeper::new(house.root.keys(), house.clock.clone(), Arc::new(SecureRng), unbounded()));
+    house.keeper =
+        Arc::new(InProcessKeeper::new(house.root.keys(), house.clock.clone(), Arc::new(SecureRng), unbounded()));
     house.reopen();
     assert!(house.read("Observation", "o3-1").unwrap().contains("1.50"));
     house.assert_sound();
@@ -111,7 +117,8 @@ fn tokens_are_found_by_their_secret_until_they_end() {
     assert!(block_on(house.vault.revoke_token(&operator, &second.id)).unwrap());
     assert!(!block_on(house.vault.revoke_token(&operator, &second.id)).unwrap());
     assert!(house.vault.authenticate(secret.reveal()).unwrap().is_none());
-    for (owner, until) in [("", expires), ("  ", expires), ("a\nb", expires), ("x", tacet_types::Timestamp::from_ms(0))] {
+    for (owner, until) in [("", expires), ("  ", expires), ("a\nb", expires), ("x", tacet_types::Timestamp::from_ms(0))]
+    {
         assert!(block_on(house.vault.create_token(&operator, owner, Role::Clinician, until)).is_err());
     }
     house.assert_sound();
@@ -163,4 +170,67 @@ fn damage_is_found() {
         }
     }
     assert!(tried > 80, "{tried}");
+}
+
+/// Once a record had moved from one patient to another, erasing the second left the first's version behind without a head:
+/// nothing could find it or destroy it again, and every later check complained.
+#[test]
+fn erasing_a_patient_takes_every_version_of_a_record_that_became_theirs() {
+    let house = House::new();
+    for id in ["a", "b"] {
+        house.put("Patient", id, &patient(id, "X")).unwrap();
+    }
+    house.put("Observation", "moved", &observation("moved", "a", "1")).unwrap();
+    house.put("Observation", "moved", &observation("moved", "b", "2")).unwrap();
+    let report = block_on(house.vault.erase(&caller(Role::Operator), &rid("b"))).unwrap();
+    assert_eq!(report.erased.versions, 3, "the patient, and both versions of the record");
+    house.assert_sound();
+    for version in [1, 2] {
+        assert!(matches!(house.vread("Observation", "moved", version), Err(VaultError::NotFound)));
+    }
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("a"))).unwrap();
+    assert_eq!(house.assert_sound().versions, 0);
+}
+
+/// The other way round: the first patient's version goes, the record stays with the second.
+#[test]
+fn erasing_a_patient_leaves_what_is_no_longer_theirs() {
+    let house = House::new();
+    for id in ["a", "b"] {
+        house.put("Patient", id, &patient(id, "X")).unwrap();
+    }
+    house.put("Observation", "moved", &observation("moved", "a", "1")).unwrap();
+    house.put("Observation", "moved", &observation("moved", "b", "2")).unwrap();
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("a"))).unwrap();
+    assert!(house.read("Observation", "moved").is_ok());
+    assert!(matches!(house.vread("Observation", "moved", 1), Err(VaultError::NotFound)));
+    house.assert_sound();
+}
+
+/// `tacet init` on a store whose ledger head is missing would give it another establishment key and end all its records.
+#[test]
+fn a_store_without_its_ledger_is_not_initialised_again() {
+    let house = filled();
+    let rows = |engine: &MemoryEngine| {
+        let mut rows = Vec::new();
+        engine
+            .range(&[tacet_ledger::SPACE_HEAD], &[tacet_ledger::SPACE_HEAD + 1], &mut |key, _| {
+                rows.push(Write::delete(key.to_vec()));
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        rows
+    };
+    house.vault.clone().close().unwrap();
+    let engine = MemoryEngine::open(&house.disk, house.faults.clone());
+    let taken = rows(&engine);
+    assert!(!taken.is_empty());
+    engine.write(&taken, Durability::Durable).unwrap();
+    let again = block_on(Vault::initialize(
+        Arc::new(engine),
+        house.keeper.clone(),
+        options(&house.clock),
+        &caller(Role::Operator),
+    ));
+    assert!(matches!(again.err(), Some(VaultError::Damaged(_))));
 }
