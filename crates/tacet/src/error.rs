@@ -15,7 +15,9 @@ pub(crate) enum CliError {
     NoStore(PathBuf),
 
     #[error("`{}` holds a store already", .0.display())]
-    #[diagnostic(help("nothing was changed; choose another directory with `--data`"))]
+    #[diagnostic(help(
+        "no record was touched; choose another directory with `--data`, or make new recovery shares with `tacet key shares`"
+    ))]
     StoreExists(PathBuf),
 
     #[error("the root key file could not be used")]

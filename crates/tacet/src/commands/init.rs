@@ -17,6 +17,9 @@ use tacet_vault::{Role, Vault};
 /// Mode of the data directory: its owner's alone.
 const DIRECTORY_MODE: u32 = 0o700;
 
+/// Where a store is made before it is moved to its place.
+const UNFINISHED_DIRECTORY: &str = "init-unfinished";
+
 pub(crate) fn run(global: &Global, args: &InitArgs, output: &Output) -> Result<u8, CliError> {
     let data = data_directory(global);
     let passphrase = passphrase::new(global.passphrase_file.as_deref())?;
@@ -39,6 +42,8 @@ pub(crate) fn run(global: &Global, args: &InitArgs, output: &Output) -> Result<u
 }
 
 /// Makes a store in `data`, which must hold none.
+///
+/// It is made beside its place and moved there when it is whole, so that an `init` that was killed can be run again.
 pub(crate) fn make(
     global: &Global,
     data: &Path,
@@ -46,7 +51,8 @@ pub(crate) fn make(
     split: Split,
     args: &InitArgs,
 ) -> Result<Vec<RecoveryShare>, CliError> {
-    let paths = Paths::of(data);
+    let (paths, unfinished) = (Paths::of(data), data.join(UNFINISHED_DIRECTORY));
+    settle(&paths, &unfinished)?;
     if paths.root.exists() || paths.store.exists() {
         return Err(CliError::StoreExists(data.to_owned()));
     }
@@ -64,15 +70,38 @@ pub(crate) fn make(
             "the configuration file says `engine = \"{named}\"`, not {engine}: change it there, or leave `--engine` out"
         )));
     }
-    let (root, shares) = RootFile::create(&paths.root, passphrase, split, PassphraseCost::DEFAULT, &SecureRng)
+    let making = Paths::of(&unfinished);
+    private_directory(&making.store)?;
+    let (root, shares) = RootFile::create(&making.root, passphrase, split, PassphraseCost::DEFAULT, &SecureRng)
         .map_err(CliError::Root)?;
-    private_directory(&paths.store)?;
-    let engine = open::engine(&paths.store, &config)?;
+    let engine = open::engine(&making.store, &config)?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     let keeper = open::keeper(&root, MAINTENANCE_LIMITS);
     let vault = open::wait(Vault::initialize(engine, keeper, open::vault_options(), &caller))?;
     vault.close()?;
+    let immovable = || CliError::file(data, "the new store cannot be moved to its place");
+    // The root key last: a store with its root key is whole.
+    std::fs::rename(&making.store, &paths.store).map_err(immovable())?;
+    std::fs::rename(&making.root, &paths.root).map_err(immovable())?;
+    std::fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(immovable())?;
+    std::fs::remove_dir_all(&unfinished).map_err(immovable())?;
     Ok(shares)
+}
+
+/// Brings what a killed `init` left to an end: away with what was not whole, which nobody has shares or records of.
+fn settle(paths: &Paths, unfinished: &Path) -> Result<(), CliError> {
+    if paths.root.exists() || !unfinished.exists() {
+        return Ok(());
+    }
+    let unsettled = || CliError::file(unfinished, "what an interrupted `tacet init` left cannot be cleared away");
+    if !paths.store.exists() {
+        return std::fs::remove_dir_all(unfinished).map_err(unsettled());
+    }
+    // Killed between the two moves: the store is whole, and its new shares are a matter of `tacet key shares`.
+    match std::fs::rename(Paths::of(unfinished).root, &paths.root) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unsettled()(error)),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn private_directory(path: &Path) -> Result<(), CliError> {

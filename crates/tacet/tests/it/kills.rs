@@ -33,6 +33,9 @@ const KILLS_OF_ONE: u64 = 12;
 /// Longest life of a child after it opened its store, in microseconds: some hundred commits.
 const LIFE_US_MAX: u64 = 60_000;
 
+/// Longest life of a child that is to die while it opens its store, from its start, in microseconds.
+const OPENING_US_MAX: u64 = 25_000;
+
 fn engine(name: &str, directory: &Path) -> Arc<dyn Engine> {
     let path = directory.join("store");
     std::fs::create_dir_all(&path).unwrap();
@@ -117,7 +120,7 @@ fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
         if moment > 1 {
             acknowledged.hear(&lines.next().unwrap().unwrap());
         }
-        std::thread::sleep(Duration::from_micros(numbers.below(LIFE_US_MAX)));
+        std::thread::sleep(Duration::from_micros(numbers.below(if opening { OPENING_US_MAX } else { LIFE_US_MAX })));
         child.kill().unwrap();
         child.wait().unwrap();
         let mut ready = !opening;

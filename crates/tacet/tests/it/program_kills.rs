@@ -295,3 +295,49 @@ fn a_change_of_the_passphrase() {
     }
     println!("passphrase: 8 kills, changed {changed} times");
 }
+
+/// An `init` that was killed left a directory in which neither `init` nor anything else worked.
+#[test]
+fn an_init() {
+    let mut numbers = numbers(15);
+    let whole = duration_of(&Place::empty(), &["init"]);
+    let (mut ran_again, mut whole_already) = (0, 0);
+    for kill in 0..6 {
+        let place = Place::empty();
+        // The first third goes into the passphrase; what follows is quick, so most kills come late.
+        let late = whole.mul_f64(0.6 + numbers.below(500) as f64 / 1000.0);
+        cut_off(&place, &["init"], late);
+        match place.run(&["init"]) {
+            ran if ran.code == Some(0) => ran_again += 1,
+            ran => {
+                whole_already += 1;
+                assert!(ran.said().contains("tacet key shares"), "init, kill {kill}: {}", ran.err);
+            }
+        }
+        place.assert_sound(&format!("init, kill {kill}"));
+        assert!(!place.path("data/init-unfinished").exists() || whole_already > 0);
+    }
+    println!("init: 6 kills, {ran_again} made again, {whole_already} whole already");
+}
+
+/// Each state that a killed `init` can leave, as far as it was moved.
+#[test]
+fn an_init_at_each_of_its_moves() {
+    let made = |name: &str| {
+        let (place, _) = Place::with_store();
+        let (data, unfinished) = (place.data(), place.path("data/init-unfinished"));
+        std::fs::create_dir(&unfinished).unwrap();
+        let back = |name: &str| std::fs::rename(data.join(name), unfinished.join(name)).unwrap();
+        match name {
+            "nothing moved" => ["root.key", "store"].into_iter().for_each(back),
+            "store moved" => back("root.key"),
+            _ => {}
+        }
+        place
+    };
+    for (state, code) in [("nothing moved", 0), ("store moved", 1), ("all moved", 1)] {
+        let place = made(state);
+        place.run(&["init"]).ended(code);
+        place.assert_sound(state);
+    }
+}
