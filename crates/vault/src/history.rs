@@ -25,8 +25,8 @@ const SCAN_MAX: usize = 50_000;
 /// How the ledger names what was asked.
 const QUERY: &str = "_history";
 
-/// Feed rows fetched at once.
-const FEED_FETCH: usize = 256;
+/// Feed rows fetched at once. Few: the row of a large import takes half a megabyte.
+const FEED_FETCH: usize = 32;
 
 /// How far a commit's time may lie from its place in the feed: a commit takes its time when it is planned, and waits in
 /// the queue. Ten times the longest request.

@@ -2,6 +2,7 @@
 
 use tacet_fhir::compartment;
 use tacet_fhir::json::Json;
+use tacet_fhir::reference::Reference;
 use tacet_types::{ResourceId, ResourceType};
 
 /// Whose key seals a record: a patient's, or the establishment's for what belongs to no single patient.
@@ -74,6 +75,31 @@ impl Belonging {
 fn is_subject(resource: &Json<'_>, patient: &ResourceId) -> bool {
     SUBJECT_ELEMENTS.iter().any(|element| {
         let reference = resource.get(element).and_then(|subject| subject.get("reference")).and_then(Json::as_str);
-        reference.and_then(|text| text.split("Patient/").nth(1)) == Some(patient.as_str())
+        let target = reference.and_then(|text| Reference::parse(text).target());
+        target.is_some_and(|(kind, id)| kind.as_str() == "Patient" && id == patient.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tacet_fhir::json::{Limits, parse_str};
+
+    /// A subject with a version was once taken for nobody's, and a patient of another server for ours.
+    #[test]
+    fn the_subject_is_found_with_its_version_and_only_here() {
+        let owner = |subject: &str| {
+            let text = format!(
+                r#"{{"resourceType":"Observation","subject":{{"reference":"{subject}"}},
+                "performer":[{{"reference":"Patient/a"}},{{"reference":"Patient/b"}}]}}"#
+            );
+            let resource = parse_str(&text, &Limits::default()).unwrap();
+            let id = ResourceId::parse("o").unwrap();
+            Belonging::of(ResourceType::parse("Observation").unwrap(), &id, &resource).owner
+        };
+        let b = Owner::Patient(ResourceId::parse("b").unwrap());
+        assert_eq!(owner("Patient/b"), b);
+        assert_eq!(owner("Patient/b/_history/2"), b);
+        assert_eq!(owner("https://elsewhere.example/Patient/b"), Owner::Establishment);
+    }
 }
