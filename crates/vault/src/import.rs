@@ -1,19 +1,21 @@
 //! Import: records from files, under the ids that they bring, in units that are done once.
 //!
 //! A unit (one bundle file, some lines of an NDJSON file) is one commit together with a mark made of its bytes' digest. A
-//! mark that is there says that the unit was stored: an interrupted import goes on where it stopped, and nothing comes in twice. A bad record is
-//! left out and reported; the rest of its unit is stored.
+//! mark that is there says that the unit was stored: an interrupted import goes on where it stopped, and nothing comes in
+//! twice. A bad record is left out and reported, each time anew; the rest of its unit is stored. A unit of very many patients is
+//! stored in parts, each with a mark of its own.
 
 use crate::EventKind;
-use aws_lc_rs::digest;
 use crate::bundle::{invalid, resolve};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
-use crate::layout;
+use crate::layout::{self, RowKey};
+use crate::owner::{Belonging, Owner};
 use crate::plan::Expect;
 use crate::vault::{Inner, Vault};
-use std::collections::{BTreeMap, HashMap};
+use aws_lc_rs::digest;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::outcome::Issue;
 use tacet_fhir::resource;
@@ -23,7 +25,13 @@ use tacet_types::{ResourceId, ResourceType};
 /// Most records in one unit.
 pub const IMPORT_UNIT_RECORDS_MAX: usize = 20_000;
 
-/// What is stored in one commit.
+/// Records in one part of a unit that changes more patients than this: a part is one commit, and the ledger has room for so
+/// many entries in one.
+const PART_RECORDS: u64 = 400;
+
+const _: () = assert!(PART_RECORDS as usize <= tacet_ledger::ENTRIES_MAX / 2, "an owner takes up to two entries");
+
+/// What is stored together.
 #[derive(Clone, Debug)]
 pub enum ImportUnit<'a> {
     /// One document: a Bundle whose entries are stored one by one, or a single resource. Bundles of type `document` and
@@ -58,7 +66,7 @@ pub struct ImportOutcome {
     pub stored: BTreeMap<ResourceType, u64>,
     /// What was left out.
     pub rejected: Vec<Rejected>,
-    /// The unit had been stored before; nothing was done.
+    /// The unit had been stored before; nothing was stored now.
     pub done_before: bool,
 }
 
@@ -70,60 +78,149 @@ struct Incoming<'a> {
 }
 
 impl Vault {
-    /// Stores a unit of an import, unless the same bytes were stored before.
+    /// Stores a unit of an import, unless the same bytes were stored before. What was left out of it then is told again.
     pub async fn import(
         &self,
         caller: &Caller,
         unit: &ImportUnit<'_>,
         options: ImportOptions,
     ) -> Result<ImportOutcome, VaultError> {
-        let strict = options.strict;
         if !caller.role.may_write_records() {
             return Err(VaultError::Forbidden);
         }
-        let mark = layout::import_mark(&self.0.keys.row_keys, &unit.digest());
-        let marked = self.0.store.reader().get(&mark)?.is_some();
-        if marked && !options.again {
+        let digest = unit.digest();
+        let unit_mark = layout::import_mark(&self.0.keys.row_keys, &digest);
+        let done = self.0.left_out_before(&unit_mark)?.filter(|_| !options.again);
+        if done == Some(0) {
             return Ok(ImportOutcome { done_before: true, ..ImportOutcome::default() });
         }
-        let mut rejected = Vec::new();
-        let mut incoming = self.0.take_in(unit, &mut rejected)?;
-        if strict && !rejected.is_empty() {
-            return Ok(ImportOutcome { rejected, ..ImportOutcome::default() });
+        let mut outcome = ImportOutcome { done_before: true, ..ImportOutcome::default() };
+        let incoming = self.0.take_in(unit, &mut outcome.rejected)?;
+        if done.is_some() {
+            self.0.refuse_erased(&incoming, &mut outcome.rejected)?;
+        } else if options.strict && !outcome.rejected.is_empty() {
+            outcome.done_before = false;
+        } else {
+            let mut parts = parts(incoming);
+            let last = parts.pop().unwrap_or_default();
+            for (part, number) in parts.into_iter().zip(0u64..) {
+                let mark = layout::import_part_mark(&self.0.keys.row_keys, &digest, number);
+                self.0.import_part(caller, part, &mark, 0, options, &mut outcome).await?;
+            }
+            let left_out = outcome.rejected.len() as u64;
+            self.0.import_part(caller, last, &unit_mark, left_out, options, &mut outcome).await?;
         }
-        let outcome = self
-            .0
+        outcome.rejected.sort_by_key(|record| record.position);
+        Ok(outcome)
+    }
+}
+
+/// Cuts a unit that changes more patients than one commit has room for in the ledger. By place, so that the cuts do not depend on
+/// which records are good.
+fn parts(incoming: Vec<Incoming<'_>>) -> Vec<Vec<Incoming<'_>>> {
+    let owners: HashSet<Owner> = incoming.iter().map(Incoming::owner).collect();
+    if owners.len() as u64 <= PART_RECORDS {
+        return vec![incoming];
+    }
+    let mut parts: BTreeMap<u64, Vec<Incoming<'_>>> = BTreeMap::new();
+    let from = incoming.first().map_or(0, |record| record.position);
+    for record in incoming {
+        parts.entry((record.position - from) / PART_RECORDS).or_default().push(record);
+    }
+    parts.into_values().collect()
+}
+
+impl Incoming<'_> {
+    fn owner(&self) -> Owner {
+        Belonging::of(self.resource_type, &self.id, &self.value).owner
+    }
+}
+
+impl Inner {
+    /// Stores some records and their mark in one commit; `left_out` were refused before.
+    async fn import_part(
+        &self,
+        caller: &Caller,
+        mut part: Vec<Incoming<'_>>,
+        mark: &RowKey,
+        left_out: u64,
+        options: ImportOptions,
+        outcome: &mut ImportOutcome,
+    ) -> Result<(), VaultError> {
+        let marked = self.left_out_before(mark)?.is_some();
+        if marked && !options.again {
+            return self.refuse_erased(&part, &mut outcome.rejected);
+        }
+        let done = self
             .commit(caller, Some(EventKind::Import), |plan| {
+                // Another import of the same unit was faster: no plan of this one can be kept any more.
+                if !marked && self.left_out_before(mark)?.is_some() {
+                    return Err(VaultError::Conflict);
+                }
                 let mut stored: BTreeMap<ResourceType, u64> = BTreeMap::new();
                 let mut refused = Vec::new();
-                for record in &mut incoming {
+                for record in &mut part {
                     match plan.put(record.resource_type, &record.id, &mut record.value, Method::Put, Expect::Any) {
                         Ok(_) => *stored.entry(record.resource_type).or_default() += 1,
-                        Err(error @ VaultError::Erased) if !strict => {
+                        Err(error @ VaultError::Erased) if !options.strict => {
                             refused.push(Rejected { position: record.position, issues: error.issues() });
                         }
                         Err(error) => return Err(error),
                     }
                 }
-                let count = (plan.len() as u64).to_be_bytes();
                 if !marked {
-                    plan.write_new(mark.to_vec(), self.0.seal_structure(Purpose::ImportMark, &mark, &count)?);
+                    let left_out = left_out + refused.len() as u64;
+                    let value = [(plan.len() as u64).to_be_bytes(), left_out.to_be_bytes()].concat();
+                    plan.write_new(mark.to_vec(), self.seal_structure(Purpose::ImportMark, mark, &value)?);
                 }
                 Ok((stored, refused))
             })
             .await;
-        match outcome {
+        match done {
             Ok(((stored, refused), _)) => {
-                rejected.extend(refused);
-                rejected.sort_by_key(|record| record.position);
-                Ok(ImportOutcome { stored, rejected, done_before: false })
+                outcome.done_before = false;
+                outcome.rejected.extend(refused);
+                for (resource_type, count) in stored {
+                    *outcome.stored.entry(resource_type).or_default() += count;
+                }
+                Ok(())
             }
-            // Another import of the same unit was faster.
-            Err(VaultError::Conflict) if !marked && self.0.store.reader().get(&mark)?.is_some() => {
-                Ok(ImportOutcome { done_before: true, ..ImportOutcome::default() })
+            Err(VaultError::Conflict) if !marked && self.left_out_before(mark)?.is_some() => {
+                self.refuse_erased(&part, &mut outcome.rejected)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// How many records were left out of what has this mark. None: there is no such mark.
+    fn left_out_before(&self, mark: &RowKey) -> Result<Option<u64>, VaultError> {
+        let Some(sealed) = self.store.reader().get(mark)? else { return Ok(None) };
+        let plain = self.open_structure(Purpose::ImportMark, mark, &sealed)?;
+        let (_, left_out) =
+            plain.split_first_chunk::<8>().ok_or(VaultError::Damaged("an import mark cannot be read"))?;
+        let left_out = left_out.try_into().map_err(|_| VaultError::Damaged("an import mark cannot be read"))?;
+        Ok(Some(u64::from_be_bytes(left_out)))
+    }
+
+    /// Tells those whose patient was erased, without storing anything.
+    fn refuse_erased(&self, records: &[Incoming<'_>], rejected: &mut Vec<Rejected>) -> Result<(), VaultError> {
+        let mut erased: HashMap<Owner, bool> = HashMap::new();
+        for record in records {
+            let owner = record.owner();
+            let gone = match erased.get(&owner) {
+                Some(gone) => *gone,
+                None => {
+                    let row = layout::data_key(&self.keys.row_keys, &owner.label());
+                    let gone = self.store.reader().get(&row)?.is_some_and(|key| key == layout::ERASED);
+                    erased.insert(owner, gone);
+                    gone
+                }
+            };
+            if gone {
+                rejected.push(Rejected { position: record.position, issues: VaultError::Erased.issues() });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -204,9 +301,13 @@ impl Inner {
                 }
             }
             let Some(value) = value else { continue }; // a deletion or a read: nothing to store
+            // Known before the record is held against the rules: what refers to a patient who is left out still belongs to
+            // that patient, under whose key it must be sealed.
+            let named = resource::resource_type(&value).zip(resource::id(&value));
             let taken = self.take_one(position, value);
-            if let (Ok(record), Some(url)) = (&taken, full_url) {
-                targets.insert(url, format!("{}/{}", record.resource_type, record.id.as_str()));
+            let named = taken.as_ref().ok().map(|record| (record.resource_type, record.id.clone())).or(named);
+            if let (Some((resource_type, id)), Some(url)) = (named, full_url) {
+                targets.insert(url, format!("{resource_type}/{}", id.as_str()));
             }
             keep(taken, position, &mut incoming, rejected);
         }

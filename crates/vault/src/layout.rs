@@ -71,3 +71,8 @@ pub(crate) fn token(keys: &RowKeys, secret_hash: &[u8]) -> RowKey {
 pub(crate) fn import_mark(keys: &RowKeys, digest: &[u8; 32]) -> RowKey {
     keys.key(IMPORT_MARKS, 1, &[digest])
 }
+
+/// The row that marks a part of a unit as done, where the unit is stored in several.
+pub(crate) fn import_part_mark(keys: &RowKeys, digest: &[u8; 32], part: u64) -> RowKey {
+    keys.key(IMPORT_MARKS, 2, &[digest, &part.to_be_bytes()])
+}

@@ -86,7 +86,9 @@ fn bad_records_are_told_with_their_place_and_the_rest_is_stored() {
     assert!(ran.err.contains("Patient.gender"), "no location: {}", ran.err);
     assert!(!ran.err.contains("Duchemin") && !ran.out.contains("Duchemin"), "personal data: {}", ran.err);
     // The same again: what is bad is told again, what is good is not stored twice.
-    place.assert_sound("after the bad records");
+    let again = place.run(&["import", "in", "--json"]).ended(4).json();
+    assert_eq!((&again["rejected_total"], &again["stored_total"]), (&json!(4), &json!(0)));
+    assert_eq!(place.assert_sound("after the bad records")["versions"], 3);
 
     let (strict, _) = Place::with_store();
     let folder = place.path("in");

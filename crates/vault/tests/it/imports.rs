@@ -2,6 +2,7 @@
 
 use crate::house::*;
 use pollster::block_on;
+use tacet_store::memory::{Effect, Operation};
 use tacet_vault::{ImportOptions, ImportOutcome, ImportUnit};
 
 fn import(house: &House, unit: ImportUnit<'_>, strict: bool, again: bool) -> ImportOutcome {
@@ -66,4 +67,63 @@ fn a_single_resource_and_a_document_are_stored_whole() {
     assert!(outcome.rejected.is_empty(), "{:?}", outcome.rejected);
     assert!(house.read("Bundle", "doc").is_ok());
     assert!(house.read("Composition", "c").is_err());
+}
+
+/// A patient who breaks a rule was left out, and what referred to them stayed under the establishment's key, where no
+/// erasure would have found it.
+#[test]
+fn what_belongs_to_a_patient_who_was_left_out_is_still_theirs() {
+    let house = House::new();
+    let body = format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[
+        {{"fullUrl":"urn:uuid:22222222-2222-4222-8222-222222222222","resource":{{"resourceType":"Patient","id":"p1","gender":"x"}}}},
+        {{"fullUrl":"urn:uuid:33333333-3333-4333-8333-333333333333","resource":{}}}]}}"#,
+        observation("o1", "p1", "1").replace("Patient/p1", "urn:uuid:22222222-2222-4222-8222-222222222222")
+    );
+    let outcome = import(&house, ImportUnit::Document(body.as_bytes()), false, false);
+    assert_eq!((outcome.rejected.len(), outcome.stored.values().sum::<u64>()), (1, 1));
+    assert!(house.read("Observation", "o1").unwrap().contains("\"Patient/p1\""));
+    assert!(house.vault.preview_erase(&rid("p1")).unwrap().is_some_and(|preview| preview.versions == 1));
+}
+
+/// An import that was run again said that all was well, because the units with bad records were marked as done.
+#[test]
+fn what_was_left_out_is_told_again() {
+    let house = House::new();
+    let (a, gone) = (patient("a", "A"), patient("gone", "B"));
+    import(&house, ImportUnit::Resources(vec![(1, gone.as_bytes())]), false, false);
+    block_on(house.vault.erase(&caller(tacet_vault::Role::Operator), &rid("gone"))).unwrap();
+    let lines = || {
+        let bad = br#"{"resourceType":"Patient","gender":"x"}"#.as_slice();
+        ImportUnit::Resources(vec![(1, a.as_bytes()), (2, bad), (3, gone.as_bytes())])
+    };
+    for again in 0..3 {
+        let outcome = import(&house, lines(), false, false);
+        let left_out: Vec<u64> = outcome.rejected.iter().map(|rejected| rejected.position).collect();
+        assert_eq!((left_out, outcome.done_before), (vec![2, 3], again > 0));
+    }
+    assert_eq!(house.assert_sound().versions, 1);
+}
+
+/// A bundle of more patients than one commit has room for in the ledger was refused as a whole.
+#[test]
+fn a_bundle_of_very_many_patients_is_stored_in_parts() {
+    const PATIENTS: usize = 1700;
+    let house = House::new();
+    let entries: Vec<String> =
+        (0..PATIENTS).map(|n| format!(r#"{{"resource":{}}}"#, patient(&format!("p{n}"), "A"))).collect();
+    let body = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(","));
+    let unit = || ImportUnit::Document(body.as_bytes());
+    // Cut off in the middle, it goes on where it stopped.
+    house.faults.inject(Operation::Write, 2, Effect::Fail);
+    let options = ImportOptions::default();
+    assert!(block_on(house.vault.import(&clinician(), &unit(), options)).is_err());
+    let mut house = house;
+    house.reopen();
+    let before = house.assert_sound().versions;
+    assert!(before > 0 && before < PATIENTS as u64, "{before}");
+    let outcome = import(&house, unit(), false, false);
+    assert_eq!(outcome.stored.values().sum::<u64>() + before, PATIENTS as u64);
+    assert_eq!(house.assert_sound().versions, PATIENTS as u64);
+    assert!(import(&house, unit(), false, false).done_before);
 }
