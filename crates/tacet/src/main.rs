@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod error;
 mod exit;
+mod measuring;
 mod open;
 mod output;
 #[cfg(test)]
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     if let Err(error) = tacet_seal::process::harden() {
         output.note(&format!("warning: core dumps could not be switched off: {error}"));
     }
+    measuring::warn(&output);
     match run(cli, &output) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -104,7 +104,8 @@ pub(crate) fn engine(path: &Path, config: &Config) -> Result<Arc<dyn Engine>, Cl
 }
 
 pub(crate) fn vault_options() -> VaultOptions {
-    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store: StoreOptions::default() }
+    let store = StoreOptions { durability: crate::measuring::durability(), ..StoreOptions::default() };
+    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store }
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {

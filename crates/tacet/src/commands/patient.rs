@@ -19,7 +19,10 @@ pub(crate) fn run(global: &Global, args: &PatientArgs, output: &Output) -> Resul
         opened.vault.close()?;
         return Err(CliError::Usage("there is no key of such a patient: nothing to erase".into()));
     };
-    output.note(&describe(&preview));
+    if confirm.is_none() {
+        // For the person who is asked. stderr of a script is kept as a log, and this tells what a patient had.
+        output.note(&describe(&preview));
+    }
     if !confirmed(id, confirm.as_deref(), output)? {
         opened.vault.close()?;
         return Err(CliError::Usage("not confirmed; nothing was erased".into()));

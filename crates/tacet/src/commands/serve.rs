@@ -37,6 +37,7 @@ pub(crate) fn serve(
     vault: Vault,
     ready: impl FnOnce(&str),
 ) -> Result<(), CliError> {
+    crate::measuring::may_listen(config.listen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -29,7 +29,8 @@ pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<
             if let Value::Object(members) = &mut value {
                 members.insert("token".into(), json!(secret.reveal()));
             }
-            output.note(&format!("token {} for {}, shown this once:", token.id, token.owner));
+            // Without the owner's name: stderr of a script is kept as a log.
+            output.note(&format!("token {}, shown this once:", token.id));
             output.result("token create", value, secret.reveal());
         }
         (TokenCommand::Revoke { id }, _) => {
