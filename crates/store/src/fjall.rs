@@ -23,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Where the engine keeps its files, below the store's directory.
 const ENGINE_DIRECTORY: &str = "fjall";
@@ -39,6 +40,13 @@ const KEYSPACE: &str = "rows";
 /// Batches after which the memtable is flushed, however small. At most six memtables are not yet in tables (one active, four
 /// that wait before writers are halted, one being written), so a torn journal cannot take links that left the ring.
 const FLUSH_GROUPS: u64 = LINKS / 8;
+
+/// Rows written in one run after which a clean end writes the memtable out. Fewer are replayed in a few milliseconds.
+const REPLAYED_ROWS_MAX: u64 = 4_096;
+
+/// How long a clean end waits for the memtable to be written, each time and at most 30 s.
+const FLUSH_WAIT: Duration = Duration::from_millis(10);
+const FLUSH_WAITS_MAX: u32 = 3_000;
 
 /// Memtables that wait to be written when bulk work should pause; at 4 the engine halts every writer.
 const WAITING_MEMTABLES_BUSY: usize = 2;
@@ -80,6 +88,7 @@ pub struct FjallEngine {
     database: Database,
     directory: Arc<Directory>,
     groups_since_flush: AtomicU64,
+    rows_since_flush: AtomicU64,
 }
 
 impl FjallEngine {
@@ -96,7 +105,13 @@ impl FjallEngine {
             StoreError::Locked { .. } => StoreError::Locked { directory: path.to_owned() },
             error => error,
         })?;
-        Ok(Self { keyspace, database, directory, groups_since_flush: AtomicU64::new(0) })
+        Ok(Self {
+            keyspace,
+            database,
+            directory,
+            groups_since_flush: AtomicU64::new(0),
+            rows_since_flush: AtomicU64::new(0),
+        })
     }
 
     fn view(&self) -> View {
@@ -275,6 +290,7 @@ impl Engine for FjallEngine {
             }
         }
         batch.commit().map_err(failure)?;
+        self.rows_since_flush.fetch_add(writes.len() as u64, Ordering::Relaxed);
         if self.groups_since_flush.fetch_add(1, Ordering::Relaxed) + 1 >= FLUSH_GROUPS {
             self.groups_since_flush.store(0, Ordering::Relaxed);
             self.keyspace.rotate_memtable().map_err(failure)?;
@@ -283,7 +299,19 @@ impl Engine for FjallEngine {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.database.persist(PersistMode::SyncAll).map_err(failure)
+        self.database.persist(PersistMode::SyncAll).map_err(failure)?;
+        // A full memtable is replayed from the journal in most of a second, so it is written out. That is for speed only:
+        // where it takes too long, the journal has everything.
+        if self.rows_since_flush.swap(0, Ordering::Relaxed) >= REPLAYED_ROWS_MAX {
+            self.keyspace.rotate_memtable().map_err(failure)?;
+            for _ in 0..FLUSH_WAITS_MAX {
+                if self.keyspace.sealed_memtable_count() == 0 {
+                    break;
+                }
+                std::thread::sleep(FLUSH_WAIT);
+            }
+        }
+        Ok(())
     }
 
     fn statistics(&self) -> EngineStatistics {
