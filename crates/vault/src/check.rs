@@ -163,7 +163,7 @@ impl Check<'_> {
                 .map_err(VaultError::from)
                 .and_then(|wrapped| check.inner.unwrap_patiently(&wrapped, key));
             if let Err(error) = unwrapped {
-                check.at_row(key, format!("a data key does not unwrap: {error}"));
+                check.at_row(key, format!("a data key does not unwrap: {}", words(&error)));
             }
             Ok(())
         })
@@ -178,7 +178,7 @@ impl Check<'_> {
             match check.inner.open_head(&row, value) {
                 Ok(head) => check.head(row, &head),
                 Err(error) => {
-                    check.at_row(key, format!("a head does not open: {error}"));
+                    check.at_row(key, format!("a head does not open: {}", words(&error)));
                     Ok(())
                 }
             }
@@ -221,7 +221,7 @@ impl Check<'_> {
                 return Ok(());
             }
             Err(error) => {
-                self.at_row(&row, format!("a version does not open: {error}"));
+                self.at_row(&row, format!("a version does not open: {}", words(&error)));
                 return Ok(());
             }
         };
@@ -235,7 +235,7 @@ impl Check<'_> {
         match self.sealer(&located.meta.owner)? {
             Some(sealer) => {
                 if let Err(error) = self.inner.verify_content(&sealer, &located) {
-                    self.at_row(&row, format!("a record does not open: {error}"));
+                    self.at_row(&row, format!("a record does not open: {}", words(&error)));
                 }
             }
             None => self.at_row(&row, "the key of a record is missing or was destroyed, the record was not"),
@@ -281,7 +281,9 @@ impl Check<'_> {
                             }
                         }
                     }
-                    Err(error) => self.found(format!("feed {}", sequence.0), format!("does not open: {error}")),
+                    Err(error) => {
+                        self.found(format!("feed {}", sequence.0), format!("does not open: {}", words(&error)))
+                    }
                 }
             }
             after = last;
@@ -296,7 +298,7 @@ impl Check<'_> {
     fn sealed_rows(&mut self, space: u8, purpose: Purpose) -> Result<(), VaultError> {
         self.scan(space, |check, key, value| {
             if let Err(error) = check.inner.open_structure(purpose, key, value) {
-                check.at_row(key, format!("a row does not open: {error}"));
+                check.at_row(key, format!("a row does not open: {}", words(&error)));
             }
             Ok(())
         })
@@ -346,11 +348,20 @@ impl Check<'_> {
                         self.found("members", "a patient's list has more members than its count says");
                     }
                 }
-                Err(error) => self.found("members", format!("a patient's list does not open: {error}")),
+                Err(error) => self.found("members", format!("a patient's list does not open: {}", words(&error))),
             }
             self.members.insert(patient.clone(), members);
         }
         Ok(self.members.get(patient).is_some_and(|members| members.contains(row)))
+    }
+}
+
+/// What went wrong, with what lay under it: "internal fault" alone tells an operator nothing. Faults of keys and seals hold
+/// no personal data.
+fn words(error: &VaultError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None => error.to_string(),
     }
 }
 

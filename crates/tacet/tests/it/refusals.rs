@@ -128,6 +128,7 @@ fn a_damaged_store_is_found_out() {
     }
     let found = place.run(&["check"]).ended(3);
     assert!(found.out.contains("WRONG") && found.out.contains("does not open"), "{}", found.out);
+    assert!(!found.out.contains("internal fault"), "{}", found.out);
     assert!(place.run(&["check", "--json"]).ended(3).json()["findings_total"].as_u64().unwrap() >= 1);
 }
 

@@ -156,7 +156,7 @@ fn damage_is_found() {
             for change in changes {
                 let engine = MemoryEngine::new();
                 tacet_store::copy_all(&sound, &engine, &mut |_| {}).unwrap();
-                engine.write(&[change.clone()], Durability::Durable).unwrap();
+                engine.write(std::slice::from_ref(&change), Durability::Durable).unwrap();
                 let found = match Vault::open(Arc::new(engine), house.keeper.clone(), options(&house.clock)) {
                     Err(_) => true,
                     Ok(vault) => match block_on(vault.check(&caller(Role::Operator), &mut |_| {})) {

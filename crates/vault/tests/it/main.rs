@@ -1,5 +1,14 @@
 //! The vault from outside: over the memory engine, with faults, and with the real data where it is there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy.toml allows these in tests, but does not take the functions beside them for tests"
+)]
+
 mod bundles;
 mod crash;
 mod disclosure;
