@@ -5,6 +5,7 @@
 
 use super::scratch::{Area, Scratch};
 use crate::error::CliError;
+use crate::exit;
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -61,19 +62,20 @@ impl<'a> Children<'a> {
         Ok((child, said))
     }
 
-    /// Runs a command to its end, beside `work`, and expects it to succeed. Gives what it printed on stdout.
+    /// Runs a command to its end, beside `work`, and expects this exit code. Gives what it printed on stdout.
     pub(super) fn run_beside(
         &self,
         name: &str,
         operator: &str,
         arguments: &[&str],
+        expected: u8,
         work: impl FnOnce(&mut Child) -> Result<(), CliError>,
     ) -> Result<Zeroizing<String>, CliError> {
         let (mut child, said) = self.start(name, operator, arguments)?;
         let worked = work(&mut child);
         let output = child.wait_with_output().map_err(CliError::file(&self.program, "cannot be waited for"))?;
         worked?;
-        if !output.status.success() {
+        if output.status.code() != Some(expected.into()) {
             return Err(failed(name, output.status, &said));
         }
         Ok(Zeroizing::new(String::from_utf8_lossy(&output.stdout).into_owned()))
@@ -81,7 +83,15 @@ impl<'a> Children<'a> {
 
     /// Runs a command to its end and expects it to succeed.
     pub(super) fn run(&self, name: &str, operator: &str, arguments: &[&str]) -> Result<Zeroizing<String>, CliError> {
-        self.run_beside(name, operator, arguments, |_| Ok(()))
+        self.run_beside(name, operator, arguments, exit::OK, |_| Ok(()))
+    }
+
+    /// Tries a command with a passphrase that is wrong, and expects it to fail.
+    pub(super) fn try_with(&self, wrong: &str, name: &str, operator: &str, arguments: &[&str]) -> Result<(), CliError> {
+        let passphrase = Zeroizing::new(wrong.to_owned());
+        let other =
+            Self { passphrase, program: self.program.clone(), scratch: self.scratch, config: self.config.clone() };
+        other.run_beside(name, operator, arguments, exit::FAILED, |_| Ok(())).map(drop)
     }
 
     /// Starts a server on a free port of the loopback.

@@ -8,6 +8,7 @@ use super::needles::Needles;
 use super::scratch::{Area, Scratch};
 use super::traffic;
 use crate::error::CliError;
+use crate::exit;
 use age::secrecy::ExposeSecret;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Signal;
@@ -74,6 +75,10 @@ pub(super) fn play(
 
     say(&format!("importing {patients} patients through a pipe"));
     import(&children, scratch, hospital)?;
+    import_refused(&children, scratch, hospital)?;
+    let mistyped = format!("mistyped {}", random_hex());
+    needles.add_secret("passphrase", &mistyped);
+    children.try_with(&mistyped, "check-mistyped", ADMINISTRATOR, &["check"])?;
     let token = token(&children, "token", CLINICIAN, "clinician")?;
     let operator = self::token(&children, "token-operator", MONITORING, "operator")?;
     needles.add_secret("token", &token);
@@ -147,28 +152,52 @@ fn open_export(path: &Path, identity: &age::x25519::Identity) -> Result<Zeroizin
 
 /// Imports the hospital through a named pipe: its records never lie in a file.
 fn import(children: &Children<'_>, scratch: &Scratch, hospital: &Hospital) -> Result<(), CliError> {
-    let pipe = scratch.area(Area::Working).join("hospital.ndjson");
+    let stdout = import_through_pipe(children, scratch, "import", exit::OK, |pipe| {
+        hospital.write_ndjson(0..hospital.options().patients, pipe)
+    })?;
+    let stored = json_of(&stdout)?.get("stored_total").and_then(Value::as_u64);
+    if stored.is_none_or(|total| total < hospital.options().patients) {
+        return Err(unexpected("the import stored less than the hospital has patients"));
+    }
+    Ok(())
+}
+
+/// Imports records that are refused, each with a patient's strings where a message might quote them.
+fn import_refused(children: &Children<'_>, scratch: &Scratch, hospital: &Hospital) -> Result<(), CliError> {
+    let bodies = traffic::refused_bodies(hospital);
+    let stdout = import_through_pipe(children, scratch, "import-refused", exit::REJECTED, |pipe| {
+        bodies.iter().try_for_each(|(_, body)| writeln!(pipe, "{body}"))
+    })?;
+    let left_out = json_of(&stdout)?.get("rejected_total").and_then(Value::as_u64);
+    if left_out != Some(bodies.len() as u64) {
+        return Err(unexpected("the import took records that it must refuse"));
+    }
+    Ok(())
+}
+
+fn import_through_pipe(
+    children: &Children<'_>,
+    scratch: &Scratch,
+    name: &str,
+    expected: u8,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<Zeroizing<String>, CliError> {
+    let pipe = scratch.area(Area::Working).join(format!("{name}.ndjson"));
     let unable = |error: std::io::Error| CliError::other("the pipe for the import cannot be made", error);
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
         .map_err(|error| unable(error.into()))?;
     let path = pipe.to_string_lossy().into_owned();
-    let outcome = children.run_beside("import", ADMINISTRATOR, &["import", &path, "--json"], |child| {
+    let outcome = children.run_beside(name, ADMINISTRATOR, &["import", &path, "--json"], expected, |child| {
         let Some(writer) = open_pipe(&pipe, child)? else { return Ok(()) }; // it ended, and says why itself
         let mut writer = BufWriter::new(writer);
-        let written = hospital.write_ndjson(0..hospital.options().patients, &mut writer).and_then(|()| writer.flush());
         // A reader that went away says why itself.
-        match written {
+        match write(&mut writer).and_then(|()| writer.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unable(error)),
             _ => Ok(()),
         }
     });
-    let removed = std::fs::remove_file(&pipe).map_err(unable);
-    let answer = json_of(&outcome?)?;
-    removed?;
-    if answer.get("stored_total").and_then(Value::as_u64).is_none_or(|total| total < hospital.options().patients) {
-        return Err(unexpected("the import stored less than the hospital has patients"));
-    }
-    Ok(())
+    std::fs::remove_file(&pipe).map_err(unable)?;
+    outcome
 }
 
 /// Opens a pipe for writing once somebody reads from it; none when that process has ended.

@@ -113,37 +113,64 @@ fn changed(json: &str) -> Result<String, CliError> {
     Ok(record.to_string())
 }
 
-/// Requests that are refused, with a patient's strings in every place that an error message or a log line might quote.
-pub(super) fn intruder(client: &Client, hospital: &Hospital, wrong_token: &str) -> Result<u64, CliError> {
-    let mut asking = Asking { client, requests: 0 };
-    let strings = hospital.planted(0);
-    let of = |kind| strings.iter().find(|planted| planted.kind == kind).map_or("", |planted| planted.text.as_str());
-    let (family, display, number) = (of(PlantedKind::Family), of(PlantedKind::Display), of(PlantedKind::LocalNumber));
-    let (phone, birth, id) = (of(PlantedKind::Phone), of(PlantedKind::BirthDate), hospital.patient_id(0));
-    let url = for_url(display);
+/// The strings of the patient whom refused requests name.
+struct Known {
+    family: String,
+    display: String,
+    number: String,
+    phone: String,
+    birth: String,
+    id: String,
+    /// `display` as a URL has it.
+    url: String,
+}
 
-    for (what, body) in [
+impl Known {
+    fn of(hospital: &Hospital) -> Self {
+        let strings = hospital.planted(0);
+        let of = |kind| {
+            strings.iter().find(|planted| planted.kind == kind).map_or(String::new(), |planted| planted.text.clone())
+        };
+        Self {
+            family: of(PlantedKind::Family),
+            number: of(PlantedKind::LocalNumber),
+            phone: of(PlantedKind::Phone),
+            birth: of(PlantedKind::BirthDate),
+            id: hospital.patient_id(0),
+            url: for_url(&of(PlantedKind::Display)),
+            display: of(PlantedKind::Display),
+        }
+    }
+}
+
+/// Records that must be refused, one a line, with a patient's strings wherever a message might quote them; and what is wrong.
+pub(super) fn refused_bodies(hospital: &Hospital) -> Vec<(&'static str, String)> {
+    let Known { family, display, number, birth, .. } = Known::of(hospital);
+    vec![
         ("a string for a list", format!(r#"{{"resourceType":"Patient","name":"{display}"}}"#)),
         ("a name for a date", format!(r#"{{"resourceType":"Patient","birthDate":"{display} {birth}"}}"#)),
         ("a name for a code", format!(r#"{{"resourceType":"Patient","gender":"{display}"}}"#)),
         ("a name for an element", format!(r#"{{"resourceType":"Patient","{display}":true}}"#)),
+        ("a name for an inner element", format!(r#"{{"resourceType":"Patient","name":[{{"{display}":{{}}}}]}}"#)),
         ("a name for a type", format!(r#"{{"resourceType":"{display}"}}"#)),
+        ("a name for an id", format!(r#"{{"resourceType":"Patient","id":"{display}","gender":"{display}"}}"#)),
         (
             "a name for a reference",
             format!(r#"{{"resourceType":"Patient","managingOrganization":{{"reference":"{display} {number}"}}}}"#),
         ),
         ("text that is cut short", format!(r#"{{"resourceType":"Patient","name":[{{"family":"{family}","#)),
-        ("a name for JSON", display.to_owned()),
-    ] {
+        ("a name for JSON", display),
+    ]
+}
+
+/// Requests that are refused, with a patient's strings in every place that an error message or a log line might quote.
+pub(super) fn intruder(client: &Client, hospital: &Hospital, wrong_token: &str) -> Result<u64, CliError> {
+    let mut asking = Asking { client, requests: 0 };
+    let known = Known::of(hospital);
+    for (what, body) in refused_bodies(hospital) {
         asking.refused(what, "POST", "/Patient", &[], &body)?;
     }
-    asking.refused(
-        "another id",
-        "PUT",
-        &format!("/Patient/{}", for_url(number)),
-        &[],
-        r#"{"resourceType":"Patient","id":"x"}"#,
-    )?;
+    let Known { display, url, .. } = &known;
     let entry = format!(
         r#"{{"fullUrl":"{display}","resource":{{"resourceType":"Patient","name":"{display}"}},"request":{{"method":"POST","url":"{url}"}}}}"#
     );
@@ -151,13 +178,27 @@ pub(super) fn intruder(client: &Client, hospital: &Hospital, wrong_token: &str) 
         let bundle = format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{entry}]}}"#);
         asking.refused("a bundle that is wrong", "POST", "/", &[], &bundle)?;
     }
+    paths(&mut asking, &known)?;
+    headers(&mut asking, &known)?;
+    // Fewer than it takes to lock an address out.
+    for token in [wrong_token, &known.number, url] {
+        let (bearer, path) = (format!("Bearer {token}"), format!("/Patient/{}?name={url}", known.id));
+        asking.ask("a wrong token", "GET", &path, &[("Authorization", &bearer)], "", &[400, 401])?;
+    }
+    Ok(asking.requests)
+}
+
+/// Paths and queries that lead nowhere.
+fn paths(asking: &mut Asking<'_>, known: &Known) -> Result<(), CliError> {
+    let Known { url, id, birth, .. } = known;
+    let (number, phone) = (for_url(&known.number), for_url(&known.phone));
     for path in [
         format!("/Patient/{url}"),
-        format!("/Patient/{}", for_url(number)),
+        format!("/Patient/{number}"),
         format!("/{url}/{id}"),
         format!("/Patient/{id}/_history/{url}"),
         format!("/Patient/{id}/${url}"),
-        format!("/Patient?name={url}&birthdate={birth}&identifier={}&telecom={}", for_url(number), for_url(phone)),
+        format!("/Patient?name={url}&birthdate={birth}&identifier={number}&telecom={phone}"),
         format!("/Observation?patient={id}&code={url}"),
         format!("/_history?_since={url}"),
         format!("/Patient/{id}/$everything?_since={url}"),
@@ -165,46 +206,33 @@ pub(super) fn intruder(client: &Client, hospital: &Hospital, wrong_token: &str) 
     ] {
         asking.refused("a path that leads nowhere", "GET", &path, &[], "")?;
     }
-    asking.refused(
-        "a conditional create",
-        "POST",
-        "/Patient",
-        &[("If-None-Exist", &format!("identifier={number}")), ("Content-Type", &format!("text/{family}"))],
-        "x",
-    )?;
-    asking.refused(
-        "a condition that is a name",
-        "PUT",
-        &format!("/Patient/{id}"),
-        &[("If-Match", &format!("W/\"{number}\""))],
-        &format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#),
-    )?;
-    // Headers that proxies and browsers add, and that some servers log.
-    let headers = [
-        ("User-Agent", display),
-        ("Referer", &url),
+    let another = r#"{"resourceType":"Patient","id":"x"}"#;
+    asking.refused("another id", "PUT", &format!("/Patient/{number}"), &[], another)
+}
+
+/// Headers, methods, and what is no HTTP.
+fn headers(asking: &mut Asking<'_>, known: &Known) -> Result<(), CliError> {
+    let Known { family, display, number, id, url, .. } = known;
+    let path = format!("/Patient/{id}");
+    let (query, kind) = (format!("identifier={number}"), format!("text/{family}"));
+    let conditions = [("If-None-Exist", query.as_str()), ("Content-Type", kind.as_str())];
+    asking.refused("a conditional create", "POST", "/Patient", &conditions, "x")?;
+    let (tag, body) = (format!("W/\"{number}\""), format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#));
+    asking.refused("a condition that is a name", "PUT", &path, &[("If-Match", &tag)], &body)?;
+    // What proxies and browsers add, and some servers log.
+    let added = [
+        ("User-Agent", display.as_str()),
+        ("Referer", url),
         ("X-Request-Id", number),
         ("Cookie", display),
         ("X-Forwarded-For", number),
     ];
-    asking.ask("a read with names in its headers", "GET", &format!("/Patient/{id}"), &headers, "", &[200])?;
-    asking.refused("a method that is a name", "QUATRESOUS", &format!("/Patient/{id}"), &[], "")?;
-    // Not HTTP at all: nobody needs to answer.
+    asking.ask("a read with names in its headers", "GET", &path, &added, "", &[200])?;
+    asking.refused("a method that is a name", "QUATRESOUS", &path, &[], "")?;
+    // Nobody needs to answer this.
     asking.requests += 1;
-    let _ = client.raw(format!("{display} {number} /Patient/{id}\r\n\r\n").as_bytes());
-    // Fewer than it takes to lock an address out.
-    for token in [wrong_token, number, &url] {
-        let bearer = format!("Bearer {token}");
-        asking.ask(
-            "a wrong token",
-            "GET",
-            &format!("/Patient/{id}?name={url}"),
-            &[("Authorization", &bearer)],
-            "",
-            &[400, 401],
-        )?;
-    }
-    Ok(asking.requests)
+    let _ = asking.client.raw(format!("{display} {number} {path}\r\n\r\n").as_bytes());
+    Ok(())
 }
 
 /// What a monitoring system asks.
