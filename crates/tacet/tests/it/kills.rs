@@ -10,6 +10,7 @@ use crate::workload;
 use pollster::block_on;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tacet_seal::root::{PassphraseCost, RootFile, Split};
 use tacet_store::Engine;
 use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
+use tacet_types::{ResourceId, ResourceType};
 use tacet_vault::{Limits, Role, Vault, VaultOptions};
 
 /// Tells the test binary that it is to write and be killed: `engine:life:directory`.
@@ -168,4 +170,37 @@ fn killed_with_the_journal() {
 #[test]
 fn killed_with_redb() {
     kill_again_and_again("redb", 20, 3);
+}
+
+/// What these tests look with can see: each kind of loss, made up, is found.
+#[test]
+fn losses_are_seen() {
+    let scratch = tempfile::tempdir().unwrap();
+    make("journal", scratch.path());
+    let vault = open("journal", scratch.path());
+    let told = "ack 00000000000000000000000000000000";
+    let found = |lines: &[&str]| {
+        let mut acknowledged = Acknowledged::default();
+        lines.iter().for_each(|line| acknowledged.hear(line));
+        let verified = catch_unwind(AssertUnwindSafe(|| acknowledged.verify(&vault, "made up")));
+        verified.err().map(|message| *message.downcast::<String>().unwrap()).unwrap_or_default()
+    };
+    let put = |id: &str, marker: &str| {
+        let body = workload::patient(id, marker);
+        let clinician = caller(Role::Clinician);
+        let (kind, id) = (ResourceType::parse("Patient").unwrap(), ResourceId::parse(id).unwrap());
+        block_on(vault.update(&clinician, kind, &id, body.as_bytes(), None, false)).unwrap();
+        clinician.operation
+    };
+    let operation = put("a", "m1-x1.");
+    assert_eq!(found(&[&format!("ack {operation} put Patient a 1 m1-x1. a")]), "");
+    assert!(found(&[&format!("{told} put Patient b 1 m1-x1. b")]).contains("is lost"));
+    assert!(found(&[&format!("{told} put Patient a 1 m2-x1. a")]).contains("is another record"));
+    assert!(found(&[&format!("{told} delete Patient a 1 - a")]).contains("is another record"));
+    assert!(found(&[&format!("{told} put Patient a 1 m1-x1. a")]).contains("is not in the ledger"));
+    assert!(found(&[&format!("ack {operation} read Patient a 2 m1-x1. a")]).contains("names other records"));
+    assert!(found(&["erasing a", "erased 0 a"]).contains("was erased"));
+    assert!(found(&["token 0 abc"]).contains("a token is lost"));
+    put("c", "m3-x3.");
+    assert!(found(&[]).contains("by halves"));
 }
