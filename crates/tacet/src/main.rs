@@ -19,6 +19,7 @@ use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(say_where));
     let cli = Cli::parse();
     let output = Output::new(cli.global.json);
     // Before anything secret is in memory.
@@ -34,6 +35,12 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// A panic's own message may quote what was being worked on, a piece of a record for one; its place in the code does not.
+fn say_where(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    Output::new(false).note(&format!("tacet failed at {place}: this is a fault of Tacet, please report it"));
 }
 
 fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {

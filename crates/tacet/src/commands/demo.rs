@@ -4,9 +4,9 @@ use super::{init, serve};
 use crate::args::{DemoArgs, EngineKind, Global, InitArgs};
 use crate::config::{Config, LogConfig};
 use crate::error::CliError;
+use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Paths};
 use crate::output::Output;
-use crate::exit;
 use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -75,20 +75,27 @@ fn today() -> tacet_types::Timestamp {
 
 fn make(global: &Global, data: &Path, passphrase_file: &Path) -> Result<(), CliError> {
     init::private_directory(data)?;
+    // A first attempt may have been cut off between the passphrase and the root key: then its passphrase serves.
+    if !passphrase_file.exists() {
+        write_passphrase(passphrase_file)?;
+    }
+    let passphrase = crate::passphrase::new(Some(passphrase_file))?;
+    let args = InitArgs { shares: 5, threshold: 3, engine: Some(EngineKind::default()) };
+    // The demo's shares are thrown away: nothing in it is worth recovering.
+    init::make(global, data, &passphrase, Split::DEFAULT, &args).map(|_| ())
+}
+
+fn write_passphrase(path: &Path) -> Result<(), CliError> {
     let mut secret = [0u8; 16];
     SecureRng.fill(&mut secret);
     let passphrase: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let unwritable = || CliError::file(passphrase_file, "the passphrase cannot be written");
     std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(passphrase_file)
+        .open(path)
         .and_then(|mut file| writeln!(file, "{passphrase}"))
-        .map_err(unwritable())?;
-    let args = InitArgs { shares: 5, threshold: 3, engine: Some(EngineKind::default()) };
-    // The demo's shares are thrown away: nothing in it is worth recovering.
-    init::make(global, data, &passphrase, Split::DEFAULT, &args).map(|_| ())
+        .map_err(CliError::file(path, "the passphrase cannot be written"))
 }
 
 fn fill(global: &Global, vault: &Vault, hospital: &Hospital, output: &Output) -> Result<(), CliError> {
@@ -99,7 +106,9 @@ fn fill(global: &Global, vault: &Vault, hospital: &Hospital, output: &Output) ->
         let unit = ImportUnit::Resources(lines);
         let outcome = open::wait(vault.import(&caller, &unit, ImportOptions { strict: true, again: false }))?;
         if !outcome.rejected.is_empty() {
-            return Err(CliError::Usage("the synthetic hospital broke a rule of FHIR; this is a fault of Tacet".into()));
+            return Err(CliError::Usage(
+                "the synthetic hospital broke a rule of FHIR; this is a fault of Tacet".into(),
+            ));
         }
         stored += outcome.stored.values().sum::<u64>();
         Ok(())

@@ -11,7 +11,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use tacet_ledger::PurposeOfUse;
+use tacet_ledger::{PurposeOfUse, QUERY_BYTES_MAX};
 use tacet_types::ResourceType;
 use tacet_vault::{Caller, ExportReport, Role, Vault};
 
@@ -43,24 +43,33 @@ pub(crate) fn run(global: &Global, args: &ExportArgs, output: &Output) -> Result
     let expires = now.plus_ms(i64::from(args.expires_days) * DAY_MS);
     let sealed_to = if recipients.is_empty() { "nobody: in clear".to_owned() } else { args.recipient.join(", ") };
     let note = format!("export for {}, sealed to {sealed_to}, to be destroyed by {expires}", args.purpose);
-
+    if note.len() > QUERY_BYTES_MAX {
+        let message =
+            format!("purpose and recipients are longer than the {QUERY_BYTES_MAX} bytes that the ledger keeps");
+        return Err(CliError::Usage(message));
+    }
+    // Whose copy this is stands beside it before there is anything to own.
+    let copy = json!({
+        "owner": caller.owner, "purpose": args.purpose, "recipients": args.recipient,
+        "made": now.to_string(), "expires": expires.to_string(),
+    });
+    let beside = PathBuf::from(format!("{}.copy.json", args.output.display()));
     let file = create(&args.output)?;
+    if let Err(error) = write_note(&beside, &copy) {
+        let _ = std::fs::remove_file(&args.output);
+        return Err(error);
+    }
     let written = write(&opened.vault, &caller, &types, &note, &recipients, file);
     let report = match written {
         Ok(report) => report,
         Err(error) => {
             // A part of an export is of no use to anyone but a thief.
             let _ = std::fs::remove_file(&args.output);
+            let _ = std::fs::remove_file(&beside);
             return Err(error);
         }
     };
     opened.vault.close()?;
-    let copy = json!({
-        "owner": caller.owner, "purpose": args.purpose, "recipients": args.recipient,
-        "made": now.to_string(), "expires": expires.to_string(),
-    });
-    let beside = PathBuf::from(format!("{}.copy.json", args.output.display()));
-    std::fs::write(&beside, format!("{copy}\n")).map_err(CliError::file(&beside, "the note cannot be written"))?;
 
     let total: u64 = report.exported.values().sum();
     let how = if recipients.is_empty() { "IN CLEAR" } else { "sealed" };
@@ -77,6 +86,13 @@ pub(crate) fn run(global: &Global, args: &ExportArgs, output: &Output) -> Result
     });
     output.result("export", value, &text);
     Ok(exit::OK)
+}
+
+fn write_note(path: &Path, copy: &serde_json::Value) -> Result<(), CliError> {
+    let mut file = create(path)?;
+    file.write_all(format!("{copy}\n").as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(CliError::file(path, "the note cannot be written"))
 }
 
 fn create(path: &Path) -> Result<File, CliError> {

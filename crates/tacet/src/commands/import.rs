@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_ledger::PurposeOfUse;
 use tacet_types::ResourceType;
 use tacet_vault::{Caller, ImportOptions, ImportOutcome, ImportUnit, Rejected, Role, Vault, VaultError};
@@ -58,6 +59,12 @@ struct Tally {
     rejected: u64,
     listed: Vec<serde_json::Value>,
     failure: Option<CliError>,
+}
+
+/// A file that cannot be read from this line on.
+struct Unreadable {
+    position: u64,
+    error: CliError,
 }
 
 struct Import<'a> {
@@ -105,7 +112,10 @@ fn report(tally: Tally, files: usize, seconds: f64, output: &Output) -> Result<u
         text += &format!("  {name} {count}\n");
     }
     if tally.done_before > 0 {
-        text += &format!("{} units were stored by an earlier import and skipped (`--again` stores them anew)\n", tally.done_before);
+        text += &format!(
+            "{} units were stored by an earlier import and skipped (`--again` stores them anew)\n",
+            tally.done_before
+        );
     }
     if tally.rejected > 0 {
         text += &format!("{} records were left out; see above\n", tally.rejected);
@@ -136,7 +146,11 @@ impl Import<'_> {
                 if self.stopped() {
                     break;
                 }
-                if let Err(error) = self.feed(path, *bytes, &sender) {
+                // A file that cannot be read, or not to its end, does not stop the others.
+                let fed = self
+                    .feed(path, *bytes, &sender)
+                    .or_else(|error| self.leave_out(path, error.position, &error.error));
+                if let Err(error) = fed {
                     self.fail(error);
                 }
             }
@@ -145,23 +159,33 @@ impl Import<'_> {
     }
 
     /// Turns a file into jobs.
-    fn feed(&self, path: &Path, bytes: u64, sender: &SyncSender<Job>) -> Result<(), CliError> {
+    fn feed(&self, path: &Path, bytes: u64, sender: &SyncSender<Job>) -> Result<(), Unreadable> {
         if !is_lines(path) {
             let _ = sender.send(Job::Document { path: path.to_owned(), bytes });
             return Ok(());
         }
-        let unreadable = || CliError::file(path, "the file cannot be read");
-        let mut reader = BufReader::with_capacity(1 << 20, open_plain(path)?);
+        let plain = open_plain(path).map_err(|error| Unreadable { position: 0, error })?;
+        let mut reader = BufReader::with_capacity(1 << 20, plain);
         let (mut lines, mut unit_bytes, mut number) = (Vec::new(), 0, 0);
+        let mut unreadable = None;
         loop {
             let mut line = Vec::new();
-            let read = reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line).map_err(unreadable())?;
-            if line.len() as u64 > LINE_BYTES_MAX {
-                let line = number + 1;
-                let message = format!("`{}` line {line} is longer than {LINE_BYTES_MAX} bytes", path.display());
-                return Err(CliError::Usage(message));
-            }
             number += 1;
+            let read = match reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line) {
+                Ok(_) if line.len() as u64 > LINE_BYTES_MAX => {
+                    let message = format!("longer than {LINE_BYTES_MAX} bytes, and the rest of the file is not read");
+                    unreadable = Some(Unreadable { position: number, error: CliError::Usage(message) });
+                    line.clear();
+                    0
+                }
+                Ok(read) => read,
+                Err(error) => {
+                    let error = CliError::file(path, "the file cannot be read to its end")(error);
+                    unreadable = Some(Unreadable { position: number, error });
+                    line.clear();
+                    0
+                }
+            };
             if !line.trim_ascii().is_empty() {
                 unit_bytes += line.len();
                 lines.push((number, line));
@@ -177,9 +201,16 @@ impl Import<'_> {
                 }
             }
             if read == 0 || self.stopped() {
-                return Ok(());
+                return unreadable.map_or(Ok(()), Err);
             }
         }
+    }
+
+    /// Counts a record, or the rest of a file, that cannot be read among those left out.
+    fn leave_out(&self, path: &Path, position: u64, error: &CliError) -> Result<(), CliError> {
+        let rejected =
+            vec![Rejected { position, issues: vec![Issue::error(IssueType::Structure, "", error.to_string())] }];
+        self.add(path, ImportOutcome { rejected, ..ImportOutcome::default() })
     }
 
     fn work(&self, jobs: &Mutex<Receiver<Job>>) {
@@ -199,7 +230,10 @@ impl Import<'_> {
     fn carry_out(&self, job: &Job) -> Result<(), CliError> {
         let (path, outcome, bytes) = match job {
             Job::Document { path, bytes } => {
-                let body = read_document(path)?;
+                let body = match read_document(path) {
+                    Ok(body) => body,
+                    Err(error) => return self.leave_out(path, 0, &error),
+                };
                 (path, self.store(&ImportUnit::Document(&body)), *bytes)
             }
             Job::Lines { path, lines, bytes } => {
@@ -306,11 +340,12 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<(PathBuf, u64)>) -> Result<
     }
     entries.sort();
     for path in entries {
-        let meta = std::fs::metadata(&path).map_err(CliError::file(&path, "cannot be read"))?;
-        if meta.is_dir() {
+        // A link that leads nowhere is listed too, to be told of when its turn comes.
+        let meta = std::fs::metadata(&path).ok();
+        if meta.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             walk(&path, depth + 1, files)?;
         } else if is_lines(&path) || plain_name(&path).ends_with(".json") {
-            files.push((path, meta.len()));
+            files.push((path, meta.map_or(0, |meta| meta.len())));
         }
     }
     Ok(())

@@ -9,51 +9,88 @@ use crate::{exit, passphrase};
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use tacet_ledger::PurposeOfUse;
 use tacet_seal::SecureRng;
 use tacet_seal::root::{PassphraseCost, RecoveryShare, RootFile, Split};
-use tacet_vault::{EventKind, Outcome, Role};
+use tacet_store::Engine;
+use tacet_vault::{EventKind, Outcome, Role, Vault};
 
 /// Longest file of shares, in bytes: 255 shares of a line.
 const SHARES_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn run(global: &Global, args: &KeyArgs, output: &Output) -> Result<u8, CliError> {
+    // Before any key is changed: with a server running, the change could not be written down.
+    let held = Held::take(global)?;
     match &args.command {
-        KeyCommand::Rotate => rotate(global, output),
+        KeyCommand::Rotate => rotate(global, held, output),
         KeyCommand::Passphrase { new_passphrase_file } => {
-            let mut root = unlock(global)?;
+            let mut root = held.unlock(global)?;
             let new = passphrase::new(new_passphrase_file.as_deref())?;
             root.change_passphrase(&new, PassphraseCost::DEFAULT, &SecureRng).map_err(CliError::Root)?;
-            note(global, &root)?;
             output.result("key passphrase", json!({}), "The passphrase is changed. The shares stay valid.");
-            Ok(exit::OK)
+            held.note(global, &root)
         }
         KeyCommand::Shares { shares, threshold } => {
-            let mut root = unlock(global)?;
+            let mut root = held.unlock(global)?;
             let split = Split::new(*threshold, *shares).map_err(CliError::Root)?;
             let made = root.new_shares(split, &SecureRng).map_err(CliError::Root)?;
-            note(global, &root)?;
             let texts: Vec<String> = made.iter().map(|share| share.to_text().to_string()).collect();
             let text = format!(
                 "New recovery shares, shown this once; the old ones recover nothing any more:\n\n  {}",
                 texts.join("\n  ")
             );
+            // First of all: whatever fails from here on, somebody has the shares.
             output.result("key shares", json!({ "threshold": threshold, "shares": texts }), &text);
-            Ok(exit::OK)
+            held.note(global, &root)
         }
         KeyCommand::Recover { shares_file, new_passphrase_file } => {
-            recover(global, shares_file, new_passphrase_file.as_deref(), output)
+            recover(global, &held, shares_file, new_passphrase_file.as_deref(), output)
         }
     }
 }
 
+/// A store that no other process can open meanwhile.
+struct Held {
+    paths: Paths,
+    engine: Arc<dyn Engine>,
+}
+
+impl Held {
+    fn take(global: &Global) -> Result<Self, CliError> {
+        let data = data_directory(global);
+        let paths = Paths::of(&data);
+        if !paths.root.exists() || !paths.store.exists() {
+            return Err(CliError::NoStore(data));
+        }
+        let engine = open::engine(&paths.store, &Config::load(global)?)?;
+        Ok(Self { paths, engine })
+    }
+
+    fn unlock(&self, global: &Global) -> Result<RootFile, CliError> {
+        RootFile::unlock(&self.paths.root, &passphrase::existing(global)?).map_err(CliError::Root)
+    }
+
+    fn vault(&self, root: &RootFile) -> Result<Vault, CliError> {
+        let keeper = open::keeper(root, MAINTENANCE_LIMITS);
+        Vault::open(self.engine.clone(), keeper, open::vault_options()).map_err(CliError::Opening)
+    }
+
+    /// Writes a key event into the ledger.
+    fn note(&self, global: &Global, root: &RootFile) -> Result<u8, CliError> {
+        let vault = self.vault(root)?;
+        let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+        open::wait(vault.note(&caller, EventKind::KeyEvent, Outcome::Success))?;
+        vault.close()?;
+        Ok(exit::OK)
+    }
+}
+
 /// A rotation that was interrupted goes on where it stopped: the root file still holds both generations.
-fn rotate(global: &Global, output: &Output) -> Result<u8, CliError> {
-    let config = Config::load(global)?;
-    let paths = Paths::of(&data_directory(global));
-    let mut root = unlock(global)?;
+fn rotate(global: &Global, held: Held, output: &Output) -> Result<u8, CliError> {
+    let mut root = held.unlock(global)?;
     let generation = root.begin_rotation(&SecureRng).map_err(CliError::Root)?;
-    let vault = open::open_vault(&paths, &config, &root, MAINTENANCE_LIMITS)?;
+    let vault = held.vault(&root)?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     let spinner = if output.interactive() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     let report = open::wait(vault.rewrap(&caller, &mut |keys| spinner.set_message(format!("{keys} keys"))))?;
@@ -73,7 +110,7 @@ fn rotate(global: &Global, output: &Output) -> Result<u8, CliError> {
     Ok(exit::OK)
 }
 
-fn recover(global: &Global, shares: &Path, new: Option<&Path>, output: &Output) -> Result<u8, CliError> {
+fn recover(global: &Global, held: &Held, shares: &Path, new: Option<&Path>, output: &Output) -> Result<u8, CliError> {
     let unreadable = |error| CliError::file(shares, "the file of shares cannot be read")(error);
     if std::fs::metadata(shares).map_err(unreadable)?.len() > SHARES_FILE_BYTES_MAX {
         return Err(CliError::Usage(format!("the file of shares is longer than {SHARES_FILE_BYTES_MAX} bytes")));
@@ -86,28 +123,8 @@ fn recover(global: &Global, shares: &Path, new: Option<&Path>, output: &Output) 
         .map(RecoveryShare::parse)
         .collect::<Result<_, _>>()
         .map_err(CliError::Root)?;
-    let path = Paths::of(&data_directory(global)).root;
     let new = passphrase::new(new)?;
-    let root = RootFile::recover(&path, &shares, &new, &SecureRng).map_err(CliError::Root)?;
-    note(global, &root)?;
+    let root = RootFile::recover(&held.paths.root, &shares, &new, &SecureRng).map_err(CliError::Root)?;
     output.result("key recover", json!({}), "The store opens with the new passphrase.");
-    Ok(exit::OK)
-}
-
-fn unlock(global: &Global) -> Result<RootFile, CliError> {
-    let data = data_directory(global);
-    let paths = Paths::of(&data);
-    if !paths.root.exists() || !paths.store.exists() {
-        return Err(CliError::NoStore(data));
-    }
-    RootFile::unlock(&paths.root, &passphrase::existing(global)?).map_err(CliError::Root)
-}
-
-/// Writes a key event into the ledger.
-fn note(global: &Global, root: &RootFile) -> Result<(), CliError> {
-    let paths = Paths::of(&data_directory(global));
-    let vault = open::open_vault(&paths, &Config::load(global)?, root, MAINTENANCE_LIMITS)?;
-    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
-    open::wait(vault.note(&caller, EventKind::KeyEvent, Outcome::Success))?;
-    Ok(vault.close()?)
+    held.note(global, &root)
 }
