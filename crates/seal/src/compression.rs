@@ -14,6 +14,9 @@ use zstd::zstd_safe::{CParameter, get_frame_content_size};
 /// Which dictionary the text is likely to compress well with. A hint only: the row says what was really used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dictionary {
+    /// Not to be compressed at all: a text of one size, whose zeros would otherwise be squeezed out and its length tell
+    /// how much of it is filling.
+    Stored,
     /// None.
     None,
     /// The one for ledger entries.

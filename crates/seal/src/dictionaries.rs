@@ -128,7 +128,7 @@ impl Dictionaries {
     /// The dictionary that a new row of this kind takes.
     pub(crate) fn for_writing(&self, hint: Dictionary) -> Option<&Prepared> {
         let place = match hint {
-            Dictionary::None => None,
+            Dictionary::Stored | Dictionary::None => None,
             Dictionary::Ledger => self.ledger,
             Dictionary::Resource(resource_type) => {
                 self.by_type.get(usize::from(resource_type.code())).copied().flatten().or(self.other)

@@ -156,6 +156,7 @@ fn write_envelope(
     let stored_length = padded_length(INNER_BYTES + plaintext.len(), step);
     // Compression that saves no step saves nothing.
     let compressed = stored_length > step
+        && hint != Dictionary::Stored
         && compress(dictionaries, hint, plaintext, |coding, body| {
             let length = padded_length(INNER_BYTES + body.len(), step);
             let smaller = length < stored_length;

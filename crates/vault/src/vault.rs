@@ -239,7 +239,8 @@ impl Inner {
 
     pub(crate) fn seal_structure(&self, purpose: Purpose, row: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let associated = Associated { establishment: self.keys.id, purpose, row, resource: None };
-        Ok(tacet_seal::seal(self.keys.sealer(purpose), &associated, plain, Dictionary::None, self.rng.as_ref())?)
+        // INVARIANT: heads, versions, chunks and counts have one size each, and keep it on the disk.
+        Ok(tacet_seal::seal(self.keys.sealer(purpose), &associated, plain, Dictionary::Stored, self.rng.as_ref())?)
     }
 
     pub(crate) fn open_structure(
