@@ -36,22 +36,28 @@ pub trait RecordService: Send + Sync + 'static {
         version: VersionId,
     ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send;
 
-    /// Stores a new record under an id that the store chooses.
+    /// Stores a new record under an id that the store chooses. `base_url`: what absolute references to this server begin with.
     fn create(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
         body: &[u8],
+        base_url: &str,
     ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
 
     /// Stores a version of a record, or the first one. `if_match`: only over this version; `if_none_match_any`: only where
-    /// nothing stands.
+    /// nothing stands. `base_url` as in [`RecordService::create`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who, what, where and under which conditions: FHIR's update has so many"
+    )]
     fn update(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
         id: &ResourceId,
         body: &[u8],
+        base_url: &str,
         if_match: Option<VersionId>,
         if_none_match_any: bool,
     ) -> impl Future<Output = Result<Stored, VaultError>> + Send;

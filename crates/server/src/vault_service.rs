@@ -35,8 +35,9 @@ impl RecordService for Vault {
         caller: &Caller,
         resource_type: ResourceType,
         body: &[u8],
+        base_url: &str,
     ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
-        Vault::create(self, caller, resource_type, body)
+        Vault::create(self, caller, resource_type, body, base_url)
     }
 
     fn update(
@@ -45,10 +46,11 @@ impl RecordService for Vault {
         resource_type: ResourceType,
         id: &ResourceId,
         body: &[u8],
+        base_url: &str,
         if_match: Option<VersionId>,
         if_none_match_any: bool,
     ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
-        Vault::update(self, caller, resource_type, id, body, if_match, if_none_match_any)
+        Vault::update(self, caller, resource_type, id, body, base_url, if_match, if_none_match_any)
     }
 
     fn delete(

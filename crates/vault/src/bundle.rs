@@ -215,9 +215,7 @@ impl Vault {
             }
             (verb, Some(resource)) => {
                 self.0.check_rules(resource)?;
-                // A reference that is not seen for what it is would put the record outside of its patient's compartment.
-                resolve(resource, &HashMap::new(), base_url);
-                refuse_unresolved(resource)?;
+                resolve_alone(resource, base_url)?;
                 let (method, expect) = match verb {
                     Verb::Create => (Method::Post, Expect::Absent),
                     _ => (Method::Put, step.expect),
@@ -372,6 +370,19 @@ pub(crate) fn resolve(resource: &mut Json<'_>, targets: &HashMap<String, String>
         let inside = (!base_url.is_empty()).then(|| text.strip_prefix(base_url)?.strip_prefix('/')).flatten()?;
         Reference::parse(inside).target().is_some().then(|| inside.to_owned())
     });
+}
+
+/// Makes the references of a resource that comes by itself final. A reference that is not seen for what it is would put the
+/// record outside of its patient's compartment, under another key, where no erasure of the patient finds it.
+///
+/// A Bundle that is stored as a resource keeps the references inside of it: they hold among its own entries, and it is in
+/// nobody's compartment.
+pub(crate) fn resolve_alone(resource: &mut Json<'_>, base_url: &str) -> Result<(), VaultError> {
+    if resource.get_str("resourceType") == Some("Bundle") {
+        return Ok(());
+    }
+    resolve(resource, &HashMap::new(), base_url);
+    refuse_unresolved(resource)
 }
 
 /// References that only make sense inside a bundle must have found their entry.

@@ -43,11 +43,14 @@ pub enum ImportUnit<'a> {
 
 /// How to import.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ImportOptions {
+pub struct ImportOptions<'a> {
     /// A unit with a bad record is not stored at all.
     pub strict: bool,
     /// Store a unit though it was stored before: its records get new versions.
     pub again: bool,
+    /// What absolute references to this server begin with, without a slash at the end: they become relative, so that a
+    /// record is seen to be its patient's. Empty: there are none.
+    pub base_url: &'a str,
 }
 
 /// A record that was not stored.
@@ -83,7 +86,7 @@ impl Vault {
         &self,
         caller: &Caller,
         unit: &ImportUnit<'_>,
-        options: ImportOptions,
+        options: ImportOptions<'_>,
     ) -> Result<ImportOutcome, VaultError> {
         if !caller.role.may_write_records() {
             return Err(VaultError::Forbidden);
@@ -95,7 +98,7 @@ impl Vault {
             return Ok(ImportOutcome { done_before: true, ..ImportOutcome::default() });
         }
         let mut outcome = ImportOutcome { done_before: true, ..ImportOutcome::default() };
-        let incoming = self.0.take_in(unit, &mut outcome.rejected)?;
+        let incoming = self.0.take_in(unit, options.base_url, &mut outcome.rejected)?;
         if done.is_some() {
             self.0.refuse_erased(&incoming, &mut outcome.rejected)?;
         } else if options.strict && !outcome.rejected.is_empty() {
@@ -134,6 +137,13 @@ impl Incoming<'_> {
     fn owner(&self) -> Owner {
         Belonging::of(self.resource_type, &self.id, &self.value).owner
     }
+
+    /// Makes its references final. A Bundle that is stored whole keeps its own: they hold among its entries.
+    fn resolve(&mut self, targets: &HashMap<String, String>, base_url: &str) {
+        if self.resource_type.as_str() != "Bundle" {
+            resolve(&mut self.value, targets, base_url);
+        }
+    }
 }
 
 impl Inner {
@@ -144,7 +154,7 @@ impl Inner {
         mut part: Vec<Incoming<'_>>,
         mark: &RowKey,
         left_out: u64,
-        options: ImportOptions,
+        options: ImportOptions<'_>,
         outcome: &mut ImportOutcome,
     ) -> Result<(), VaultError> {
         let marked = self.left_out_before(mark)?.is_some();
@@ -246,10 +256,11 @@ impl Inner {
     fn take_in<'b>(
         &self,
         unit: &ImportUnit<'b>,
+        base_url: &str,
         rejected: &mut Vec<Rejected>,
     ) -> Result<Vec<Incoming<'b>>, VaultError> {
         match unit {
-            ImportUnit::Document(body) => self.take_in_document(body, rejected),
+            ImportUnit::Document(body) => self.take_in_document(body, base_url, rejected),
             ImportUnit::Resources(lines) => {
                 if lines.len() > IMPORT_UNIT_RECORDS_MAX {
                     return Err(too_many());
@@ -261,6 +272,7 @@ impl Inner {
                         .and_then(|value| self.take_one(*position, value));
                     keep(taken, *position, &mut incoming, rejected);
                 }
+                incoming.iter_mut().for_each(|record| record.resolve(&HashMap::new(), base_url));
                 Ok(incoming)
             }
         }
@@ -269,6 +281,7 @@ impl Inner {
     fn take_in_document<'b>(
         &self,
         body: &'b [u8],
+        base_url: &str,
         rejected: &mut Vec<Rejected>,
     ) -> Result<Vec<Incoming<'b>>, VaultError> {
         let document = json::parse(body, &self.limits.json)?;
@@ -276,6 +289,7 @@ impl Inner {
         if document.get_str("resourceType") != Some("Bundle") || whole {
             let mut incoming = Vec::new();
             keep(self.take_one(0, document), 0, &mut incoming, rejected);
+            incoming.iter_mut().for_each(|record| record.resolve(&HashMap::new(), base_url));
             return Ok(incoming);
         }
         let Json::Object(members) = document else {
@@ -311,9 +325,7 @@ impl Inner {
             }
             keep(taken, position, &mut incoming, rejected);
         }
-        for record in &mut incoming {
-            resolve(&mut record.value, &targets, "");
-        }
+        incoming.iter_mut().for_each(|record| record.resolve(&targets, base_url));
         Ok(incoming)
     }
 

@@ -1,6 +1,7 @@
 //! Create, update and delete of single resources, and the loop that plans again when another writer was faster.
 
 use crate::EventKind;
+use crate::bundle::resolve_alone;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
@@ -51,13 +52,16 @@ impl From<Planned> for Stored {
 
 impl Vault {
     /// Stores a new resource under an id that the server chooses. An id in the body is not kept, as FHIR says.
+    ///
+    /// `base_url` (without a slash at the end) is what absolute references to this server begin with.
     pub async fn create(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
         body: &[u8],
+        base_url: &str,
     ) -> Result<Stored, VaultError> {
-        let mut value = self.0.accept(caller, resource_type, body)?;
+        let mut value = self.0.accept(caller, resource_type, body, base_url)?;
         let id = ResourceId::random(self.0.rng.as_ref());
         let (planned, _) = self
             .0
@@ -67,17 +71,22 @@ impl Vault {
     }
 
     /// Stores a resource under this id: a new version, or the first. `if_match` names the version that must be current;
-    /// `if_none_match_any` says that there must be none.
+    /// `if_none_match_any` says that there must be none. `base_url` is as in [`Vault::create`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who, what, where and under which conditions: FHIR's update has so many"
+    )]
     pub async fn update(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
         id: &ResourceId,
         body: &[u8],
+        base_url: &str,
         if_match: Option<VersionId>,
         if_none_match_any: bool,
     ) -> Result<Stored, VaultError> {
-        let mut value = self.0.accept(caller, resource_type, body)?;
+        let mut value = self.0.accept(caller, resource_type, body, base_url)?;
         if value.get("id").and_then(Json::as_str) != Some(id.as_str()) {
             return Err(VaultError::IdMismatch);
         }
@@ -109,21 +118,23 @@ impl Vault {
 }
 
 impl Inner {
-    /// Parses and validates a body that must be a resource of this type.
+    /// Parses and validates a body that must be a resource of this type. Its references come out final.
     pub(crate) fn accept<'b>(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
         body: &'b [u8],
+        base_url: &str,
     ) -> Result<Json<'b>, VaultError> {
         if !caller.role.may_write_records() {
             return Err(VaultError::Forbidden);
         }
-        let value = json::parse(body, &self.limits.json)?;
+        let mut value = json::parse(body, &self.limits.json)?;
         self.check_rules(&value)?;
         if resource::resource_type(&value) != Some(resource_type) {
             return Err(VaultError::IdMismatch);
         }
+        resolve_alone(&mut value, base_url)?;
         Ok(value)
     }
 

@@ -42,7 +42,7 @@ pub(super) async fn create<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     }
     let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
     let elsewhere = body.len() > INLINE_BYTES_MAX;
-    let work = async move { app.service.create(&caller, resource_type, &body).await };
+    let work = async move { app.service.create(&caller, resource_type, &body, &app.base_url).await };
     let stored = call.run(work, elsewhere).await?;
     Ok(stored_reply(call, stored))
 }
@@ -58,7 +58,9 @@ pub(super) async fn update<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     };
     let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
     let elsewhere = body.len() > INLINE_BYTES_MAX;
-    let work = async move { app.service.update(&caller, resource_type, &id, &body, if_match, absent_only).await };
+    let work = async move {
+        app.service.update(&caller, resource_type, &id, &body, &app.base_url, if_match, absent_only).await
+    };
     let stored = call.run(work, elsewhere).await?;
     Ok(stored_reply(call, stored))
 }

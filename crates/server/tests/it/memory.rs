@@ -121,7 +121,7 @@ impl RecordService for Memory {
         self.find(kind, id, Some(version))
     }
 
-    async fn create(&self, caller: &Caller, kind: ResourceType, body: &[u8]) -> Result<Stored, VaultError> {
+    async fn create(&self, caller: &Caller, kind: ResourceType, body: &[u8], _: &str) -> Result<Stored, VaultError> {
         self.asked(caller);
         let count = self.0.records.lock().unwrap().len();
         self.store(kind, &ResourceId::parse(&format!("n{count}")).unwrap(), body)
@@ -133,6 +133,7 @@ impl RecordService for Memory {
         kind: ResourceType,
         id: &ResourceId,
         body: &[u8],
+        _: &str,
         if_match: Option<VersionId>,
         if_none_match_any: bool,
     ) -> Result<Stored, VaultError> {

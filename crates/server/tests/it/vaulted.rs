@@ -160,3 +160,19 @@ async fn without_a_ledger_nothing_is_shown() {
     let health = Ask::new("GET", "/health").send(house.address).await;
     assert_eq!(health.status, 503, "and health says so");
 }
+
+/// A client that names the patient by the server's own URL once put the record out of the patient's reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn references_by_the_servers_own_url_are_the_patients() {
+    let house = House::open().await;
+    let patient = house.ask(Ask::new("PUT", "/Patient/p1").json(r#"{"resourceType":"Patient","id":"p1"}"#)).await;
+    assert_eq!(patient.status, 201);
+    let body = format!(
+        r#"{{"resourceType":"Observation","id":"o1","status":"final","code":{{"text":"x"}},"subject":{{"reference":"{}/Patient/p1"}}}}"#,
+        house.base_url
+    );
+    assert_eq!(house.ask(Ask::new("PUT", "/Observation/o1").json(body.clone())).await.status, 201);
+    assert_eq!(house.ask(Ask::new("POST", "/Observation").json(body)).await.status, 201);
+    let page = house.ask(Ask::new("GET", "/Patient/p1/$everything")).await;
+    assert_eq!(page.value()["entry"].as_array().unwrap().len(), 3, "{:?}", page.body);
+}

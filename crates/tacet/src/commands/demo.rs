@@ -104,7 +104,8 @@ fn fill(global: &Global, vault: &Vault, hospital: &Hospital, output: &Output) ->
     let mut import = |records: Vec<String>| -> Result<(), CliError> {
         let lines = records.iter().zip(1..).map(|(json, line)| (line, json.as_bytes())).collect();
         let unit = ImportUnit::Resources(lines);
-        let outcome = open::wait(vault.import(&caller, &unit, ImportOptions { strict: true, again: false }))?;
+        let outcome =
+            open::wait(vault.import(&caller, &unit, ImportOptions { strict: true, ..ImportOptions::default() }))?;
         if !outcome.rejected.is_empty() {
             return Err(CliError::Usage(
                 "the synthetic hospital broke a rule of FHIR; this is a fault of Tacet".into(),

@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_ledger::PurposeOfUse;
+use tacet_store::StoreError;
 use tacet_types::ResourceType;
 use tacet_vault::{Caller, ImportOptions, ImportOutcome, ImportUnit, Rejected, Role, Vault, VaultError};
 
@@ -70,7 +71,7 @@ struct Unreadable {
 struct Import<'a> {
     vault: &'a Vault,
     caller: &'a Caller,
-    options: ImportOptions,
+    options: ImportOptions<'a>,
     output: &'a Output,
     tally: Mutex<Tally>,
     stop: AtomicBool,
@@ -83,10 +84,11 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, output: &Output) -> Result
     let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
     let caller = open::caller(global, Role::Integrator, PurposeOfUse::RecordsManagement);
     let bytes = files.iter().map(|(_, bytes)| bytes).sum();
+    let base_url = opened.config.server.base_url.clone().unwrap_or_default();
     let import = Import {
         vault: &opened.vault,
         caller: &caller,
-        options: ImportOptions { strict: args.strict, again: args.again },
+        options: ImportOptions { strict: args.strict, again: args.again, base_url: &base_url },
         output,
         tally: Mutex::default(),
         stop: AtomicBool::new(false),
@@ -100,7 +102,11 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, output: &Output) -> Result
     let seconds = start.elapsed().as_secs_f64();
     import.bar.finish_and_clear();
     let tally = import.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    opened.vault.close()?;
+    let closed = opened.vault.close();
+    // Where the import failed, its own failure says why, and the store that failed with it only says that it did.
+    if tally.failure.is_none() {
+        closed?;
+    }
     report(tally, files.len(), seconds, output)
 }
 
@@ -299,8 +305,17 @@ impl Import<'_> {
     /// Keeps the first failure and lets the workers run out.
     fn fail(&self, error: CliError) {
         self.stop.store(true, Ordering::Relaxed);
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).failure.get_or_insert(error);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if tally.failure.as_ref().is_none_or(is_echo) {
+            tally.failure = Some(error);
+        }
     }
+}
+
+/// Whether this only says that the store had failed before.
+fn is_echo(error: &CliError) -> bool {
+    let CliError::Vault(VaultError::Unavailable(source)) = error else { return false };
+    matches!(source.downcast_ref(), Some(StoreError::Failed))
 }
 
 fn progress_bar(output: &Output, bytes: u64) -> ProgressBar {

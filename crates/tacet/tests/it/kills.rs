@@ -189,7 +189,7 @@ fn losses_are_seen() {
         let body = workload::patient(id, marker);
         let clinician = caller(Role::Clinician);
         let (kind, id) = (ResourceType::parse("Patient").unwrap(), ResourceId::parse(id).unwrap());
-        block_on(vault.update(&clinician, kind, &id, body.as_bytes(), None, false)).unwrap();
+        block_on(vault.update(&clinician, kind, &id, body.as_bytes(), "", None, false)).unwrap();
         clinician.operation
     };
     let operation = put("a", "m1-x1.");

@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
     fn create(&mut self) -> Result<(), VaultError> {
         let (caller, marker) = (caller(Role::Clinician), self.marker(1));
         let body = observation(None, &self.patient, &marker);
-        let stored = block_on(self.vault.create(&caller, observations(), body.as_bytes()))?;
+        let stored = block_on(self.vault.create(&caller, observations(), body.as_bytes(), ""))?;
         let known = self.tell_stored(&caller, "Observation", &stored, marker);
         self.observations.push(known);
         Ok(())
@@ -128,7 +128,7 @@ impl<'a> Writer<'a> {
         let body = observation(Some(&known.id), &self.patient, &marker);
         let before = Some(tacet_types::VersionId(known.version));
         let stored =
-            block_on(self.vault.update(&caller, observations(), &id(&known.id), body.as_bytes(), before, false))?;
+            block_on(self.vault.update(&caller, observations(), &id(&known.id), body.as_bytes(), "", before, false))?;
         assert_eq!(stored.record.version.0, known.version + 1);
         known = self.tell_stored(&caller, "Observation", &stored, marker);
         self.observations.push(known);
@@ -205,7 +205,7 @@ impl<'a> Writer<'a> {
     }
 
     fn put_patient(&self, caller: &Caller, name: &str, marker: &str) -> Result<Stored, VaultError> {
-        block_on(self.vault.update(caller, patients(), &id(name), patient(name, marker).as_bytes(), None, false))
+        block_on(self.vault.update(caller, patients(), &id(name), patient(name, marker).as_bytes(), "", None, false))
     }
 
     fn import(&mut self) -> Result<(), VaultError> {
@@ -214,7 +214,8 @@ impl<'a> Writer<'a> {
         let lines: Vec<String> = names.iter().map(|name| observation(Some(name), &self.patient, &marker)).collect();
         let unit =
             ImportUnit::Resources(lines.iter().zip(1..).map(|(line, number)| (number, line.as_bytes())).collect());
-        let outcome = block_on(self.vault.import(&caller, &unit, ImportOptions { strict: true, again: false }))?;
+        let outcome =
+            block_on(self.vault.import(&caller, &unit, ImportOptions { strict: true, ..ImportOptions::default() }))?;
         assert_eq!(outcome.stored.values().sum::<u64>(), 3);
         for name in names {
             let (known, patient) = (Known { id: name, version: 1, marker: marker.clone() }, self.patient.clone());

@@ -103,7 +103,7 @@ fn a_refused_change_is_written_down() {
     let body = patient("p1", "Y");
     let update = |if_match, if_none_match_any| {
         let (caller, kind, id) = (clinician(), kind("Patient"), rid("p1"));
-        block_on(house.vault.update(&caller, kind, &id, body.as_bytes(), if_match, if_none_match_any))
+        block_on(house.vault.update(&caller, kind, &id, body.as_bytes(), BASE_URL, if_match, if_none_match_any))
     };
     assert!(matches!(update(None, true), Err(VaultError::PreconditionFailed)));
     assert!(matches!(update(Some(tacet_types::VersionId(7)), false), Err(VaultError::PreconditionFailed)));

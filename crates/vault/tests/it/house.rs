@@ -13,6 +13,9 @@ use tacet_vault::{Caller, Limits, Origin, PurposeOfUse, Role, Stored, Vault, Vau
 /// Where the clock of each test starts.
 pub(crate) const START: &str = "2026-03-01T08:00:00Z";
 
+/// What absolute references to this server begin with.
+pub(crate) const BASE_URL: &str = "https://tacet.example/fhir";
+
 pub(crate) struct House {
     pub(crate) vault: Vault,
     pub(crate) disk: Disk,
@@ -70,7 +73,7 @@ impl House {
     }
 
     pub(crate) fn put(&self, name: &str, id: &str, body: &str) -> Result<Stored, VaultError> {
-        block_on(self.vault.update(&clinician(), kind(name), &rid(id), body.as_bytes(), None, false))
+        block_on(self.vault.update(&clinician(), kind(name), &rid(id), body.as_bytes(), BASE_URL, None, false))
     }
 
     pub(crate) fn delete(&self, name: &str, id: &str) -> Result<tacet_vault::Deleted, VaultError> {

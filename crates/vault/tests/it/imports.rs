@@ -6,7 +6,7 @@ use tacet_store::memory::{Effect, Operation};
 use tacet_vault::{ImportOptions, ImportOutcome, ImportUnit};
 
 fn import(house: &House, unit: ImportUnit<'_>, strict: bool, again: bool) -> ImportOutcome {
-    block_on(house.vault.import(&clinician(), &unit, ImportOptions { strict, again })).unwrap()
+    block_on(house.vault.import(&clinician(), &unit, ImportOptions { strict, again, base_url: BASE_URL })).unwrap()
 }
 
 #[test]
@@ -126,4 +126,18 @@ fn a_bundle_of_very_many_patients_is_stored_in_parts() {
     assert_eq!(outcome.stored.values().sum::<u64>() + before, PATIENTS as u64);
     assert_eq!(house.assert_sound().versions, PATIENTS as u64);
     assert!(import(&house, unit(), false, false).done_before);
+}
+
+/// A line that named its patient by this server's URL was nobody's.
+#[test]
+fn imported_references_by_this_servers_url_are_the_patients() {
+    let house = House::new();
+    let absolute = |id: &str| observation(id, "p1", "1").replace("Patient/p1", &format!("{BASE_URL}/Patient/p1"));
+    let (line, single) = (absolute("o1"), absolute("o2"));
+    let bundle =
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{}}}]}}"#, absolute("o3"));
+    import(&house, ImportUnit::Resources(vec![(1, line.as_bytes())]), true, false);
+    import(&house, ImportUnit::Document(single.as_bytes()), true, false);
+    import(&house, ImportUnit::Document(bundle.as_bytes()), true, false);
+    assert!(house.vault.preview_erase(&rid("p1")).unwrap().is_some_and(|preview| preview.versions == 3));
 }

@@ -76,7 +76,7 @@ fn official_examples_are_stored_and_read_back_equal() {
         let id = resource::id(&value).unwrap_or_else(|| rid(&format!("example-{stored}")));
         resource::set_id(&mut with_id, &id);
         let body = json::write(&with_id);
-        let answer = block_on(house.vault.update(&clinician(), resource_type, &id, &body, None, false));
+        let answer = block_on(house.vault.update(&clinician(), resource_type, &id, &body, BASE_URL, None, false));
         let name = file.file_name().unwrap().to_str().unwrap();
         if refused.lines().any(|line| line.starts_with(&format!("{name}:"))) {
             assert!(answer.is_err(), "{name} is listed as refused");
@@ -89,7 +89,10 @@ fn official_examples_are_stored_and_read_back_equal() {
         assert!(resource::same_content(&read, &with_id), "{}", file.display());
         stored += 1;
     }
-    assert_eq!(stored + left_out, files.iter().filter(|file| file.extension().is_some_and(|end| end == "json")).count());
+    assert_eq!(
+        stored + left_out,
+        files.iter().filter(|file| file.extension().is_some_and(|end| end == "json")).count()
+    );
     assert!(stored > 600);
     house.assert_sound();
 }

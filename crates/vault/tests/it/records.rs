@@ -52,6 +52,7 @@ fn conditions_are_held() {
             kind("Patient"),
             &rid("p1"),
             body.as_bytes(),
+            BASE_URL,
             version.map(VersionId),
             none,
         ))
@@ -92,7 +93,7 @@ fn a_new_resource_gets_a_new_id() {
     let house = House::new();
     let create = || {
         let body = patient("mine", "X");
-        block_on(house.vault.create(&clinician(), kind("Patient"), body.as_bytes())).unwrap()
+        block_on(house.vault.create(&clinician(), kind("Patient"), body.as_bytes(), BASE_URL)).unwrap()
     };
     let (a, b) = (create(), create());
     assert_ne!(a.record.id, b.record.id);
@@ -108,7 +109,7 @@ fn roles_without_the_right_get_nothing() {
         let caller = caller(role);
         let read = block_on(house.vault.read(&caller, kind("Patient"), &rid("p1")));
         assert!(matches!(read, Err(VaultError::Forbidden)));
-        let write = block_on(house.vault.create(&caller, kind("Patient"), patient("x", "X").as_bytes()));
+        let write = block_on(house.vault.create(&caller, kind("Patient"), patient("x", "X").as_bytes(), BASE_URL));
         assert!(matches!(write, Err(VaultError::Forbidden)));
         assert!(matches!(
             block_on(house.vault.delete(&caller, kind("Patient"), &rid("p1"), None)),
@@ -145,4 +146,49 @@ fn many_writers_of_one_patient_all_succeed() {
         }
     }
     assert_eq!(seen.len(), 201);
+}
+
+/// A record that names its patient by this server's URL went under the establishment's key, out of the patient's reach.
+#[test]
+fn a_reference_by_this_servers_url_is_the_patients() {
+    let house = House::new();
+    house.put("Patient", "p1", &patient("p1", "Un")).unwrap();
+    let absolute = |id: &str| observation(id, "p1", "1").replace("Patient/p1", &format!("{BASE_URL}/Patient/p1"));
+    house.put("Observation", "o1", &absolute("o1")).unwrap();
+    let body = absolute("any");
+    let stored = block_on(house.vault.create(&clinician(), kind("Observation"), body.as_bytes(), BASE_URL)).unwrap();
+    for id in ["o1", stored.record.id.as_str()] {
+        assert!(house.read("Observation", id).unwrap().contains(r#""reference":"Patient/p1""#));
+    }
+    let query = tacet_vault::EverythingQuery { count: 30, ..Default::default() };
+    let page = block_on(house.vault.everything(&clinician(), &rid("p1"), &query)).unwrap();
+    assert_eq!(page.entries.len(), 3);
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p1"))).unwrap();
+    for id in ["o1", stored.record.id.as_str()] {
+        assert!(house.read("Observation", id).is_err(), "it outlived its patient");
+    }
+    house.assert_sound();
+}
+
+/// Whose they are is not known before they are resolved, and nothing resolves them in a single change.
+#[test]
+fn references_that_only_a_bundle_resolves_are_refused() {
+    let house = House::new();
+    for (target, unsupported) in
+        [("urn:uuid:aaaaaaaa-1111-4111-8111-111111111111", false), ("Patient?identifier=http://example.org|1", true)]
+    {
+        let body = observation("o1", "p1", "1").replace("Patient/p1", target);
+        let create = || block_on(house.vault.create(&clinician(), kind("Observation"), body.as_bytes(), BASE_URL));
+        for refused in [house.put("Observation", "o1", &body).err(), create().err()] {
+            match refused.unwrap() {
+                VaultError::NotSupported(_) => assert!(unsupported),
+                VaultError::Invalid(_) => assert!(!unsupported),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    // Among the entries of a document they hold.
+    let document = r#"{"resourceType":"Bundle","id":"doc","type":"document","timestamp":"2026-01-01T00:00:00Z","identifier":{"value":"1"},"entry":[{"fullUrl":"urn:uuid:aaaaaaaa-1111-4111-8111-111111111111","resource":{"resourceType":"Composition","status":"final","type":{"text":"t"},"date":"2026-01-01","author":[{"reference":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111"}],"title":"T"}},{"fullUrl":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111","resource":{"resourceType":"Practitioner"}}]}"#;
+    house.put("Bundle", "doc", document).unwrap();
+    assert!(house.read("Bundle", "doc").unwrap().contains("\"reference\":\"urn:uuid:bbbb"));
 }
