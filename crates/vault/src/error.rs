@@ -50,7 +50,7 @@ pub enum VaultError {
     #[error("this patient was erased: their id cannot be used again")]
     Erased,
     /// The ledger or the store cannot write, so nothing is disclosed and nothing changed.
-    #[error("the store cannot write, so nothing is shown or changed: look at the server's log")]
+    #[error("the store cannot write, so nothing is shown or changed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The key keeper's rate is used up.
     #[error("more records are asked for than the key keeper lets through: try again in {retry_after_ms} ms")]
@@ -106,6 +106,7 @@ impl VaultError {
             // To whom it is forbidden, it is not there.
             Self::Forbidden => Self::NotFound.to_string(),
             Self::Damaged(_) => "the store is damaged: the operator must run `tacet check`".to_owned(),
+            Self::Unavailable(_) => format!("{self}: the operator finds the reason in the server's log"),
             other => other.to_string(),
         };
         vec![Issue::error(code, "", message)]

@@ -20,19 +20,17 @@ use tacet_vault::{EventKind, Outcome, Role, Vault};
 const SHARES_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn run(global: &Global, args: &KeyArgs, output: &Output) -> Result<u8, CliError> {
-    // Before any key is changed: with a server running, the change could not be written down.
-    let held = Held::take(global)?;
     match &args.command {
-        KeyCommand::Rotate => rotate(global, held, output),
+        KeyCommand::Rotate => rotate(global, output),
         KeyCommand::Passphrase { new_passphrase_file } => {
-            let mut root = held.unlock(global)?;
+            let (mut root, held) = Held::unlock(global)?;
             let new = passphrase::new(new_passphrase_file.as_deref())?;
             root.change_passphrase(&new, PassphraseCost::DEFAULT, &SecureRng).map_err(CliError::Root)?;
             output.result("key passphrase", json!({}), "The passphrase is changed. The shares stay valid.");
             held.note(global, &root)
         }
         KeyCommand::Shares { shares, threshold } => {
-            let mut root = held.unlock(global)?;
+            let (mut root, held) = Held::unlock(global)?;
             let split = Split::new(*threshold, *shares).map_err(CliError::Root)?;
             let made = root.new_shares(split, &SecureRng).map_err(CliError::Root)?;
             let texts: Vec<String> = made.iter().map(|share| share.to_text().to_string()).collect();
@@ -45,12 +43,13 @@ pub(crate) fn run(global: &Global, args: &KeyArgs, output: &Output) -> Result<u8
             held.note(global, &root)
         }
         KeyCommand::Recover { shares_file, new_passphrase_file } => {
-            recover(global, &held, shares_file, new_passphrase_file.as_deref(), output)
+            recover(global, shares_file, new_passphrase_file.as_deref(), output)
         }
     }
 }
 
-/// A store that no other process can open meanwhile.
+/// A store that no other process can open meanwhile. Taken before any key is changed: with a server running, the change could
+/// not be written down.
 struct Held {
     paths: Paths,
     engine: Arc<dyn Engine>,
@@ -67,8 +66,15 @@ impl Held {
         Ok(Self { paths, engine })
     }
 
-    fn unlock(&self, global: &Global) -> Result<RootFile, CliError> {
-        RootFile::unlock(&self.paths.root, &passphrase::existing(global)?).map_err(CliError::Root)
+    /// Takes the store with its root key. A wrong passphrase touches nothing.
+    fn unlock(global: &Global) -> Result<(RootFile, Self), CliError> {
+        let data = data_directory(global);
+        let paths = Paths::of(&data);
+        if !paths.root.exists() {
+            return Err(CliError::NoStore(data));
+        }
+        let root = RootFile::unlock(&paths.root, &passphrase::existing(global)?).map_err(CliError::Root)?;
+        Ok((root, Self::take(global)?))
     }
 
     fn vault(&self, root: &RootFile) -> Result<Vault, CliError> {
@@ -87,8 +93,8 @@ impl Held {
 }
 
 /// A rotation that was interrupted goes on where it stopped: the root file still holds both generations.
-fn rotate(global: &Global, held: Held, output: &Output) -> Result<u8, CliError> {
-    let mut root = held.unlock(global)?;
+fn rotate(global: &Global, output: &Output) -> Result<u8, CliError> {
+    let (mut root, held) = Held::unlock(global)?;
     let generation = root.begin_rotation(&SecureRng).map_err(CliError::Root)?;
     let vault = held.vault(&root)?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
@@ -110,7 +116,7 @@ fn rotate(global: &Global, held: Held, output: &Output) -> Result<u8, CliError> 
     Ok(exit::OK)
 }
 
-fn recover(global: &Global, held: &Held, shares: &Path, new: Option<&Path>, output: &Output) -> Result<u8, CliError> {
+fn recover(global: &Global, shares: &Path, new: Option<&Path>, output: &Output) -> Result<u8, CliError> {
     let unreadable = |error| CliError::file(shares, "the file of shares cannot be read")(error);
     if std::fs::metadata(shares).map_err(unreadable)?.len() > SHARES_FILE_BYTES_MAX {
         return Err(CliError::Usage(format!("the file of shares is longer than {SHARES_FILE_BYTES_MAX} bytes")));
@@ -124,6 +130,7 @@ fn recover(global: &Global, held: &Held, shares: &Path, new: Option<&Path>, outp
         .collect::<Result<_, _>>()
         .map_err(CliError::Root)?;
     let new = passphrase::new(new)?;
+    let held = Held::take(global)?;
     let root = RootFile::recover(&held.paths.root, &shares, &new, &SecureRng).map_err(CliError::Root)?;
     output.result("key recover", json!({}), "The store opens with the new passphrase.");
     held.note(global, &root)

@@ -76,3 +76,27 @@ fn tokens_are_made_listed_and_ended() {
     assert_eq!(place.json(&["token", "revoke", id.as_str().unwrap()])["id"], *id);
     assert_eq!(place.json(&["token", "list"])["tokens"], json!([]));
 }
+
+/// With a server running, the change was made, could not be written into the ledger, and was reported as a failure; new
+/// shares were lost that way, and the old ones with them.
+#[test]
+fn no_key_is_changed_beside_a_running_server() {
+    let (place, shares) = Place::with_store();
+    let new = place.write("new", OTHER);
+    let (new, file) = (new.to_str().unwrap(), place.write("shares", shares[..3].join("\n")));
+    let before = std::fs::read(place.path("data/root.key")).unwrap();
+    let serving = place.serve();
+    for arguments in [
+        &["key", "passphrase", "--new-passphrase-file", new][..],
+        &["key", "shares"],
+        &["key", "recover", "--shares-file", file.to_str().unwrap(), "--new-passphrase-file", new],
+        &["key", "rotate"],
+    ] {
+        let refused = place.run(arguments).ended(1);
+        assert!(refused.said().contains("in use by another process"), "{}", refused.err);
+        assert_eq!(refused.out, "");
+    }
+    assert_eq!(std::fs::read(place.path("data/root.key")).unwrap(), before);
+    serving.stop();
+    place.assert_sound("after the refusals");
+}

@@ -6,6 +6,7 @@ use crate::http::Client;
 use crate::place::{Numbers, Place, Ran, Serving, caller, setting};
 use crate::workload::{observation, patient};
 use pollster::block_on;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -221,6 +222,42 @@ fn an_import() {
     }
     println!("import: {killed} kills, {rounds} stores, {all} resources each, {resumed} units were not done again");
     assert!(resumed > 0, "no import was resumed");
+}
+
+/// A limit on the size of files plays the full disk, from some moment of the import on.
+#[test]
+fn an_import_that_fills_the_disk() {
+    let (first, _) = Place::with_store();
+    let expected = hospital(&first, 12);
+    let arguments = ["import", first.path("files").to_str().unwrap().to_owned().leak()];
+    let whole = duration_of(&first, &arguments);
+    let mut numbers = numbers(16);
+    let mut filled = 0;
+    for _ in 0..12 {
+        let (place, _) = Place::with_store();
+        // An ignored signal stays ignored in the program that the shell becomes; a write then fails with an error.
+        let mut command = place.tacet_after("trap '' XFSZ", &arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(numbers.below(whole.as_micros() as u64)));
+        let limit = Rlimit { current: Some(4096), maximum: None };
+        // Where it has ended by itself already, there is nobody to limit.
+        let _ = prlimit(Some(Pid::from_child(&child)), Resource::Fsize, limit);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        if ran.code != Some(0) {
+            let ran = ran.ended(1);
+            assert!(ran.said().contains("full") && !ran.said().contains("panicked"), "{}", ran.err);
+            filled += 1;
+        }
+        place.assert_sound("import, full disk");
+        place.run(&arguments).ended(0);
+        let checked = place.assert_sound("import, room again");
+        assert_eq!(checked["resources"], json!(expected));
+        assert_eq!(checked["versions"], expected.values().sum::<u64>());
+        if filled == 3 {
+            break;
+        }
+    }
+    assert!(filled > 0, "the disk was never full in the middle");
 }
 
 /// A store with more keys than one commit of a rotation takes.

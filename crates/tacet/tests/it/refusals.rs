@@ -65,7 +65,6 @@ fn a_store_is_open_in_one_process_only() {
         assert!(second.said().contains("in use by another process"), "{}", second.err);
     }
     assert_eq!(serving.stop().0, Some(0));
-    // The refused rotation left both generations in the root key file; it can simply be run again.
     place.run(&["key", "rotate"]).ended(0);
     place.assert_sound("after two processes");
 }
