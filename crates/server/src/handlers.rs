@@ -30,7 +30,8 @@ use tokio::task::spawn_blocking;
 /// goes to a thread of its own so that the others do not wait for it.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Entries of a page that is put together where connections are served too; a longer one goes to a thread of its own.
+/// Entries of a page of one record's versions that is put together where connections are served too; a longer one, and any
+/// other page, goes to a thread of its own.
 const INLINE_ENTRIES_MAX: usize = 32;
 
 /// What a request holds while it is worked on: its turn, and its body with the room that it takes.

@@ -2,7 +2,7 @@
 //!
 //! FHIR R4, <https://hl7.org/fhir/R4/operation-patient-everything.html>.
 
-use super::{Call, INLINE_ENTRIES_MAX};
+use super::Call;
 use crate::bundle::{self, Links};
 use crate::error::ApiError;
 use crate::query::Query;
@@ -34,9 +34,10 @@ pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Resul
     };
     let base = &call.app.base_url;
     let path = format!("{base}/Patient/{}/$everything", id.as_str());
-    let elsewhere = query.count > INLINE_ENTRIES_MAX;
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
-    let page = call.run(async move { app.service.everything(&caller, &id, &query).await }, elsewhere).await?;
+    let work = async move { app.service.everything(&caller, &id, &query).await };
+    // Even a page of one record may pass over all that the patient has.
+    let page = call.run(work, true).await?;
     let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));
     let links = Links { this: link(None), next: page.next.as_deref().map(|cursor| link(Some(cursor))) };
     Ok(Reply::record(StatusCode::OK, bundle::everything(&page, base, &links, call.app.clock.now())))

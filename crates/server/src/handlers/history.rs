@@ -30,7 +30,10 @@ pub(super) async fn history<S: RecordService>(action: Action, call: &Call<'_, S>
         HistoryScope::Type(resource_type) => format!("{base}/{resource_type}/_history"),
         HistoryScope::System => format!("{base}/_history"),
     };
-    let elsewhere = query.count > INLINE_ENTRIES_MAX;
+    // What a history costs does not follow from the length of its page: one of a type or of all, or one that looks for a
+    // moment, may pass over tens of thousands of changes to find a single one.
+    let one = matches!(scope, HistoryScope::Instance(..)) && query.since.is_none() && query.at.is_none();
+    let elsewhere = !one || query.count > INLINE_ENTRIES_MAX;
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
     let page = call.run(async move { app.service.history(&caller, &scope, &query).await }, elsewhere).await?;
     let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));

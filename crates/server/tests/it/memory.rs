@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_ledger::{EventKind, Outcome};
 use tacet_server::RecordService;
@@ -29,6 +30,8 @@ pub(crate) struct Inner {
     records: Mutex<BTreeMap<(ResourceType, ResourceId), Versions>>,
     pub(crate) notes: Mutex<Vec<(EventKind, Outcome)>>,
     pub(crate) callers: Mutex<Vec<Caller>>,
+    /// The threads on which pages were put together.
+    pub(crate) page_threads: Mutex<Vec<ThreadId>>,
     /// A read of the id `slow` waits for a permit.
     pub(crate) slow: Semaphore,
     pub(crate) slow_started: Semaphore,
@@ -42,6 +45,7 @@ impl Memory {
             records: Mutex::default(),
             notes: Mutex::default(),
             callers: Mutex::default(),
+            page_threads: Mutex::default(),
             slow: Semaphore::new(0),
             slow_started: Semaphore::new(0),
             failed: AtomicBool::new(false),
@@ -174,6 +178,7 @@ impl RecordService for Memory {
         query: &HistoryQuery,
     ) -> Result<HistoryPage, VaultError> {
         self.asked(caller);
+        self.0.page_threads.lock().unwrap().push(std::thread::current().id());
         let records = self.0.records.lock().unwrap();
         let mut entries = Vec::new();
         for ((kind, id), versions) in records.iter() {
@@ -223,6 +228,7 @@ impl RecordService for Memory {
         query: &EverythingQuery,
     ) -> Result<EverythingPage, VaultError> {
         self.asked(caller);
+        self.0.page_threads.lock().unwrap().push(std::thread::current().id());
         let found = self.find(ResourceType::parse("Patient").unwrap(), patient, None)?;
         let next = (query.count == 1).then(|| query.types.len().to_string());
         Ok(EverythingPage { entries: vec![(found, true)], next })

@@ -325,3 +325,24 @@ async fn health_and_metrics_say_how_it_goes() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }
+
+/// A short page may take as long as a long one: those that may pass over many records once held up the connections.
+#[tokio::test]
+async fn pages_are_put_together_beside_the_connections() {
+    let server = start().await;
+    server.put_patient("p1").await;
+    let here = std::thread::current().id();
+    for (path, beside) in [
+        ("/Patient/p1/_history?_count=1", false),
+        ("/Patient/p1/_history?_count=33", true),
+        ("/Patient/p1/_history?_count=1&_since=2020-01-01T00:00:00Z", true),
+        ("/Patient/p1/_history?_count=1&_at=2020", true),
+        ("/Patient/_history?_count=1", true),
+        ("/_history?_count=1", true),
+        ("/Patient/p1/$everything?_count=1", true),
+    ] {
+        assert_eq!(clinician(&server, "GET", path, &[]).await.status, 200, "{path}");
+        let thread = server.memory.0.page_threads.lock().unwrap().pop().unwrap();
+        assert_eq!(thread != here, beside, "{path}");
+    }
+}
