@@ -77,8 +77,11 @@ impl Reply {
         let Self { status, headers, body } = self;
         let (kind, bytes) = match body {
             Content::None => (None, Bytes::new()),
-            Content::Fhir(bytes) if form.pretty => (Some(form.content_type()), pretty::format(&bytes)),
-            Content::Fhir(bytes) => (Some(form.content_type()), bytes),
+            Content::Fhir(bytes) => {
+                // What is too long for a person to read is sent as it is.
+                let lines = if form.pretty { pretty::format(&bytes) } else { None };
+                (Some(form.content_type()), lines.unwrap_or(bytes))
+            }
             Content::Text(kind, bytes) => (Some(kind), bytes),
         };
         response(status, headers, kind, bytes, operation)
