@@ -73,6 +73,11 @@ impl Sample {
     pub(crate) fn rate_per_s(&self) -> f64 {
         self.latency_ns.len() as f64 / self.wall_s
     }
+
+    /// Processor time of the server for each request, in seconds, when its process is known.
+    pub(crate) fn server_cpu_each_s(&self) -> Option<f64> {
+        self.server_cpu_s.map(|cpu_s| cpu_s / self.latency_ns.len().max(1) as f64)
+    }
 }
 
 /// Sends `job` to `target` over `connections` connections for a while.

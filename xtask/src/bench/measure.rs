@@ -64,7 +64,7 @@ pub(super) fn all(arguments: &Arguments) -> Outcome<Report> {
         seed: arguments.seed,
         seconds: arguments.seconds,
         rounds: arguments.rounds,
-        ratios: ratios(&imports_by_round(&ours), &contestants),
+        ratios: ratios(&ours, &contestants),
         http: http_rows(&contestants)?,
         imports,
         starts,
@@ -241,24 +241,24 @@ fn http_rows(contestants: &[Contestant]) -> Outcome<Vec<HttpRow>> {
     Ok(rows)
 }
 
-/// Resources a second of each program's imports, by round, as what is compared.
-fn imports_by_round(ours: &[Ours]) -> Vec<(&'static str, Vec<f64>)> {
-    ours.iter().map(|program| (program.name, program.imports.iter().map(|took| 1.0 / took.wall_s).collect())).collect()
-}
-
-/// The shipped program against each of the others: rates of the same round divided, then the median of the rounds.
-fn ratios(imports: &[(&'static str, Vec<f64>)], contestants: &[Contestant]) -> Vec<Ratio> {
+/// The shipped program against each of the others, in the same round each time: rate, and processor time a request.
+fn ratios(ours: &[Ours], contestants: &[Contestant]) -> Vec<Ratio> {
     let mut ratios = Vec::new();
-    if let Some(((_, shipped), others)) = imports.split_first() {
-        ratios.extend(others.iter().filter_map(|(name, rates)| Ratio::of("import", 0, name, shipped, rates)));
+    if let Some((shipped, others)) = ours.split_first() {
+        let figures = |program: &Ours| -> Vec<_> {
+            program.imports.iter().map(|took| (1.0 / took.wall_s, Some(took.cpu_s))).collect()
+        };
+        let of = |other: &Ours| Ratio::of("import", 0, other.name, &figures(shipped), &figures(other));
+        ratios.extend(others.iter().filter_map(of));
     }
-    let rates = |contestant: &Contestant, key: &(Kind, usize)| -> Vec<f64> {
-        contestant.samples.get(key).into_iter().flatten().map(Sample::rate_per_s).collect()
+    let figures = |contestant: &Contestant, key: &(Kind, usize)| -> Vec<_> {
+        let samples = contestant.samples.get(key).into_iter().flatten();
+        samples.map(|sample| (sample.rate_per_s(), sample.server_cpu_each_s())).collect()
     };
     if let Some((shipped, others)) = contestants.split_first() {
         for other in others {
             for key in shipped.samples.keys() {
-                let (own, theirs) = (rates(shipped, key), rates(other, key));
+                let (own, theirs) = (figures(shipped, key), figures(other, key));
                 ratios.extend(Ratio::of(key.0.name(), key.1, &other.target.name, &own, &theirs));
             }
         }
@@ -266,11 +266,12 @@ fn ratios(imports: &[(&'static str, Vec<f64>)], contestants: &[Contestant]) -> V
     ratios
 }
 
-/// The middle of some figures: the upper one of two.
+/// The middle of some figures, or between the two in the middle.
 pub(super) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
+    (at(figures.len().saturating_sub(1) / 2) + at(figures.len() / 2)) / 2.0
 }
 
 #[expect(clippy::print_stderr, reason = "what goes on, beside the report on stdout")]
@@ -293,6 +294,7 @@ mod tests {
     #[test]
     fn the_median_is_in_the_middle() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 8.0].into_iter()), 3.0);
         assert!(median([].into_iter()).is_nan());
     }
 }

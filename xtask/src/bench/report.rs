@@ -69,7 +69,7 @@ pub(crate) struct StartRow {
     pub(crate) resident_bytes: u64,
 }
 
-/// The shipped program's rate divided by another's in the same round.
+/// The shipped program's rate divided by another's in the same round, and the same of its processor time.
 #[derive(Serialize)]
 pub(crate) struct Ratio {
     pub(crate) what: String,
@@ -79,6 +79,8 @@ pub(crate) struct Ratio {
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+    /// Processor time a request, as a multiple of the other's: the median of the rounds. Steadier than rates on a busy machine.
+    pub(crate) cpu_median: Option<f64>,
 }
 
 impl Report {
@@ -107,7 +109,7 @@ impl HttpRow {
             p90_us: us(0.9),
             p99_us: us(0.99),
             p999_us: us(0.999),
-            server_cpu_us: all.server_cpu_s.map(|cpu_s| cpu_s * 1e6 / requests.max(1) as f64),
+            server_cpu_us: all.server_cpu_each_s().map(|cpu_s| cpu_s * 1e6),
             generator_share: all.generator_cpu_s / all.wall_s,
             errors: all.errors,
             first_error: all.first_error,
@@ -116,9 +118,17 @@ impl HttpRow {
 }
 
 impl Ratio {
-    /// Divides round by round. `None` when the other did not do this.
-    pub(crate) fn of(what: &str, connections: usize, against: &str, own: &[f64], theirs: &[f64]) -> Option<Self> {
-        let each: Vec<f64> = own.iter().zip(theirs).map(|(own, theirs)| own / theirs).collect();
+    /// Divides rates and processor times round by round. `None` when the other did not do this.
+    pub(crate) fn of(
+        what: &str,
+        connections: usize,
+        against: &str,
+        own: &[Figures],
+        theirs: &[Figures],
+    ) -> Option<Self> {
+        let rounds = || own.iter().zip(theirs);
+        let each: Vec<f64> = rounds().map(|((own, _), (theirs, _))| own / theirs).collect();
+        let cpu = rounds().map(|((_, own), (_, theirs))| Some((*own)? / (*theirs)?)).collect::<Option<Vec<f64>>>();
         (!each.is_empty()).then(|| Self {
             what: what.to_owned(),
             connections,
@@ -126,9 +136,13 @@ impl Ratio {
             median: median(each.iter().copied()),
             min: each.iter().copied().fold(f64::INFINITY, f64::min),
             max: each.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            cpu_median: cpu.map(|cpu| median(cpu.into_iter())),
         })
     }
 }
+
+/// One round's rate, and its processor time a request where it is known.
+pub(crate) type Figures = (f64, Option<f64>);
 
 /// Prints tables.
 pub(crate) fn print(report: &Report) {
@@ -182,14 +196,15 @@ pub(crate) fn print(report: &Report) {
         println!("{:<18} {:<16} {:>11} {:>13.1}", row.program, row.what, start_ms, row.resident_bytes as f64 / 1e6);
     }
     if !report.ratios.is_empty() {
-        println!("\ntacet against      work       conn.   times as fast (least to most over the rounds)");
+        println!(
+            "\ntacet against      work       conn.   times as fast (least to most over the rounds)   times the cpu"
+        );
     }
     for row in &report.ratios {
         let connections = if row.connections == 0 { "-".to_owned() } else { row.connections.to_string() };
-        println!(
-            "{:<18} {:<10} {:>5}   {:.2} ({:.2} to {:.2})",
-            row.against, row.what, connections, row.median, row.min, row.max
-        );
+        let cpu = row.cpu_median.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.2}"));
+        let spread = format!("({:.2} to {:.2})", row.min, row.max);
+        println!("{:<18} {:<10} {connections:>5}   {:.2} {spread:<41} {cpu:>13}", row.against, row.what, row.median);
     }
 }
 
@@ -203,9 +218,12 @@ mod tests {
 
     #[test]
     fn ratios_are_of_the_same_round() {
-        let ratio = Ratio::of("read", 1, "x", &[10.0, 30.0, 20.0], &[10.0, 10.0, 10.0]).unwrap();
-        assert_eq!((ratio.median, ratio.min, ratio.max), (2.0, 1.0, 3.0));
-        assert!(Ratio::of("read", 1, "x", &[1.0], &[]).is_none());
+        let own = [(10.0, Some(1.0)), (30.0, Some(1.0)), (20.0, Some(4.0))];
+        let ratio = Ratio::of("read", 1, "x", &own, &[(10.0, Some(2.0)); 3]).unwrap();
+        assert_eq!((ratio.median, ratio.min, ratio.max, ratio.cpu_median), (2.0, 1.0, 3.0, Some(0.5)));
+        let ratio = Ratio::of("read", 1, "x", &own, &[(10.0, None)]).unwrap();
+        assert_eq!((ratio.median, ratio.cpu_median), (1.0, None));
+        assert!(Ratio::of("read", 1, "x", &own, &[]).is_none());
     }
 
     #[test]
