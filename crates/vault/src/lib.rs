@@ -28,6 +28,7 @@ mod owner;
 mod plan;
 mod rotate;
 mod tokens;
+mod turns;
 mod vault;
 mod write;
 

@@ -4,9 +4,11 @@ use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::tokens::TokenCache;
+use crate::turns::Turns;
 use crate::{Caller, EventKind, Outcome};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tacet_fhir::json;
 use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Receipt};
 use tacet_seal::{
@@ -67,6 +69,9 @@ pub struct VaultStatistics {
     pub ledger_entries: u64,
     /// Commits that changed records.
     pub last_sequence: Sequence,
+    /// Changes planned since the start. More than were committed: some were refused, or planned again because another
+    /// writer was faster.
+    pub plans: u64,
     /// Of the engine: rows and bytes.
     pub engine: EngineStatistics,
 }
@@ -84,6 +89,9 @@ pub(crate) struct Inner {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) limits: Limits,
     pub(crate) tokens: TokenCache,
+    pub(crate) turns: Turns,
+    /// Plans made since the start.
+    pub(crate) plans: AtomicU64,
 }
 
 impl Vault {
@@ -156,6 +164,8 @@ impl Vault {
             rng: options.rng,
             limits: options.limits,
             tokens: TokenCache::default(),
+            turns: Turns::default(),
+            plans: AtomicU64::new(0),
         })))
     }
 
@@ -180,6 +190,7 @@ impl Vault {
             unwraps: self.0.keeper.counts(),
             ledger_entries: self.ledger_head().ok().flatten().map_or(0, |head| head.size()),
             last_sequence: self.0.store.last_sequence(),
+            plans: self.0.plans.load(Ordering::Relaxed),
             engine: self.0.store.reader().statistics(),
         }
     }

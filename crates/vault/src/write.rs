@@ -6,7 +6,9 @@ use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::plan::{Expect, Plan, Planned};
+use crate::turns::Lines;
 use crate::vault::{Inner, Vault};
+use std::sync::atomic::Ordering;
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::outcome::Severity;
 use tacet_fhir::{resource, validate};
@@ -15,8 +17,8 @@ use tacet_store::StoreError;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 use zeroize::Zeroizing;
 
-/// How often a commit is planned anew because somebody else changed the same records. A writer that loses 64 times in a
-/// row meets 64 others who won, each of whom waited for one sync.
+/// How often a commit is planned anew because somebody else changed the same records. After the first time it lines up with
+/// the others, so it takes a commit too large for a line, or ever new writers who try their luck, to come so far.
 pub(crate) const COMMIT_ATTEMPTS_MAX: usize = 64;
 
 /// A resource that was stored.
@@ -151,14 +153,16 @@ impl Inner {
         }
     }
 
-    /// Plans and commits; plans again where another writer changed what the plan looked at.
+    /// Plans and commits; plans again, in turn, where another writer changed what the plan looked at.
     pub(crate) async fn commit<T>(
         &self,
         caller: &Caller,
         kind: Option<EventKind>,
         mut build: impl FnMut(&mut Plan<'_>) -> Result<T, VaultError>,
     ) -> Result<(T, Vec<Receipt>), VaultError> {
+        let (mut turns, mut held) = (Vec::new(), Lines::default());
         for _ in 0..COMMIT_ATTEMPTS_MAX {
+            self.plans.fetch_add(1, Ordering::Relaxed);
             let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller);
                 match build(&mut plan) {
@@ -182,14 +186,28 @@ impl Inner {
                     return other.map(|(built, _)| (built, Vec::new()));
                 }
             };
-            // Bulk commits give way to interactive ones, so that an import never halts a ward.
+            let lines = Lines::of(&commit);
+            if turns.is_empty() && self.turns.taken(&lines) {
+                // Others have lined up for the same rows: a commit now would only cost them their attempt.
+                turns = self.turns.take(&lines).await;
+                held = lines;
+                continue;
+            }
+            // Bulk commits give way to interactive ones, so that an import never halts a ward. One for which others stand in
+            // line does not let pass who came after them.
             let ticket = match kind {
-                Some(EventKind::Import) => self.store.submit_bulk(commit),
+                Some(EventKind::Import) if turns.is_empty() => self.store.submit_bulk(commit),
                 _ => self.store.submit(commit),
             };
             match ticket.await {
                 Ok(committed) => return Ok((built, committed.outcome)),
-                Err(StoreError::PreconditionFailed { .. }) => {}
+                // Who has the turn keeps it, and those who were under way run out; unless other rows are in question by now.
+                Err(StoreError::PreconditionFailed { .. }) if lines == held => {}
+                Err(StoreError::PreconditionFailed { .. }) => {
+                    drop(std::mem::take(&mut turns));
+                    turns = self.turns.take(&lines).await;
+                    held = lines;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -265,6 +265,7 @@ impl RecordService for Memory {
             unwraps: Default::default(),
             ledger_entries: 4711,
             last_sequence: Sequence(12),
+            plans: 13,
             engine: Default::default(),
         }
     }

@@ -148,6 +148,27 @@ fn many_writers_of_one_patient_all_succeed() {
     assert_eq!(seen.len(), 201);
 }
 
+/// One of them succeeded in each round, all planned anew, and who had lost 64 times was told of a conflict.
+#[test]
+fn two_hundred_writers_of_one_patient_plan_few_times() {
+    const WRITERS: u64 = 200;
+    let house = House::new();
+    let before = house.vault.statistics().plans;
+    let start = std::sync::Barrier::new(WRITERS as usize);
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                let body = observation("any", "p1", "1");
+                start.wait();
+                block_on(house.vault.create(&clinician(), kind("Observation"), body.as_bytes(), BASE_URL)).unwrap();
+            });
+        }
+    });
+    let plans = house.vault.statistics().plans - before;
+    assert!((WRITERS..=WRITERS * 5).contains(&plans), "{plans} plans");
+    assert_eq!(house.assert_sound().resources[&kind("Observation")], WRITERS);
+}
+
 /// A record that names its patient by this server's URL went under the establishment's key, out of the patient's reach.
 #[test]
 fn a_reference_by_this_servers_url_is_the_patients() {
