@@ -9,7 +9,9 @@ mod resource_type;
 mod rng;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
-pub use id::{EstablishmentId, IdError, OperationId, RecordRef, ResourceId, Sequence, VersionId, RESOURCE_ID_BYTES_MAX};
+pub use id::{
+    EstablishmentId, IdError, OperationId, RESOURCE_ID_BYTES_MAX, RecordRef, ResourceId, Sequence, VersionId,
+};
 pub use redacted::Redacted;
 pub use resource_type::ResourceType;
 pub use rng::{Rng, SeededRng, SystemRng};

@@ -124,7 +124,12 @@ fn the_lengths_on_disk_are_those_of_the_page_whatever_is_inside() {
         said(&format!("chunk {}", sealed_bytes(Purpose::Members, &encode_chunk(&rows))));
     }
     let uuid = id("447a5071-bbdf-4ccd-9939-1d45f7698cb9");
-    let owners = [Owner::Establishment, Owner::Patient(uuid.clone()), Owner::Patient(id("1")), Owner::Patient(id(&"x".repeat(64)))];
+    let owners = [
+        Owner::Establishment,
+        Owner::Patient(uuid.clone()),
+        Owner::Patient(id("1")),
+        Owner::Patient(id(&"x".repeat(64))),
+    ];
     for (owner, record_id) in owners.into_iter().flat_map(|owner| [(owner.clone(), uuid.clone()), (owner, id("1"))]) {
         let (_, mut head) = example();
         (head.record.id, head.current.owner) = (record_id, owner);

@@ -3,8 +3,8 @@
 use crate::house::*;
 use pollster::block_on;
 use std::sync::Arc;
-use tacet_store::memory::{Crash, Effect, Faults, MemoryEngine, Operation};
 use tacet_store::Engine;
+use tacet_store::memory::{Crash, Effect, Faults, MemoryEngine, Operation};
 use tacet_vault::{ReturnPreference, Role, Vault};
 
 /// Writes until something fails; gives what was acknowledged, as (type, id, version).
@@ -60,14 +60,13 @@ fn at_each_write_and_each_sync() {
                     let report = block_on(vault.check(&caller(Role::Operator), &mut |_| {})).unwrap();
                     assert_eq!(report.findings, [], "{operation:?} {nth} {effect:?} {crash:?}");
                     for (name, id, version) in acknowledged {
-                        let found = block_on(vault.vread(
-                            &clinician(),
-                            kind(name),
-                            &rid(&id),
-                            tacet_types::VersionId(version),
-                        ));
+                        let found =
+                            block_on(vault.vread(&clinician(), kind(name), &rid(&id), tacet_types::VersionId(version)));
                         let there = !matches!(found, Err(tacet_vault::VaultError::NotFound));
-                        assert!(there, "{operation:?} {nth} {effect:?} {crash:?}: {name} version {version} was acknowledged");
+                        assert!(
+                            there,
+                            "{operation:?} {nth} {effect:?} {crash:?}: {name} version {version} was acknowledged"
+                        );
                     }
                 }
             }
