@@ -19,6 +19,7 @@ mod keys;
 mod kills;
 mod place;
 mod program_kills;
+mod real_data;
 mod records;
 mod refusals;
 mod serving;
