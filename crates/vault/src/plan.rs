@@ -49,10 +49,15 @@ struct MemberList {
     last: Vec<RowKey>,
 }
 
+/// The data keys that a commit's earlier plans unwrapped, each with the wrapped bytes that stood in its row. They last as
+/// long as the commit's attempts: planning again for a busy patient does not use up the keeper's rate.
+pub(crate) type Unwrapped = HashMap<Owner, (Vec<u8>, Sealer)>;
+
 /// Collects what one commit writes.
 pub(crate) struct Plan<'a> {
     inner: &'a Inner,
     caller: &'a Caller,
+    unwrapped: &'a mut Unwrapped,
     now: Timestamp,
     heads: HashMap<RowKey, Option<Head>>,
     sealers: HashMap<Owner, Sealer>,
@@ -70,10 +75,11 @@ pub(crate) struct Plan<'a> {
 struct Method2(u8);
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(inner: &'a Inner, caller: &'a Caller) -> Self {
+    pub(crate) fn new(inner: &'a Inner, caller: &'a Caller, unwrapped: &'a mut Unwrapped) -> Self {
         Self {
             inner,
             caller,
+            unwrapped,
             now: inner.clock.now(),
             heads: HashMap::new(),
             sealers: HashMap::new(),
@@ -268,20 +274,27 @@ impl<'a> Plan<'a> {
     fn sealer(&mut self, owner: &Owner) -> Result<&Sealer, VaultError> {
         if !self.sealers.contains_key(owner) {
             let row = layout::data_key(&self.inner.keys.row_keys, &owner.label());
-            let key = match self.look(row.to_vec())? {
+            let sealer = match self.look(row.to_vec())? {
                 Some(value) if value == layout::ERASED => return Err(VaultError::Erased),
-                Some(value) => {
-                    let on_behalf = OnBehalf::Write(self.caller.operation);
-                    self.inner.keeper.unwrap(&WrappedKey::from_bytes(value)?, &row, on_behalf)?
-                }
+                // Only for the very bytes that stand in the row now: a key that was wrapped anew or taken away is asked for again.
+                Some(value) => match self.unwrapped.get(owner) {
+                    Some((wrapped, sealer)) if *wrapped == value => sealer.clone(),
+                    _ => {
+                        let on_behalf = OnBehalf::Write(self.caller.operation);
+                        let key = self.inner.keeper.unwrap(&WrappedKey::from_bytes(value.clone())?, &row, on_behalf)?;
+                        let sealer = content_sealer(owner, &key);
+                        self.unwrapped.insert(owner.clone(), (value, sealer.clone()));
+                        sealer
+                    }
+                },
                 None => {
                     let key = Key::random(self.inner.rng.as_ref());
                     let wrapped = self.inner.keeper.wrap(&key, &row)?;
                     self.writes.push(Write::Put { key: row.to_vec(), value: wrapped.as_bytes().to_vec() });
-                    key
+                    content_sealer(owner, &key)
                 }
             };
-            self.sealers.insert(owner.clone(), content_sealer(owner, &key));
+            self.sealers.insert(owner.clone(), sealer);
         }
         self.sealers.get(owner).ok_or(VaultError::Internal("a key went missing".into()))
     }

@@ -5,7 +5,7 @@ use crate::bundle::resolve_alone;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
-use crate::plan::{Expect, Plan, Planned};
+use crate::plan::{Expect, Plan, Planned, Unwrapped};
 use crate::turns::Lines;
 use crate::vault::{Inner, Vault};
 use std::sync::atomic::Ordering;
@@ -160,11 +160,12 @@ impl Inner {
         kind: Option<EventKind>,
         mut build: impl FnMut(&mut Plan<'_>) -> Result<T, VaultError>,
     ) -> Result<(T, Vec<Receipt>), VaultError> {
+        let mut unwrapped = Unwrapped::new();
         let (mut turns, mut held) = (Vec::new(), Lines::default());
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             self.plans.fetch_add(1, Ordering::Relaxed);
             let (planned, refusal) = {
-                let mut plan = Plan::new(self, caller);
+                let mut plan = Plan::new(self, caller, &mut unwrapped);
                 match build(&mut plan) {
                     Ok(built) => {
                         let refusal = plan.refusal(kind);
