@@ -6,14 +6,16 @@
 //! stored in parts, each with a mark of its own.
 
 use crate::EventKind;
-use crate::bundle::{invalid, resolve};
+use crate::bundle::invalid;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::layout::{self, RowKey};
 use crate::owner::{Belonging, Owner};
 use crate::plan::Expect;
+use crate::references::resolve;
 use crate::vault::{Inner, Vault};
+use crate::write::refuse_unkept;
 use aws_lc_rs::digest;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tacet_fhir::json::{self, Json};
@@ -333,6 +335,7 @@ impl Inner {
         self.check_rules(&value)?;
         let resource_type = resource::resource_type(&value)
             .ok_or_else(|| invalid("resourceType", "missing or not a resource type of FHIR R4"))?;
+        refuse_unkept(resource_type)?;
         let id = resource::id(&value).unwrap_or_else(|| ResourceId::random(self.rng.as_ref()));
         Ok(Incoming { position, resource_type, id, value })
     }

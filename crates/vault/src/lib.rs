@@ -26,6 +26,7 @@ mod layout;
 mod members;
 mod owner;
 mod plan;
+mod references;
 mod rotate;
 mod tokens;
 mod turns;

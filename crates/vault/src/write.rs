@@ -1,16 +1,16 @@
 //! Create, update and delete of single resources, and the loop that plans again when another writer was faster.
 
 use crate::EventKind;
-use crate::bundle::resolve_alone;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::plan::{Expect, Plan, Planned, Unwrapped};
+use crate::references::resolve_alone;
 use crate::turns::Lines;
 use crate::vault::{Inner, Vault};
 use std::sync::atomic::Ordering;
 use tacet_fhir::json::{self, Json};
-use tacet_fhir::outcome::Severity;
+use tacet_fhir::outcome::{Issue, IssueType, Severity};
 use tacet_fhir::{resource, validate};
 use tacet_ledger::Receipt;
 use tacet_store::StoreError;
@@ -131,6 +131,7 @@ impl Inner {
         if !caller.role.may_write_records() {
             return Err(VaultError::Forbidden);
         }
+        refuse_unkept(resource_type)?;
         let mut value = json::parse(body, &self.limits.json)?;
         self.check_rules(&value)?;
         if resource::resource_type(&value) != Some(resource_type) {
@@ -214,4 +215,14 @@ impl Inner {
         }
         Err(VaultError::Conflict)
     }
+}
+
+/// FHIR R4 gives `Parameters` no endpoint: it carries what operations take and give, and nothing would find it again.
+pub(crate) fn refuse_unkept(resource_type: ResourceType) -> Result<(), VaultError> {
+    if resource_type.as_str() == "Parameters" {
+        let message =
+            "`Parameters` is not stored, as FHIR gives it no endpoint: send it to the operation that it is for";
+        return Err(VaultError::Invalid(vec![Issue::error(IssueType::NotSupported, "Parameters", message)]));
+    }
+    Ok(())
 }

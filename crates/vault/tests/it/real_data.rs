@@ -78,8 +78,10 @@ fn official_examples_are_stored_and_read_back_equal() {
         let body = json::write(&with_id);
         let answer = block_on(house.vault.update(&clinician(), resource_type, &id, &body, BASE_URL, None, false));
         let name = file.file_name().unwrap().to_str().unwrap();
-        if refused.lines().any(|line| line.starts_with(&format!("{name}:"))) {
-            assert!(answer.is_err(), "{name} is listed as refused");
+        // Carries what operations take; it has no endpoint.
+        let unkept = resource_type.as_str() == "Parameters";
+        if unkept || refused.lines().any(|line| line.starts_with(&format!("{name}:"))) {
+            assert!(answer.is_err(), "{name} is to be refused");
             left_out += 1;
             continue;
         }

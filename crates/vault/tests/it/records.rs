@@ -218,3 +218,29 @@ fn references_that_only_a_bundle_resolves_are_refused() {
     house.put("Bundle", "doc", document).unwrap();
     assert!(house.read("Bundle", "doc").unwrap().contains("\"reference\":\"urn:uuid:bbbb"));
 }
+
+/// It could be stored by ways other than its path, which there is none of, and never be read again.
+#[test]
+fn parameters_are_not_stored() {
+    let house = House::new();
+    let body = r#"{"resourceType":"Parameters","id":"x","parameter":[{"name":"a","valueString":"b"}]}"#;
+    let told = |issues: &[tacet_fhir::outcome::Issue]| issues.iter().any(|issue| issue.message.contains("no endpoint"));
+    let create = block_on(house.vault.create(&clinician(), kind("Parameters"), body.as_bytes(), BASE_URL));
+    for refused in [house.put("Parameters", "x", body).err(), create.err()] {
+        assert!(matches!(refused, Some(VaultError::Invalid(issues)) if told(&issues)));
+    }
+    let bundle = |kind: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{{"resource":{body},"request":{{"method":"PUT","url":"Parameters/x"}}}}]}}"#
+        );
+        let caller = clinician();
+        let done = house.vault.bundle(&caller, text.as_bytes(), BASE_URL, Default::default());
+        block_on(done).map(|answer| String::from_utf8(answer.to_vec()).unwrap())
+    };
+    assert!(matches!(bundle("transaction"), Err(VaultError::Invalid(issues)) if told(&issues)));
+    assert!(bundle("batch").unwrap().contains("no endpoint"));
+    let unit = tacet_vault::ImportUnit::Resources(vec![(1, body.as_bytes())]);
+    let outcome = block_on(house.vault.import(&clinician(), &unit, Default::default())).unwrap();
+    assert!(outcome.stored.is_empty() && told(&outcome.rejected[0].issues));
+    assert_eq!(house.assert_sound().versions, 0);
+}
