@@ -3,6 +3,10 @@
 use crate::http::Client;
 use crate::place::{Place, Serving};
 use crate::workload::{observation, patient};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
 
 #[test]
 fn records_are_created_changed_and_read_with_a_token_only() {
@@ -144,4 +148,35 @@ fn a_full_disk_stops_the_server_and_loses_nothing() {
     }
     assert_eq!(put(&mut client, 22).status, 201);
     serving.stop();
+}
+
+/// `tacet demo`, killed at once the first time, then serving, then serving again from what is there.
+#[test]
+fn the_demo_serves_and_starts_again() {
+    let place = Place::empty();
+    let start = || {
+        let mut command = place.tacet(&["demo", "--patients", "2", "--listen", "127.0.0.1:0", "--json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut first = start();
+    std::thread::sleep(Duration::from_millis(150));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    for _ in 0..2 {
+        let mut demo = start();
+        let mut line = String::new();
+        BufReader::new(demo.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = shown["base_url"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let mut client = Client::connect(address, shown["tokens"]["clinician"].as_str().unwrap()).unwrap();
+        let read = client.get(&format!("/Patient/{}/$everything", shown["patients"][0].as_str().unwrap())).unwrap();
+        assert!(read.status == 200 && read.json()["entry"].as_array().unwrap().len() > 3, "{}", read.status);
+        kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
+        assert_eq!(demo.wait().unwrap().code(), Some(0));
+    }
+    let passphrase = place.path("data/passphrase");
+    let passphrase = ["--passphrase-file", passphrase.to_str().unwrap()];
+    let checked = place.json(&[&["check"][..], &passphrase].concat());
+    assert_eq!(checked["resources"]["Patient"], 2, "the second start stored everything anew: {checked}");
+    assert_eq!(place.json(&[&["token", "list"][..], &passphrase].concat())["tokens"].as_array().unwrap().len(), 3);
 }
