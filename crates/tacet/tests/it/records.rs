@@ -210,3 +210,16 @@ fn the_second_engine_does_the_same() {
     assert!(place.path("data/store/rows.redb").exists());
     assert_eq!(place.assert_sound("on redb")["versions"], 10);
 }
+
+/// The configured URL of the server is known to an import: what names a patient by it is that patient's.
+#[test]
+fn references_by_the_configured_url_are_imported_as_this_stores() {
+    let (place, _) = Place::with_store();
+    place.write("data/tacet.toml", "[server]\nbase_url = \"https://records.example.org\"\n");
+    let by_url = observation(Some("o1"), "p1", "1.50").replace("Patient/p1", "https://records.example.org/Patient/p1");
+    assert!(by_url.contains("records.example.org"));
+    place.write("in/a.ndjson", by_url);
+    assert_eq!(place.json(&["import", "in"])["stored_total"], 1);
+    let patient = tacet_types::ResourceId::parse("p1").unwrap();
+    assert!(place.open_vault().preview_erase(&patient).unwrap().is_some_and(|preview| preview.versions == 1));
+}
