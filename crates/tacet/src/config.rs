@@ -124,7 +124,9 @@ mod tests {
             assert_eq!(config.store.engine, engine);
             let uncommented: String = template(engine)
                 .lines()
-                .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line).to_owned() + "\n")
+                .map(|line| {
+                    line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line).to_owned() + "\n"
+                })
                 .collect();
             assert!(Config::parse(&uncommented, Path::new("x")).is_ok(), "{uncommented}");
         }

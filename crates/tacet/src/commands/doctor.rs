@@ -34,7 +34,8 @@ pub(crate) fn run(global: &Global, output: &Output) -> Result<u8, CliError> {
     if let Some(path) = &global.passphrase_file {
         findings.push(private(path, "passphrase file"));
         let beside = path.canonicalize().ok().zip(data.canonicalize().ok()).is_some_and(|(a, b)| a.starts_with(b));
-        let says = if beside { "lies in the data directory: whoever takes the one has the other" } else { "lies elsewhere" };
+        let says =
+            if beside { "lies in the data directory: whoever takes the one has the other" } else { "lies elsewhere" };
         findings.push(Finding { what: "passphrase place", good: !beside, says: says.to_owned() });
     }
     let good = findings.iter().all(|finding| finding.good);
@@ -73,7 +74,8 @@ fn core_pattern() -> Finding {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
     // A pattern that begins with a pipe is obeyed though the limit is 0; a process that is not dumpable is left alone.
     let piped = pattern.starts_with('|');
-    let says = if piped { "piped to a program; Tacet's processes are not dumpable, so it gets nothing" } else { "no pipe" };
+    let says =
+        if piped { "piped to a program; Tacet's processes are not dumpable, so it gets nothing" } else { "no pipe" };
     Finding { what: "core pattern", good: true, says: says.to_owned() }
 }
 

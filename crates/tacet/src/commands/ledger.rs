@@ -36,7 +36,11 @@ fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
     for problem in &problems {
         text += &format!("WRONG {problem}\n");
     }
-    text += if verification.is_sound() { "The tree is the one its head says; every entry opens." } else { "The ledger was altered." };
+    text += if verification.is_sound() {
+        "The tree is the one its head says; every entry opens."
+    } else {
+        "The ledger was altered."
+    };
     let value = json!({
         "entries": size, "root": root, "opened": verification.opened, "without_key": verification.without_key,
         "problems": problems, "problems_total": verification.problems_total,
@@ -68,7 +72,13 @@ fn line(index: u64, entry: &Entry) -> String {
     let detail = entry.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     format!(
         "{index} {} {} {} by {} ({}) for {}{patient}, {} records{detail}\n",
-        entry.at, entry.kind, entry.outcome, entry.agent.owner, entry.agent.role, entry.purpose, entry.records.len()
+        entry.at,
+        entry.kind,
+        entry.outcome,
+        entry.agent.owner,
+        entry.agent.role,
+        entry.purpose,
+        entry.records.len()
     )
 }
 

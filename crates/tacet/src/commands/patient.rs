@@ -30,8 +30,7 @@ pub(crate) fn run(global: &Global, args: &PatientArgs, output: &Output) -> Resul
     let caller = open::caller(global, Role::Operator, PurposeOfUse::PatientRequest);
     let report = open::wait(opened.vault.erase(&caller, &patient))?;
     opened.vault.close()?;
-    let shared: Vec<String> =
-        report.erased.shared.iter().map(|(kind, id)| format!("{kind}/{}", id.as_str())).collect();
+    let shared: Vec<String> = report.erased.shared.iter().map(|(kind, id)| format!("{kind}/{}", id.as_str())).collect();
     let text = format!(
         "The key is destroyed; ledger entry {}. Run `tacet key rotate` to make the wrapped key unreadable in old \
          copies of the disk too.",

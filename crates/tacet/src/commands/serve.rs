@@ -3,9 +3,9 @@
 use crate::args::{Global, ServeArgs};
 use crate::config::LogConfig;
 use crate::error::CliError;
+use crate::exit;
 use crate::open;
 use crate::output::Output;
-use crate::exit;
 use std::future::Future;
 use tacet_ledger::PurposeOfUse;
 use tacet_server::{Environment, Server, ServerConfig, TlsConfig};
