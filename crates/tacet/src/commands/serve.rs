@@ -44,13 +44,15 @@ pub(crate) fn serve(
         .map_err(|error| CliError::other("the runtime could not be started", error))?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     runtime.block_on(async {
+        // Before anybody knows that it serves: a stop that comes with the first request is a stop, not a kill.
+        let stop = stop_signal()?;
         let environment = Environment { clock: open::clock(), rng: open::rng() };
         let server = Server::bind(config, vault.clone(), environment)
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.note(&caller, EventKind::Start, Outcome::Success).await?;
         ready(server.base_url());
-        server.run(stop_signal()?).await;
+        server.run(stop).await;
         // Where the store has failed the entry cannot be written; the log has said why.
         let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
         Ok::<(), CliError>(())
