@@ -8,7 +8,7 @@
 //! resource ── extract (one walk of the tree) ──> (parameter, value) (parameter, value) …
 //! ```
 //!
-//! The official expressions use a small part of FHIRPath, and [`compile`] takes that part and no more; types are known
+//! The official expressions use a small part of FHIRPath, and `compile` takes that part and no more; types are known
 //! from the definitions, so `Observation.value` becomes `valueQuantity`, `valueString`, … while compiling and a value
 //! is never guessed at. Values come out as FHIR R4 (<https://hl7.org/fhir/R4/search.html>) compares them: ranges for
 //! dates, numbers and quantities, system and code for tokens, targets for references.

@@ -4,7 +4,7 @@
 //! - It takes a journal torn in its middle for one torn at its end, and cuts it off when it opens. The store notices by
 //!   its witness and chain; before an unclean start the journals are copied to `rescue/`, so that nothing is destroyed
 //!   by opening, and the copy goes once the store found everything in place.
-//! - The chain is a ring, so memtables are flushed before the ring comes round ([`FLUSH_GROUPS`]).
+//! - The chain is a ring, so memtables are flushed before the ring comes round (`FLUSH_GROUPS`).
 //! - Damage may make it panic while it opens: that is caught and reported as damage.
 
 use crate::chain::LINKS;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A concrete resource type of FHIR R4 (4.0.1): its place in [`NAMES`].
+/// A concrete resource type of FHIR R4 (4.0.1): its place in `NAMES`.
 ///
 /// The place is written into sealed records, so a name may be added at the end but none may move.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

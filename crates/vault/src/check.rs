@@ -51,7 +51,7 @@ pub struct CheckReport {
     pub commits: u64,
     /// Ledger entries.
     pub ledger_entries: u64,
-    /// What is wrong: the first [`FINDINGS_MAX`].
+    /// What is wrong: the first `FINDINGS_MAX`.
     pub findings: Vec<Finding>,
     /// How much is wrong.
     pub findings_total: u64,
