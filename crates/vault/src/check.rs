@@ -3,6 +3,7 @@
 
 use crate::caller::Caller;
 use crate::error::VaultError;
+use crate::feed_order::FeedOrder;
 use crate::head::{Head, Method};
 use crate::layout::{self, ERASED, RowKey};
 use crate::members::CHUNK_MEMBERS;
@@ -257,8 +258,9 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Every version stands in the change feed once.
+    /// Every version stands in the change feed once, in the order that the ledger has too.
     fn feed(&mut self) -> Result<(), VaultError> {
+        let mut order = FeedOrder::new(self.inner);
         let mut after = Sequence(0);
         let mut mentioned: u64 = 0;
         loop {
@@ -273,6 +275,12 @@ impl Check<'_> {
                 after = *sequence;
                 match self.inner.open_change_set(sealed) {
                     Ok(set) => {
+                        match order.follows(&set) {
+                            Ok(true) => {}
+                            Ok(false) => self
+                                .found(format!("feed {}", sequence.0), "the ledger has another commit in this place"),
+                            Err(error) => self.found("feed", format!("its order is not known: {}", words(&error))),
+                        }
                         for change in &set.changes {
                             match self.heads.get(&change.head) {
                                 Some(current) if change.version <= *current => mentioned += 1,

@@ -19,6 +19,7 @@ mod everything;
 mod export;
 #[cfg(test)]
 mod format_page;
+mod feed_order;
 mod head;
 mod history;
 mod import;

@@ -234,3 +234,32 @@ fn a_store_without_its_ledger_is_not_initialised_again() {
     ));
     assert!(matches!(again.err(), Some(VaultError::Damaged(_))));
 }
+
+/// Rows of the change feed open in each other's places; the ledger tells in which order they were written.
+#[test]
+fn exchanged_feed_rows_are_found() {
+    let house = filled();
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p3"))).unwrap();
+    house.assert_sound();
+    let _ = house.vault.clone().close();
+    let sound = MemoryEngine::open(&house.disk, Default::default());
+    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    sound
+        .range(&[1], &[2], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(rows.len() > 50);
+    for (a, b) in [(0, 1), (3, 40), (rows.len() - 2, rows.len() - 1)] {
+        let engine = MemoryEngine::new();
+        tacet_store::copy_all(&sound, &engine, &mut |_| {}).unwrap();
+        let put = |to: usize, from: usize| Write::Put { key: rows[to].0.clone(), value: rows[from].1.clone() };
+        engine.write(&[put(a, b), put(b, a)], Durability::Durable).unwrap();
+        let vault = Vault::open(Arc::new(engine), house.keeper.clone(), options(&house.clock)).unwrap();
+        let report = block_on(vault.check(&caller(Role::Operator), &mut |_| {})).unwrap();
+        let problem = "the ledger has another commit in this place";
+        let found = report.findings.iter().filter(|finding| finding.problem == problem).count();
+        assert_eq!(found, 1, "rows {a} and {b}: {:?}", report.findings);
+    }
+}

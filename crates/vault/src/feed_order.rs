@@ -1,0 +1,64 @@
+//! Holds the change feed against the ledger: both were written in one order, and the ledger's cannot be bent.
+//!
+//! A feed row is sealed before its number is known, so two rows could be exchanged and still open. Their commits' entries
+//! in the ledger name the same versions in the order in which they were written; this walks both side by side. It opens
+//! no record and needs memory for one commit.
+
+use crate::change::ChangeSet;
+use crate::error::VaultError;
+use crate::layout::RowKey;
+use crate::vault::Inner;
+use std::collections::{HashSet, VecDeque};
+use tacet_ledger::{LIST_MAX, Outcome};
+use tacet_types::VersionId;
+
+/// A walk along the ledger's entries that changed records, as far as it has come.
+pub(crate) struct FeedOrder<'a> {
+    inner: &'a Inner,
+    /// The ledger entry to fetch next.
+    next: u64,
+    /// The versions that fetched entries name, each entry's by themselves.
+    fetched: VecDeque<Vec<(RowKey, VersionId)>>,
+    /// Nothing more can be said: the two went apart, or an entry does not open. Both are told once.
+    over: bool,
+}
+
+impl<'a> FeedOrder<'a> {
+    pub(crate) fn new(inner: &'a Inner) -> Self {
+        Self { inner, next: 0, fetched: VecDeque::new(), over: false }
+    }
+
+    /// Takes the next commit of the feed. False, once: the ledger says that another commit came here.
+    pub(crate) fn follows(&mut self, set: &ChangeSet) -> Result<bool, VaultError> {
+        let mut open: HashSet<(RowKey, VersionId)> =
+            set.changes.iter().map(|change| (change.head, change.version)).collect();
+        while !open.is_empty() && !self.over {
+            // Set until this entry is found to be the right one.
+            self.over = true;
+            let Some(named) = self.next_entry()? else { return Ok(false) };
+            if !named.iter().all(|version| open.remove(version)) {
+                return Ok(false);
+            }
+            self.over = false;
+        }
+        Ok(true)
+    }
+
+    /// The versions that the next entry of a change names; none at the end of the ledger.
+    fn next_entry(&mut self) -> Result<Option<Vec<(RowKey, VersionId)>>, VaultError> {
+        while self.fetched.is_empty() {
+            let entries = tacet_ledger::list(self.inner.store.reader(), &self.inner.ledger_keys, self.next, LIST_MAX)?;
+            let Some((last, _)) = entries.last() else { return Ok(None) };
+            self.next = last + 1;
+            for (_, entry) in &entries {
+                if entry.kind.changes() && entry.outcome == Outcome::Success && !entry.records.is_empty() {
+                    let row = |record: &tacet_types::RecordRef| {
+                        (self.inner.head_row(record.resource_type, &record.id), record.version)
+                    };
+                    self.fetched.push_back(entry.records.iter().map(row).collect());
+                }
+            }
+        }
+        Ok(self.fetched.pop_front())
+    }
+}
