@@ -1,5 +1,7 @@
 //! Dates as FHIR and French letters write them, and the hour in Paris. Not a general calendar.
 
+pub(crate) use tacet_types::{civil_from_days, days_from_civil};
+
 /// Milliseconds in one day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Milliseconds in one hour.
@@ -8,29 +10,6 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const MINUTE_MS: i64 = 60_000;
 /// Days in a mean Gregorian year, times four.
 const DAYS_IN_FOUR_YEARS: i64 = 1461;
-
-/// Year, month and day of a count of days since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * shifted + 2) / 5 + 1) as u32;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 } as u32;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// Days since 1970-01-01 of a date.
-pub(crate) fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted = i64::from(if month > 2 { month - 3 } else { month + 9 });
-    let day_of_year = (153 * shifted + 2) / 5 + i64::from(day) - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
 
 /// Whole years from one day to another, near enough to choose what befalls a patient.
 pub(crate) fn years_between(from_days: i64, to_days: i64) -> i64 {

@@ -8,7 +8,7 @@ mod redacted;
 mod resource_type;
 mod rng;
 
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TimestampError, civil_from_days, days_from_civil};
 pub use id::{
     EstablishmentId, IdError, OperationId, RESOURCE_ID_BYTES_MAX, RecordRef, ResourceId, Sequence, VersionId,
 };

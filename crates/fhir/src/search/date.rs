@@ -4,6 +4,7 @@
 //! taken as UTC, in resources and in queries alike, so that both agree.
 
 use crate::json::Json;
+use tacet_types::days_from_civil;
 
 /// Lower end of a period that has no start: before any date.
 pub const OPEN_LOW_MS: i64 = i64::MIN;
@@ -141,14 +142,9 @@ fn number(text: &[u8], at: usize, length: usize) -> Option<i64> {
         .try_fold(0i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
-/// Days since 1970-01-01 of a proleptic Gregorian date (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 of a date whose month and day were held to the calendar.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    days_from_civil(year, month as u32, day as u32)
 }
 
 #[cfg(test)]
