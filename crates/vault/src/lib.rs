@@ -17,9 +17,9 @@ mod erase;
 mod error;
 mod everything;
 mod export;
+mod feed_order;
 #[cfg(test)]
 mod format_page;
-mod feed_order;
 mod head;
 mod history;
 mod import;
