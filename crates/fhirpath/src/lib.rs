@@ -1,0 +1,1 @@
+//! FHIRPath for R4 over raw JSON: expressions compiled once, evaluated many times. No I/O.

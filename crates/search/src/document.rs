@@ -1,0 +1,74 @@
+//! What is known of a resource for searching it: its values for each search parameter, normalised and owned.
+
+use tacet_fhir::search::ParameterId;
+use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+
+/// Names a resource.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// Its type.
+    pub resource_type: ResourceType,
+    /// Its id.
+    pub id: ResourceId,
+}
+
+/// One current resource as search sees it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Document {
+    /// Which resource.
+    pub key: Key,
+    /// Its version: a later one takes the place of an earlier one.
+    pub version: VersionId,
+    /// When that version was stored.
+    pub last_updated: Timestamp,
+    /// Its values, in the order of the resource.
+    pub values: Vec<(ParameterId, Value)>,
+    /// The distinct words of its narrative, folded; for `_text`.
+    pub narrative: Vec<Box<str>>,
+    /// The distinct words of all its texts, folded; for `_content`.
+    pub content: Vec<Box<str>>,
+}
+
+/// The system of a token.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum System {
+    /// The element could have one and has none.
+    Absent,
+    /// Fixed by the element; a system in the query is not compared.
+    Implied,
+    /// This one.
+    Uri(Box<str>),
+}
+
+/// One value. Ranges are closed at the low end and open at the high end; numbers are the nearest binary ones, taken by the same
+/// function for resource and query, so that both evaluators compare the same bits.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(missing_docs, reason = "the fields are those of `tacet_fhir::search::Value`, owned")]
+pub enum Value {
+    Token { system: System, code: Option<Box<str>>, text: Option<Box<str>> },
+    OfType { system: Option<Box<str>>, code: Box<str>, value: Box<str> },
+    /// As written, and folded (case, accents and spaces away).
+    String { exact: Box<str>, folded: Box<str> },
+    /// Milliseconds since 1970, UTC.
+    Date { low_ms: i64, high_ms: i64 },
+    Number { low: f64, high: f64 },
+    Quantity {
+        low: f64,
+        high: f64,
+        system: Option<Box<str>>,
+        code: Option<Box<str>>,
+        unit: Option<Box<str>>,
+        /// The same amount in base units of UCUM, with their canonical text; None where the unit is not UCUM.
+        canonical: Option<(f64, f64, Box<str>)>,
+    },
+    /// To a resource of this store.
+    Reference { target: Key, version: Option<VersionId> },
+    /// To something elsewhere, by its url as written.
+    ReferenceUrl(Box<str>),
+    ReferenceIdentifier { system: Option<Box<str>>, value: Box<str> },
+    Canonical { url: Box<str>, version: Option<Box<str>> },
+    Uri(Box<str>),
+    Composite(Vec<Value>),
+    /// Degrees.
+    Position { latitude: f64, longitude: f64 },
+}
