@@ -1,5 +1,6 @@
 //! Every check that a change must pass, cheap ones first. What this runs is what CI runs: `.ci/run` holds nothing else.
 
+mod clients;
 mod drill;
 mod licences;
 mod smoke;
@@ -24,7 +25,7 @@ struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "tidy", about: "the shape of the repository", run: tidy::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lints", about: "clippy on everything, warnings are errors", run: lints },
@@ -33,6 +34,7 @@ const STEPS: [Step; 9] = [
     Step { name: "licences", about: "every package's licence is one that deny.toml allows", run: licences::run },
     Step { name: "deny", about: "the same from the licence texts, and more (when cargo-deny is installed)", run: deny },
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
+    Step { name: "clients", about: "stock FHIR clients from npm and PyPI work against the program", run: clients::run },
     Step { name: "drill", about: "the stolen-disk drill catches a program that does not encrypt", run: drill::run },
 ];
 
