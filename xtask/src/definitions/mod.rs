@@ -5,6 +5,7 @@
 //! program needs and leave the prose of the standard out. Same package, same bytes: each table is sorted, and its head
 //! names the package and the SHA-256 it was made from.
 
+mod conformance;
 mod search;
 mod structure;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let folder = crate::workspace::root().join(TABLES_FOLDER);
     let mut tables = vec![structure::table(&package)?];
     tables.extend(search::tables(&package)?);
+    tables.extend(conformance::tables(&package)?);
     tables.sort_by_key(|table| table.file);
     std::fs::create_dir_all(&folder)?;
     for table in tables {
