@@ -10,4 +10,15 @@
 //! can be made again from the sealed versions at any time, and is whenever one of its files is not what it was.
 
 pub mod document;
+pub mod error;
 pub mod filter;
+pub mod index;
+pub mod matcher;
+pub mod parameters;
+pub mod request;
+pub mod terminology;
+
+pub use error::SearchError;
+pub use index::{
+    Change, Empty, Hits, IndexKey, IndexOptions, IndexStatistics, Opened, Page, Position, Rebuild, SearchIndex, Store,
+};
