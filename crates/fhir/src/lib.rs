@@ -7,4 +7,5 @@ pub mod outcome;
 pub mod reference;
 pub mod resource;
 pub mod search;
+pub mod summary;
 pub mod validate;

@@ -8,6 +8,7 @@
 mod conformance;
 mod search;
 mod structure;
+mod summary;
 
 use crate::Outcome;
 use flate2::read::GzDecoder;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let folder = crate::workspace::root().join(TABLES_FOLDER);
     let mut tables = vec![structure::table(&package)?];
     tables.extend(search::tables(&package)?);
+    tables.push(summary::table(&package)?);
     tables.extend(conformance::tables(&package)?);
     tables.sort_by_key(|table| table.file);
     std::fs::create_dir_all(&folder)?;

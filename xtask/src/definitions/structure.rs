@@ -47,7 +47,7 @@ pub(super) fn table(package: &Package) -> Outcome<Table> {
 }
 
 /// The types of the standard by name: no profiles, no logical models.
-fn read_definitions(package: &Package) -> Outcome<BTreeMap<String, Value>> {
+pub(super) fn read_definitions(package: &Package) -> Outcome<BTreeMap<String, Value>> {
     let mut definitions = BTreeMap::new();
     for definition in package.resources("StructureDefinition") {
         let definition = definition?;
