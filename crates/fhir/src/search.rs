@@ -48,12 +48,17 @@ pub const PARAMETER_COUNT: usize = 1384;
 pub struct ParameterId(u16);
 
 impl ParameterId {
+    /// The parameter at this place; [`PARAMETER_COUNT`] and above are for those that a caller adds.
+    pub fn from_index(index: u16) -> Self {
+        Self(index)
+    }
+
     /// The place in [`parameters`].
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    /// The parameter.
+    /// The parameter; one without code, type or base if the id is not one of [`parameters`].
     pub fn parameter(self) -> &'static Parameter {
         parameters().get(self.index()).unwrap_or(&table::NO_PARAMETER)
     }

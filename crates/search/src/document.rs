@@ -1,4 +1,13 @@
 //! What is known of a resource for searching it: its values for each search parameter, normalised and owned.
+//!
+//! `_id` and `_lastUpdated` have no values here: they are the document's key and its time, whatever the resource says.
+
+mod canonical;
+mod make;
+mod words;
+
+pub(crate) use canonical::canonical_range;
+pub use words::{CONTENT_WORDS_MAX, NARRATIVE_WORDS_MAX, WORD_BYTES_MAX, words};
 
 use tacet_fhir::search::ParameterId;
 use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
@@ -23,9 +32,9 @@ pub struct Document {
     pub last_updated: Timestamp,
     /// Its values, in the order of the resource.
     pub values: Vec<(ParameterId, Value)>,
-    /// The distinct words of its narrative, folded; for `_text`.
+    /// The distinct words of its narrative, folded and sorted; for `_text`.
     pub narrative: Vec<Box<str>>,
-    /// The distinct words of all its texts, folded; for `_content`.
+    /// The distinct words of all its texts, folded and sorted; for `_content`.
     pub content: Vec<Box<str>>,
 }
 
@@ -40,18 +49,36 @@ pub enum System {
     Uri(Box<str>),
 }
 
-/// One value. Ranges are closed at the low end and open at the high end; numbers are the nearest binary ones, taken by the same
-/// function for resource and query, so that both evaluators compare the same bits.
+/// One value. All ranges include both their ends; one without an end has the least or greatest number of its type (infinity) there.
+/// Numbers are the nearest binary ones, taken by the same function for resource and query, so that both evaluators compare the same
+/// bits.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the fields are those of `tacet_fhir::search::Value`, owned")]
 pub enum Value {
-    Token { system: System, code: Option<Box<str>>, text: Option<Box<str>> },
-    OfType { system: Option<Box<str>>, code: Box<str>, value: Box<str> },
-    /// As written, and folded (case, accents and spaces away).
-    String { exact: Box<str>, folded: Box<str> },
-    /// Milliseconds since 1970, UTC.
-    Date { low_ms: i64, high_ms: i64 },
-    Number { low: f64, high: f64 },
+    Token {
+        system: System,
+        code: Option<Box<str>>,
+        text: Option<Box<str>>,
+    },
+    OfType {
+        system: Option<Box<str>>,
+        code: Box<str>,
+        value: Box<str>,
+    },
+    /// As written, and as [`tacet_fhir::search::fold`] makes it: no case, no accents, blanks single.
+    String {
+        exact: Box<str>,
+        folded: Box<str>,
+    },
+    /// Milliseconds since 1970, UTC: the first and the last.
+    Date {
+        low_ms: i64,
+        high_ms: i64,
+    },
+    Number {
+        low: f64,
+        high: f64,
+    },
     Quantity {
         low: f64,
         high: f64,
@@ -62,13 +89,25 @@ pub enum Value {
         canonical: Option<(f64, f64, Box<str>)>,
     },
     /// To a resource of this store.
-    Reference { target: Key, version: Option<VersionId> },
+    Reference {
+        target: Key,
+        version: Option<VersionId>,
+    },
     /// To something elsewhere, by its url as written.
     ReferenceUrl(Box<str>),
-    ReferenceIdentifier { system: Option<Box<str>>, value: Box<str> },
-    Canonical { url: Box<str>, version: Option<Box<str>> },
+    ReferenceIdentifier {
+        system: Option<Box<str>>,
+        value: Box<str>,
+    },
+    Canonical {
+        url: Box<str>,
+        version: Option<Box<str>>,
+    },
     Uri(Box<str>),
     Composite(Vec<Value>),
     /// Degrees.
-    Position { latitude: f64, longitude: f64 },
+    Position {
+        latitude: f64,
+        longitude: f64,
+    },
 }

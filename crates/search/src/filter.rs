@@ -22,9 +22,9 @@ pub enum Filter {
     Not(Box<Filter>),
     /// Resources of one of these types.
     Types(Vec<ResourceType>),
-    /// These resources.
+    /// These resources, sorted.
     Keys(Vec<Key>),
-    /// Last updated: a range in milliseconds since 1970 UTC, low included, high not.
+    /// Last updated: a range in milliseconds since 1970 UTC, both ends included.
     LastUpdated {
         /// How it compares with the moment.
         comparison: Comparison,
@@ -64,7 +64,8 @@ pub enum Filter {
     ContentWords(Vec<Box<str>>),
 }
 
-/// A prefix of R4 (<https://hl7.org/fhir/R4/search.html#prefix>), as it compares two ranges. V is the value's range and Q the query's.
+/// A prefix of R4 (<https://hl7.org/fhir/R4/search.html#prefix>), as it compares two ranges, both with
+/// their ends. V is the value's range and Q the query's. [`crate::matcher::compare`] is the one definition.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Comparison {
     /// V lies within Q.
@@ -160,6 +161,8 @@ pub enum Test {
     Quantity(Comparison, f64, f64, UnitTest),
     /// A reference to this resource of the store, in any version.
     ReferenceIs(Key),
+    /// A reference to one of these resources of the store, in any version: what a chain becomes when it is resolved.
+    ReferenceAmong(Arc<HashSet<Key>>),
     /// A reference to a resource with this id, of any of these types (`subject=23`).
     ReferenceId(Vec<ResourceType>, Box<str>),
     /// A reference to any resource of this type (`subject:Patient` before a chain narrows it, or `_has`).

@@ -82,16 +82,24 @@ impl Ord for Decimal {
     }
 }
 
-/// From `low` up to but without `high`; a bound that is absent is open.
+/// From `low` to `high`; a bound that is absent is open. What a resource holds ends with `high`; what a query implies
+/// ([`NumberRange::implied`]) ends just before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NumberRange {
     /// The smallest number it may be.
     pub low: Option<Decimal>,
-    /// The number that it stays below.
+    /// The largest, or the one that it stays below.
     pub high: Option<Decimal>,
 }
 
 impl NumberRange {
+    /// Only this number: how a resource's number counts, whatever its digits. The range that digits imply belongs to the
+    /// query (R4 search, "Number": `100` searches for values from 99.5 to 100.5), or else `gt7` would find a 7.
+    pub fn exact(text: &str) -> Option<Self> {
+        let number = Some(Decimal::parse(text)?);
+        Some(Self { low: number, high: number })
+    }
+
     /// The range that the digits of a JSON number imply: 100 is 99.5 to 100.5, 100.00 is 99.995 to 100.005
     /// (R4 search, "Number": half a unit of the last digit written, either way).
     pub fn implied(text: &str) -> Option<Self> {

@@ -43,7 +43,7 @@ pub(super) fn normalise<'v>(
         }
         ParameterType::Number => {
             let range = match kind {
-                Kind::Number => item.as_number().and_then(NumberRange::implied),
+                Kind::Number => item.as_number().and_then(NumberRange::exact),
                 Kind::Range => range(item),
                 _ => None,
             };
@@ -196,17 +196,13 @@ fn quantity<'v>(kind: Kind, item: &'v Json<'_>) -> Option<Quantity<'v>> {
     }
 }
 
-/// The range of a quantity's value, by its digits and its comparator.
+/// The range of a quantity's value, by its comparator. `<` counts as `<=`: no search asks for the difference.
 fn amount(item: &Json<'_>) -> Option<NumberRange> {
-    let written = item.get("value")?.as_number()?;
-    let implied = NumberRange::implied(written)?;
-    let exact = Decimal::parse(written);
+    let exact = NumberRange::exact(item.get("value")?.as_number()?)?;
     Some(match item.get_str("comparator") {
-        Some("<") => NumberRange { low: None, high: exact },
-        Some("<=") => NumberRange { low: None, high: implied.high },
-        Some(">=") => NumberRange { low: implied.low, high: None },
-        Some(">") => NumberRange { low: exact, high: None },
-        _ => implied,
+        Some("<" | "<=") => NumberRange { low: None, ..exact },
+        Some(">" | ">=") => NumberRange { high: None, ..exact },
+        _ => exact,
     })
 }
 

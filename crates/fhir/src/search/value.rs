@@ -82,7 +82,7 @@ pub enum TokenSystem<'v> {
 /// An amount with its unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quantity<'v> {
-    /// From where to where the amount may lie, by its digits and its comparator.
+    /// From where to where the amount may lie, by its comparator; both ends belong to it.
     pub range: NumberRange,
     /// System of the unit's code.
     pub system: Option<&'v str>,
