@@ -1,1 +1,26 @@
-//! Changes to a resource by patch: JSON Patch (RFC 6902) and FHIRPath Patch (FHIR R4). No I/O.
+//! Changes to a resource by patch: JSON Patch (RFC 6902). No I/O.
+//!
+//! ```text
+//! resource ─┐
+//!           ├── json_patch                 ──> the changed resource, or why not; never half of the changes
+//! patch ────┘
+//! ```
+//!
+//! The given resource is left as it is: operations go to a copy, one after the other, and the first that cannot be done
+//! ends it with a [`PatchError`] that says which one and why, and repeats no value.
+//!
+//! A patch may not touch what makes the resource the one it is: see [`Protected`]. Whether the outcome is a valid
+//! resource is not decided here; the caller validates it as it validates any other write.
+
+mod budget;
+mod equality;
+mod error;
+mod json_patch;
+mod pointer;
+mod protect;
+
+pub use budget::{DEPTH_MAX, OPERATIONS_MAX, WORK_MAX};
+pub use error::{PatchError, PatchErrorKind};
+pub use json_patch::{json_patch, patch_document};
+pub use pointer::POINTER_BYTES_MAX;
+pub use protect::Protected;
