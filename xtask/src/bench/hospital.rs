@@ -14,7 +14,7 @@ use tacet_types::Timestamp;
 const PATIENTS_A_FILE: u64 = 1_000;
 
 /// The present of the synthetic hospital, fixed so that two runs load the same bytes.
-const NOW: &str = "2026-03-01T08:00:00Z";
+pub(crate) const NOW: &str = "2026-03-01T08:00:00Z";
 
 /// At most this many places of imported resources are kept for reading: enough that they are not all in a cache at once.
 const PLACES_MAX: u64 = 200_000;

@@ -19,14 +19,25 @@ mod machine;
 mod measure;
 mod programs;
 mod report;
+mod search;
 mod work;
 
 use crate::Outcome;
 use std::path::PathBuf;
 
 /// What to measure.
+#[derive(clap::Subcommand)]
+pub(crate) enum What {
+    /// Measure searches, on hospitals of several sizes
+    Search(search::Arguments),
+}
+
+/// What to measure; by default imports, reads and writes.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
     /// How many synthetic patients to import first
     #[arg(long, default_value_t = 1_000)]
     patients: u32,
@@ -67,6 +78,9 @@ pub(crate) struct Arguments {
 
 /// Measures, prints, cleans up.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if let Some(What::Search(arguments)) = &arguments.what {
+        return search::run(arguments);
+    }
     if arguments.rounds == 0 || arguments.connections.contains(&0) || !(0.1..=3_600.0).contains(&arguments.seconds) {
         return Err("rounds and connections are 1 at least, seconds from 0.1 to 3600".into());
     }

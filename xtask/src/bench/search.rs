@@ -1,0 +1,345 @@
+//! `cargo xtask bench search`: how long searches take on synthetic hospitals of several sizes, and how that grows.
+//!
+//! One connection asks, waits and asks again, so a figure is the time of one search and not of a queue. Each search is a
+//! disclosure: the time holds a durable ledger entry, which the first line (a plain read) shows by itself.
+
+use super::draw::Draw;
+use super::hospital;
+use super::machine::Machine;
+use super::programs::{self, SHIPPED};
+use crate::instance::{Instance, Server};
+use crate::{Outcome, process, workspace};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use tacet_testkit::{Hospital, HospitalOptions};
+use tacet_types::Timestamp;
+
+/// Patients whose records the searches are about.
+const SUBJECTS: u64 = 200;
+
+/// Requests of each kind that are not counted: the first ones read from the disk what the later ones find in memory.
+const WARM_UP: usize = 20;
+
+/// Longest wait for one answer.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Longest time that is told apart, in nanoseconds.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Sizes of the synthetic hospital, in patients (about 340 resources each)
+    #[arg(long, value_delimiter = ',', default_value = "300,3000")]
+    sizes: Vec<u32>,
+    /// Requests of each kind, on each size
+    #[arg(long, default_value_t = 400)]
+    requests: usize,
+    /// Seed of the synthetic hospital and of the choice of patients
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A patient to search for.
+struct Subject {
+    place: String,
+    id: String,
+    name_prefix: String,
+    identifier: String,
+    code: String,
+    day: String,
+}
+
+/// A kind of search, and how it asks.
+type Kind = (&'static str, fn(&Subject) -> String);
+
+/// Kinds of search.
+const KINDS: [Kind; 9] = [
+    ("read one record", |subject| subject.place.clone()),
+    ("patient by name prefix", |subject| format!("Patient?family={}&_count=20", subject.name_prefix)),
+    ("patient by identifier", |subject| format!("Patient?identifier={}", subject.identifier)),
+    ("observations of a patient with a code, newest first", |subject| {
+        format!("Observation?patient={}&code={}&_sort=-date&_count=20", subject.id, subject.code)
+    }),
+    ("a code over all patients, newest first", |subject| {
+        format!("Observation?code={}&_sort=-date&_count=20", subject.code)
+    }),
+    ("encounters of a day", |subject| format!("Encounter?date={}&_count=20", subject.day)),
+    ("chained: by the patient's identifier", |subject| {
+        format!("Observation?patient.identifier={}&code={}&_count=20", subject.identifier, subject.code)
+    }),
+    ("patient with encounters (_revinclude)", |subject| {
+        format!("Patient?_id={}&_revinclude=Encounter:patient", subject.id)
+    }),
+    ("count only", |subject| format!("Observation?code={}&_summary=count", subject.code)),
+];
+
+/// One kind of search on one size.
+#[derive(Serialize)]
+struct Row {
+    what: &'static str,
+    patients: u32,
+    resources: u64,
+    requests: u64,
+    p50_us: f64,
+    p99_us: f64,
+    server_cpu_us: f64,
+    answer_bytes: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    format: u32,
+    machine: Machine,
+    seed: u64,
+    imports: Vec<Import>,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Import {
+    patients: u32,
+    resources: u64,
+    resources_per_s: f64,
+    cpu_us_per_resource: f64,
+    disk_bytes_per_resource: f64,
+    resident_bytes: u64,
+}
+
+/// Measures, prints, cleans up.
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if arguments.sizes.is_empty() || arguments.sizes.contains(&0) || arguments.requests == 0 {
+        return Err("sizes and requests are 1 at least".into());
+    }
+    let folder = workspace::target().join("bench-search");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let program = programs::build(&SHIPPED, &folder.join("programs"))?;
+    let mut report =
+        Report { format: 1, machine: Machine::here(), seed: arguments.seed, imports: Vec::new(), rows: Vec::new() };
+    for &patients in &arguments.sizes {
+        say(&format!("{patients} patients: import"));
+        let written = hospital::write(&folder.join("hospital"), patients, arguments.seed)?;
+        let instance = Instance::create(&program, &folder.join("store"))?;
+        let took = instance.import(std::slice::from_ref(&written.folder))?;
+        let resources = written.resources;
+        let disk_bytes = process::disk_bytes(&instance.data())?;
+        let token = instance.token()?;
+        let server = instance.serve()?;
+        say(&format!("{patients} patients: searches"));
+        measure(arguments, patients, resources, &server, &token, &mut report.rows)?;
+        report.imports.push(Import {
+            patients,
+            resources,
+            resources_per_s: resources as f64 / took.wall_s,
+            cpu_us_per_resource: took.cpu_s * 1e6 / resources as f64,
+            disk_bytes_per_resource: disk_bytes as f64 / resources as f64,
+            resident_bytes: process::resident_bytes(server.pid())?.0,
+        });
+        server.stop()?;
+        instance.remove()?;
+        std::fs::remove_dir_all(&written.folder)?;
+    }
+    std::fs::remove_dir_all(&folder)?;
+    println!("{}", if arguments.json { serde_json::to_string_pretty(&report)? } else { table(&report)? });
+    Ok(())
+}
+
+fn measure(
+    arguments: &Arguments,
+    patients: u32,
+    resources: u64,
+    server: &Server,
+    token: &str,
+    rows: &mut Vec<Row>,
+) -> Outcome {
+    let options =
+        HospitalOptions { seed: arguments.seed, patients: patients.into(), now: Timestamp::parse(hospital::NOW)? };
+    let subjects = subjects(&Hospital::new(options), arguments.seed)?;
+    let mut client = Client::connect(server, token)?;
+    for (what, path) in KINDS {
+        let mut latency_ns: Histogram<u64> = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
+        let (mut cpu_before, mut bytes) = (0.0, 0usize);
+        for (number, subject) in subjects.iter().cycle().take(WARM_UP + arguments.requests).enumerate() {
+            if number == WARM_UP {
+                cpu_before = process::cpu_s(server.pid())?;
+            }
+            let path = path(subject);
+            let sent = now();
+            let length = client.get(&path).map_err(|error| format!("{what}: {error}"))?;
+            if number >= WARM_UP {
+                latency_ns.record(u64::try_from(sent.elapsed().as_nanos())?)?;
+                bytes += length;
+            }
+        }
+        let requests = latency_ns.len();
+        rows.push(Row {
+            what,
+            patients,
+            resources,
+            requests,
+            p50_us: latency_ns.value_at_quantile(0.5) as f64 / 1e3,
+            p99_us: latency_ns.value_at_quantile(0.99) as f64 / 1e3,
+            server_cpu_us: (process::cpu_s(server.pid())? - cpu_before) * 1e6 / requests as f64,
+            answer_bytes: bytes as f64 / requests as f64,
+        });
+    }
+    Ok(())
+}
+
+/// Patients spread over the hospital, with what one would search them by.
+fn subjects(hospital: &Hospital, seed: u64) -> Outcome<Vec<Subject>> {
+    let patients = hospital.options().patients;
+    let mut draw = Draw::new(seed);
+    let mut subjects = Vec::new();
+    while (subjects.len() as u64) < SUBJECTS.min(patients) {
+        let file = hospital.patient(draw.below(patients));
+        let of = |name: &str| -> Outcome<Value> {
+            let record = file.resources.iter().find(|record| record.resource_type.as_str() == name);
+            Ok(serde_json::from_str(&record.ok_or("a patient without a record to search for")?.json)?)
+        };
+        let (patient, observation, encounter) = (of("Patient")?, of("Observation")?, of("Encounter")?);
+        let text = |value: &Value, path: &str| -> Outcome<String> {
+            let text = value.pointer(path).and_then(Value::as_str);
+            Ok(text.ok_or_else(|| format!("a synthetic record has no {path}"))?.to_owned())
+        };
+        let pair = |value: &Value, system: &str, code: &str| -> Outcome<String> {
+            Ok(encoded(&format!("{}|{}", text(value, system)?, text(value, code)?)))
+        };
+        subjects.push(Subject {
+            place: format!("Patient/{}", file.id),
+            id: file.id.clone(),
+            name_prefix: encoded(&text(&patient, "/name/0/family")?.chars().take(4).collect::<String>()),
+            identifier: pair(&patient, "/identifier/0/system", "/identifier/0/value")?,
+            code: pair(&observation, "/code/coding/0/system", "/code/coding/0/code")?,
+            day: text(&encounter, "/period/start")?.chars().take(10).collect(),
+        });
+    }
+    Ok(subjects)
+}
+
+/// Percent-encoded for a query.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing into a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// One connection that is kept.
+struct Client {
+    stream: BufReader<TcpStream>,
+    head: String,
+}
+
+impl Client {
+    fn connect(server: &Server, token: &str) -> Outcome<Self> {
+        let stream = TcpStream::connect(server.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        let head = format!("Host: {}\r\nAuthorization: Bearer {token}\r\n\r\n", server.address);
+        Ok(Self { stream: BufReader::new(stream), head })
+    }
+
+    /// Asks and reads the whole answer; gives its length.
+    fn get(&mut self, path: &str) -> Outcome<usize> {
+        let request = format!("GET /{path} HTTP/1.1\r\n{}", self.head);
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line)?;
+            if line.trim_end().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        if status == "200" { Ok(length) } else { Err(format!("the answer was {status}").into()) }
+    }
+}
+
+fn table(report: &Report) -> Outcome<String> {
+    let mut out = String::new();
+    for import in &report.imports {
+        writeln!(
+            out,
+            "{} patients, {} resources: imported at {:.0}/s, {:.0} us CPU and {:.0} bytes on disk each; {:.0} MB resident",
+            import.patients,
+            import.resources,
+            import.resources_per_s,
+            import.cpu_us_per_resource,
+            import.disk_bytes_per_resource,
+            import.resident_bytes as f64 / 1e6,
+        )?;
+    }
+    writeln!(
+        out,
+        "\n{:<53} {:>10} {:>10} {:>10} {:>10} {:>9} {:>7}",
+        "", "resources", "p50 us", "p99 us", "CPU us", "bytes", "growth"
+    )?;
+    for (what, _) in KINDS {
+        let mut first = None;
+        for row in report.rows.iter().filter(|row| row.what == what) {
+            let growth = row.p50_us / *first.get_or_insert(row.p50_us);
+            writeln!(
+                out,
+                "{what:<53} {:>10} {:>10.0} {:>10.0} {:>10.0} {:>9.0} {growth:>7.2}",
+                row.resources, row.p50_us, row.p99_us, row.server_cpu_us, row.answer_bytes
+            )?;
+        }
+    }
+    Ok(out)
+}
+
+#[expect(clippy::print_stderr, reason = "what goes on, beside the report on stdout")]
+fn say(what: &str) {
+    eprintln!("bench search: {what}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures how long searches take")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_have_something_to_search_by() {
+        let options = HospitalOptions { seed: 1, patients: 5, now: Timestamp::parse(hospital::NOW).unwrap() };
+        let subjects = subjects(&Hospital::new(options), 7).unwrap();
+        assert_eq!(subjects.len(), 5);
+        for subject in &subjects {
+            for (what, path) in KINDS {
+                let path = path(subject);
+                assert!(path.is_ascii() && !path.contains(' ') && path.len() > 10, "{what}: {path}");
+            }
+            assert!(subject.identifier.contains("%7C") && subject.day.len() == 10);
+        }
+    }
+}
