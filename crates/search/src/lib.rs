@@ -16,6 +16,7 @@ pub mod index;
 pub mod matcher;
 pub mod parameters;
 pub mod request;
+pub mod sealed;
 pub mod terminology;
 
 pub use error::SearchError;
