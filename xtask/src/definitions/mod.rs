@@ -9,6 +9,7 @@ mod conformance;
 mod search;
 mod structure;
 mod summary;
+mod terminology;
 
 use crate::Outcome;
 use flate2::read::GzDecoder;
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     tables.extend(search::tables(&package)?);
     tables.push(summary::table(&package)?);
     tables.extend(conformance::tables(&package)?);
+    tables.push(terminology::table(&package)?);
     tables.sort_by_key(|table| table.file);
     std::fs::create_dir_all(&folder)?;
     for table in tables {
