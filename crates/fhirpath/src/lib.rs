@@ -1,1 +1,100 @@
 //! FHIRPath for R4 over raw JSON: expressions compiled once, evaluated many times. No I/O.
+//!
+//! ```text
+//! "name.given" ── Expression::compile ──> Expression ── evaluate(Context, items) ──> items
+//! ```
+//!
+//! The language is FHIRPath N1 (2.0.0, <https://hl7.org/fhirpath/N1>) with the functions of the later draft that the
+//! official suite asks for, and FHIR R4's additions (<https://hl7.org/fhir/R4/fhirpath.html>). Elements are looked at
+//! where they stand in the JSON tree: nothing is copied, and each keeps its [`Location`]. What members an element has
+//! and of which type comes from `tacet_fhir::definitions`.
+//!
+//! Expressions and resources may both be hostile: the text, nesting and size of an expression are bounded when it is
+//! compiled, the steps and the texts made are bounded when it is evaluated, and patterns run in linear time.
+//!
+//! ```
+//! use tacet_fhir::json::{Limits, parse};
+//! use tacet_fhirpath::{Context, Expression, is_true};
+//! use tacet_types::Timestamp;
+//!
+//! let patient = parse(br#"{"resourceType":"Patient","name":[{"given":["Ada"]}]}"#, &Limits::default())?;
+//! let expression = Expression::compile("Patient.name.given.exists()")?;
+//! let result = expression.evaluate_on(&patient, &Context::new(&patient, Timestamp::from_ms(0)))?;
+//! assert!(is_true(&result)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod context;
+mod encoding;
+mod error;
+mod evaluate;
+mod function;
+mod item;
+mod lexer;
+mod location;
+mod model;
+mod parser;
+mod pattern;
+mod quantity;
+mod syntax;
+mod temporal;
+mod text;
+
+pub use context::{ARENA_MAX, Arena, ConformsTo, Context, MemberOf, Resolver, STEPS_MAX, Trace};
+pub use error::{CompileError, EvaluationError};
+pub use item::{Collection, Item, Node, TypeInfo};
+pub use location::{Location, Step};
+pub use model::{NodeType, SystemType};
+pub use quantity::{Quantity, Unit};
+pub use temporal::{Moment, Precision};
+
+use tacet_fhir::json::Json;
+
+/// A compiled expression. Cheap to evaluate again and again, from any thread.
+#[derive(Debug)]
+pub struct Expression {
+    root: syntax::Expr,
+}
+
+impl Expression {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// [`CompileError`] where the text is no expression, names a function that does not exist, or exceeds the bounds
+    /// of size and nesting.
+    pub fn compile(text: &str) -> Result<Self, CompileError> {
+        Ok(Expression { root: parser::parse(text)? })
+    }
+
+    /// Evaluates on a collection, which is `%context` and what names are looked up in.
+    ///
+    /// # Errors
+    /// [`EvaluationError`] where the specification calls for one, and where a bound is exceeded.
+    pub fn evaluate<'v>(
+        &'v self,
+        context: &Context<'v>,
+        focus: &[Item<'v>],
+    ) -> Result<Collection<'v>, EvaluationError> {
+        evaluate::Evaluation::new(context, focus).run(&self.root)
+    }
+
+    /// Evaluates on a whole resource.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_on<'v>(
+        &'v self,
+        resource: &'v Json<'v>,
+        context: &Context<'v>,
+    ) -> Result<Collection<'v>, EvaluationError> {
+        self.evaluate(context, &[Item::Node(Node::resource(resource))])
+    }
+}
+
+/// Whether a result means yes: one item, and not the value `false`. An empty result does not.
+///
+/// # Errors
+/// [`EvaluationError::NotSingle`] for several items.
+pub fn is_true(items: &[Item<'_>]) -> Result<bool, EvaluationError> {
+    Ok(item::truth(items, "a condition")?.unwrap_or(false))
+}
