@@ -1,0 +1,440 @@
+//! From a filter to what one segment must look up.
+
+use super::docs::Check;
+use super::encode::{self, column};
+use super::node::Node;
+use super::segment::{Known, Segment};
+use super::terms::{self, GLOBAL, LAST_UPDATED, kind};
+use super::{buckets, codec};
+use crate::document::{Key, Value};
+use crate::error::SearchError;
+use crate::filter::{Comparison, Filter, Test, UnitTest};
+use crate::matcher::{FILTER_DEPTH_MAX, compare, passes};
+use std::collections::HashMap;
+use std::rc::Rc;
+use tacet_fhir::search::{ParameterId, fold};
+use tacet_types::ResourceType;
+use tantivy::postings::TermInfo;
+use tantivy::{DocId, u64_to_f64, u64_to_i64};
+
+/// A date test: how it compares, and the range asked for.
+type DateTest = (Comparison, i64, i64);
+
+/// Compiles a prepared filter for a segment.
+pub(super) fn compile<'s>(filter: &Filter, segment: &'s Segment<'s>) -> Result<Node<'s>, SearchError> {
+    Compiler { segment }.filter(filter, 0)
+}
+
+#[derive(Clone, Copy)]
+struct Compiler<'s> {
+    segment: &'s Segment<'s>,
+}
+
+/// The number of a parameter in terms and columns.
+fn number(parameter: ParameterId) -> u16 {
+    // Parameters are counted by u16; one beyond could only have been made wrong, and has no terms.
+    u16::try_from(parameter.index()).unwrap_or(LAST_UPDATED - 1)
+}
+
+impl<'s> Compiler<'s> {
+    fn filter(self, filter: &Filter, depth: usize) -> Result<Node<'s>, SearchError> {
+        if depth > FILTER_DEPTH_MAX {
+            return Err(SearchError::TooCostly { what: "nested conditions", max: FILTER_DEPTH_MAX });
+        }
+        Ok(match filter {
+            Filter::Everything => Node::Everything,
+            Filter::Nothing => Node::Nothing,
+            Filter::All(all) => self.all(all, depth)?,
+            Filter::Any(any) => {
+                Node::any(any.iter().map(|filter| self.filter(filter, depth + 1)).collect::<Result<_, _>>()?)
+            }
+            Filter::Not(inner) => self.filter(inner, depth + 1)?.not(),
+            Filter::Types(types) => self.types(types)?,
+            Filter::Keys(keys) => self.exact(keys.iter().map(terms::key))?,
+            Filter::LastUpdated { comparison, low_ms, high_ms } => {
+                self.last_updated(&[(*comparison, *low_ms, *high_ms)])?
+            }
+            Filter::Value(parameter, test) => self.value(*parameter, test)?,
+            Filter::Present(parameter) => self.one(&terms::head(number(*parameter), kind::PRESENT))?,
+            Filter::NarrativeWords(words) => self.global_words(kind::NARRATIVE, words)?,
+            Filter::ContentWords(words) => self.global_words(kind::CONTENT, words)?,
+            Filter::Chain { .. } | Filter::Has { .. } | Filter::Members { .. } => {
+                return Err(SearchError::Engine("evaluating a filter that was not prepared"));
+            }
+        })
+    }
+
+    /// Tests of the same dates are taken together: they leave a few days between them where each alone leaves years.
+    fn all(self, all: &[Filter], depth: usize) -> Result<Node<'s>, SearchError> {
+        let mut nodes = Vec::new();
+        let mut dates: HashMap<ParameterId, Vec<DateTest>> = HashMap::new();
+        let mut updated: Vec<DateTest> = Vec::new();
+        for filter in all {
+            match filter {
+                Filter::Value(parameter, Test::Date(comparison, low, high)) => {
+                    dates.entry(*parameter).or_default().push((*comparison, *low, *high));
+                }
+                Filter::LastUpdated { comparison, low_ms, high_ms } => updated.push((*comparison, *low_ms, *high_ms)),
+                filter => nodes.push(self.filter(filter, depth + 1)?),
+            }
+            if matches!(nodes.last(), Some(Node::Nothing)) {
+                return Ok(Node::Nothing);
+            }
+        }
+        for (parameter, tests) in dates {
+            nodes.push(self.dates(number(parameter), &tests)?);
+        }
+        if !updated.is_empty() {
+            nodes.push(self.last_updated(&updated)?);
+        }
+        Ok(Node::all(nodes))
+    }
+
+    fn types(self, types: &[ResourceType]) -> Result<Node<'s>, SearchError> {
+        let terms = types.iter().map(|found| terms::plain(GLOBAL, kind::TYPE, &[found.code()]));
+        let candidates = self.exact(terms)?;
+        if candidates.exact(self.segment.max_doc()) == Some(u64::from(self.segment.max_doc())) {
+            return Ok(Node::Everything);
+        }
+        let mut wanted = [false; 256];
+        for found in types {
+            wanted[usize::from(found.code())] = true;
+        }
+        let column = self.segment.fixed(encode::TYPE)?;
+        let check = move |doc| {
+            let code = column.values.get_val(doc);
+            usize::try_from(code).ok().and_then(|code| wanted.get(code)).copied().unwrap_or(false)
+        };
+        // A posting list of one type is long; where something else leads, the column answers sooner.
+        Ok(match candidates {
+            Node::Nothing => Node::Nothing,
+            candidates => Node::Check(Box::new(candidates), Rc::new(check)),
+        })
+    }
+
+    fn one(self, term: &[u8]) -> Result<Node<'s>, SearchError> {
+        Ok(Node::terms(self.segment.term(term)?.into_iter().collect()))
+    }
+
+    fn exact(self, terms: impl Iterator<Item = Vec<u8>>) -> Result<Node<'s>, SearchError> {
+        let mut infos = Vec::new();
+        for term in terms {
+            infos.extend(self.segment.term(&term)?);
+        }
+        Ok(Node::terms(infos))
+    }
+
+    /// All terms that begin with this.
+    fn under(self, start: &[u8]) -> Result<Node<'s>, SearchError> {
+        let mut infos = Vec::new();
+        self.segment.terms_under(start, &mut |_, info| {
+            infos.push(info.clone());
+            true
+        })?;
+        Ok(Node::terms(infos))
+    }
+
+    /// Of the terms that begin with one of these, those whose value passes.
+    fn passing(self, starts: impl Iterator<Item = Vec<u8>>, test: &Test) -> Result<Node<'s>, SearchError> {
+        let mut infos: Vec<TermInfo> = Vec::new();
+        for start in starts {
+            self.segment.terms_under(&start, &mut |term, info| {
+                if terms::value_of(term).is_some_and(|value| passes(test, &value)) {
+                    infos.push(info.clone());
+                }
+                true
+            })?;
+        }
+        Ok(Node::terms(infos))
+    }
+
+    fn global_words(self, kind: u8, words: &[Box<str>]) -> Result<Node<'s>, SearchError> {
+        let nodes = words.iter().map(|word| self.one(&terms::word(GLOBAL, kind, word)));
+        Ok(Node::all(nodes.collect::<Result<_, _>>()?))
+    }
+
+    fn value(self, parameter: ParameterId, test: &Test) -> Result<Node<'s>, SearchError> {
+        let p = number(parameter);
+        let once = |term: Vec<u8>| std::iter::once(term);
+        let node = match test {
+            Test::TokenIs { code, .. } => self.passing(once(terms::with_text(p, kind::CODE, code)), test)?,
+            Test::TokenOfSystem(system) => {
+                use crate::document::System;
+                let systems = [System::Uri(system.clone()), System::Implied];
+                self.exact(systems.iter().filter_map(|system| terms::system(p, system)))?
+            }
+            Test::TokenAmong(codes) => {
+                let mut all: Vec<&str> = codes.iter().map(|(_, code)| &**code).collect();
+                all.sort_unstable();
+                all.dedup();
+                self.passing(all.into_iter().map(|code| terms::with_text(p, kind::CODE, code)), test)?
+            }
+            Test::TokenText(words) => self.texts(p, kind::TOKEN_WORD, words, test)?,
+            Test::StringText(words) => self.texts(p, kind::STRING_WORD, words, test)?,
+            Test::OfType { value, .. } => self.passing(once(terms::with_text(p, kind::OF_TYPE, value)), test)?,
+            Test::StringStarts(start) => {
+                let mut term = terms::head(p, kind::STRING);
+                terms::escape(&mut term, start);
+                self.under(&term)?
+            }
+            Test::StringIs(exact) => self.passing(once(terms::with_text(p, kind::STRING, &fold(exact))), test)?,
+            Test::StringEquals(folded) => self.passing(once(terms::with_text(p, kind::STRING, folded)), test)?,
+            Test::StringContains(_) | Test::StringEnds(_) => self.passing(once(terms::head(p, kind::STRING)), test)?,
+            Test::Date(comparison, low, high) => self.dates(p, &[(*comparison, *low, *high)])?,
+            Test::Number(comparison, low, high) => self.numbers(p, *comparison, (*low, *high))?,
+            Test::Quantity(comparison, low, high, unit) => self.quantities(p, *comparison, (*low, *high), unit)?,
+            Test::ReferenceIs(key) => self.references(p, std::iter::once(key))?,
+            Test::ReferenceAmong(keys) => {
+                let mut keys: Vec<&Key> = keys.iter().collect();
+                keys.sort_unstable();
+                self.references(p, keys.into_iter())?
+            }
+            Test::ReferenceId(types, id) => {
+                self.exact(types.iter().map(|resource_type| terms::reference(p, *resource_type, id)))?
+            }
+            Test::ReferenceType(resource_type) => {
+                self.one(&terms::plain(p, kind::REFERENCE_TYPE, &[resource_type.code()]))?
+            }
+            Test::ReferenceUrl(url) => self.one(&terms::plain(p, kind::REFERENCE_URL, url.as_bytes()))?,
+            Test::ReferenceIdentifier { value, .. } => {
+                self.passing(once(terms::with_text(p, kind::REFERENCE_IDENTIFIER, value)), test)?
+            }
+            Test::Canonical(url, _) | Test::UriIs(url) => {
+                self.passing(once(terms::with_text(p, kind::URI, url)), test)?
+            }
+            Test::UriBelow(uri) => {
+                let mut term = terms::head(p, kind::URI);
+                terms::escape(&mut term, uri.strip_suffix('/').unwrap_or(uri));
+                self.passing(once(term), test)?
+            }
+            Test::UriAbove(uri) => {
+                self.passing(ancestors(uri).iter().map(|above| terms::with_text(p, kind::URI, above.as_str())), test)?
+            }
+            Test::Composite(parts) => self.composite(p, parts, test)?,
+            Test::Near { .. } => self.near(p, test)?,
+        };
+        self.or_long(node, parameter, test)
+    }
+
+    fn references<'k>(self, parameter: u16, keys: impl Iterator<Item = &'k Key>) -> Result<Node<'s>, SearchError> {
+        self.exact(keys.map(|key| terms::reference(parameter, key.resource_type, key.id.as_str())))
+    }
+
+    /// Adds the documents that have a long value which passes.
+    fn or_long(self, node: Node<'s>, parameter: ParameterId, test: &Test) -> Result<Node<'s>, SearchError> {
+        let long = self.one(&terms::head(number(parameter), kind::LONG))?;
+        let (segment, test) = (self.segment, test.clone());
+        let check = move |doc| {
+            let values = segment.checked(segment.long_values(doc, parameter), Vec::new());
+            values.iter().any(|value| passes(&test, value))
+        };
+        Ok(Node::any(vec![node, Node::check(long, Rc::new(check))]))
+    }
+
+    /// Texts with all these words in one of them.
+    fn texts(self, p: u16, kind: u8, asked: &[Box<str>], test: &Test) -> Result<Node<'s>, SearchError> {
+        let mut nodes = Vec::new();
+        for word in asked {
+            let mut start = terms::plain(p, kind, word.as_bytes());
+            if word.is_empty() {
+                // Any word; the empty one is there for every text.
+                start.push(0);
+                let end = terms::end_of(&terms::head(p, kind));
+                let mut infos = Vec::new();
+                self.segment.terms(&start, end.as_deref(), &mut |_, info| {
+                    infos.push(info.clone());
+                    true
+                })?;
+                nodes.push(Node::terms(infos));
+            } else {
+                nodes.push(self.under(&start)?);
+            }
+        }
+        if asked.is_empty() {
+            return self.one(&terms::head(p, kind));
+        }
+        let all = Node::all(nodes);
+        if asked.len() == 1 || matches!(all, Node::Nothing) {
+            return Ok(all);
+        }
+        // Where a document has several texts they are kept whole; where it has one, that has all the words.
+        let Some(texts) = self.segment.texts(p, column::WHOLE)? else { return Ok(all) };
+        let (segment, test, known) = (self.segment, test.clone(), Known::default());
+        let several = move |doc| {
+            let mut numbers = texts.term_ords(doc).peekable();
+            numbers.peek().is_none()
+                || numbers.any(|number| known.get(number, || whole_passes(segment, &texts, number, &test)))
+        };
+        // The check is not exact alone, so what the words say stays a condition beside it.
+        Ok(Node::all(vec![all, Node::Check(Box::new(Node::Everything), Rc::new(several))]))
+    }
+
+    fn last_updated(self, tests: &[DateTest]) -> Result<Node<'s>, SearchError> {
+        let candidates = self.days(LAST_UPDATED, tests, None)?;
+        let column = self.segment.fixed(encode::UPDATED)?;
+        let tests = tests.to_vec();
+        let check = move |doc| {
+            let at = u64_to_i64(column.values.get_val(doc));
+            tests.iter().all(|&(comparison, low, high)| compare(comparison, (at, at), (low, high)))
+        };
+        Ok(Node::check(candidates, Rc::new(check)))
+    }
+
+    /// Documents in which for each test some date passes.
+    fn dates(self, p: u16, tests: &[DateTest]) -> Result<Node<'s>, SearchError> {
+        let several = if tests.len() > 1 { Some(self.one(&terms::head(p, kind::DATES))?) } else { None };
+        let candidates = self.days(p, tests, several)?;
+        let Some(lows) = self.segment.numbers(p, column::DATE_LOW)? else { return Ok(Node::Nothing) };
+        let Some(widths) = self.segment.numbers(p, column::DATE_WIDTH)? else { return Ok(Node::Nothing) };
+        let tests = tests.to_vec();
+        let check = move |doc| {
+            tests.iter().all(|&(comparison, low, high)| {
+                lows.of(doc).zip(widths.of(doc)).any(|(from, width)| {
+                    let value = (u64_to_i64(from), u64_to_i64(from.wrapping_add(width)));
+                    compare(comparison, value, (low, high))
+                })
+            })
+        };
+        Ok(Node::check(candidates, Rc::new(check)))
+    }
+
+    /// Candidates by the buckets that all tests leave. Different dates of a document may pass different tests, so with more than one test
+    /// the documents with `several` dates are candidates too.
+    fn days(self, p: u16, tests: &[DateTest], several: Option<Node<'s>>) -> Result<Node<'s>, SearchError> {
+        let mut nodes: Vec<Node<'s>> = several.into_iter().collect();
+        let mut infos = Vec::new();
+        for class in 0..buckets::CLASSES {
+            let (mut first, mut last) = (0, u32::MAX);
+            for &(comparison, low, high) in tests {
+                let (from, to) = buckets::days(class, comparison, low, high);
+                (first, last) = (first.max(from), last.min(to));
+            }
+            for (level, from, to) in buckets::cover(first, last) {
+                let start = buckets::term(p, level, class, from);
+                let end = terms::end_of(&buckets::term(p, level, class, to));
+                self.segment.terms(&start, end.as_deref(), &mut |_, info| {
+                    infos.push(info.clone());
+                    true
+                })?;
+            }
+        }
+        nodes.push(Node::terms(infos));
+        Ok(Node::any(nodes))
+    }
+
+    fn numbers(self, p: u16, comparison: Comparison, asked: (f64, f64)) -> Result<Node<'s>, SearchError> {
+        let names = [column::NUMBER_LOW, column::NUMBER_WIDTH];
+        let Some(range) = self.range_check(p, names, comparison, asked)? else { return Ok(Node::Nothing) };
+        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        Ok(Node::check(present, Rc::new(move |doc| range(doc, &mut |_| true))))
+    }
+
+    fn quantities(
+        self,
+        p: u16,
+        comparison: Comparison,
+        asked: (f64, f64),
+        unit: &UnitTest,
+    ) -> Result<Node<'s>, SearchError> {
+        let names = match unit {
+            UnitTest::Canonical(_) => [column::QUANTITY_BASE_LOW, column::QUANTITY_BASE_WIDTH],
+            _ => [column::QUANTITY_LOW, column::QUANTITY_WIDTH],
+        };
+        let Some(range) = self.range_check(p, names, comparison, asked)? else { return Ok(Node::Nothing) };
+        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        if *unit == UnitTest::Any {
+            return Ok(Node::check(present, Rc::new(move |doc| range(doc, &mut |_| true))));
+        }
+        let Some(units) = self.segment.texts(p, column::QUANTITY_UNIT)? else { return Ok(Node::Nothing) };
+        let (segment, unit, known) = (self.segment, unit.clone(), Known::default());
+        let check = move |doc: DocId| {
+            range(doc, &mut |place| {
+                units.term_ords(doc).nth(place).is_some_and(|number| {
+                    known.get(number, || {
+                        let text = segment.checked(segment.text(&units, number), String::new());
+                        codec::read_unit(&text).is_some_and(|texts| is_unit(&unit, &texts))
+                    })
+                })
+            })
+        };
+        Ok(Node::check(present, Rc::new(check)))
+    }
+
+    /// Whether some range of a document compares so; `and` is asked of each that does, by its place among the document's.
+    #[expect(clippy::type_complexity, reason = "a check with one more question")]
+    fn range_check(
+        self,
+        p: u16,
+        [low, width]: [&str; 2],
+        comparison: Comparison,
+        asked: (f64, f64),
+    ) -> Result<Option<impl Fn(DocId, &mut dyn FnMut(usize) -> bool) -> bool + 's>, SearchError> {
+        let (Some(lows), Some(widths)) = (self.segment.numbers(p, low)?, self.segment.numbers(p, width)?) else {
+            return Ok(None);
+        };
+        Ok(Some(move |doc: DocId, and: &mut dyn FnMut(usize) -> bool| {
+            lows.of(doc).zip(widths.of(doc)).enumerate().any(|(place, (from, width))| {
+                let value = (u64_to_f64(from), u64_to_f64(from.wrapping_add(width)));
+                compare(comparison, value, asked) && and(place)
+            })
+        }))
+    }
+
+    fn composite(self, p: u16, parts: &[Test], test: &Test) -> Result<Node<'s>, SearchError> {
+        let mut nodes = Vec::new();
+        for (place, part) in parts.iter().enumerate().take(usize::from(u8::MAX)) {
+            if let Test::TokenIs { code, .. } = part {
+                nodes.push(self.one(&terms::part(p, place as u8, code))?);
+            }
+        }
+        if nodes.is_empty() {
+            nodes.push(self.one(&terms::head(p, kind::PRESENT))?);
+        }
+        let Some(wholes) = self.segment.texts(p, column::WHOLE)? else { return Ok(Node::Nothing) };
+        let (segment, test, known) = (self.segment, test.clone(), Known::default());
+        let check: Check<'s> = Rc::new(move |doc| {
+            wholes.term_ords(doc).any(|number| known.get(number, || whole_passes(segment, &wholes, number, &test)))
+        });
+        Ok(Node::check(Node::all(nodes), check))
+    }
+
+    fn near(self, p: u16, test: &Test) -> Result<Node<'s>, SearchError> {
+        let north = self.segment.numbers(p, column::LATITUDE)?;
+        let (Some(north), Some(east)) = (north, self.segment.numbers(p, column::LONGITUDE)?) else {
+            return Ok(Node::Nothing);
+        };
+        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        let test = test.clone();
+        let check = move |doc| {
+            north.of(doc).zip(east.of(doc)).any(|(north, east)| {
+                passes(&test, &Value::Position { latitude: u64_to_f64(north), longitude: u64_to_f64(east) })
+            })
+        };
+        Ok(Node::check(present, Rc::new(check)))
+    }
+}
+
+fn whole_passes(segment: &Segment<'_>, column: &tantivy::columnar::StrColumn, number: u64, test: &Test) -> bool {
+    let text = segment.checked(segment.text(column, number), String::new());
+    codec::read(&text).is_some_and(|value| passes(test, &value))
+}
+
+/// Whether a quantity's texts (system, code, unit, unit in base units) are what is asked for.
+fn is_unit(unit: &UnitTest, [system, code, text, base]: &[Option<Box<str>>; 4]) -> bool {
+    match unit {
+        UnitTest::Any => true,
+        UnitTest::Is { system: of, code: asked } => system.as_ref() == Some(of) && code.as_ref() == Some(asked),
+        UnitTest::Written(asked) => code.as_ref() == Some(asked) || text.as_ref() == Some(asked),
+        UnitTest::Canonical(asked) => base.as_ref() == Some(asked),
+    }
+}
+
+/// The uri and those above it, each with and without a `/` at its end.
+fn ancestors(uri: &str) -> Vec<String> {
+    let ends = uri.char_indices().filter(|(_, c)| *c == '/').map(|(at, _)| at).take(ANCESTORS_MAX).chain([uri.len()]);
+    let above = ends.filter_map(|end| uri.get(..end));
+    above.flat_map(|above| [above.to_owned(), format!("{above}/")]).collect()
+}
+
+/// Most slashes of a uri that are looked at: values with more are long ones, which are looked at whole.
+const ANCESTORS_MAX: usize = 512;

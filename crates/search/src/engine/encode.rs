@@ -1,0 +1,334 @@
+//! From a document to what the index holds of it.
+//!
+//! | field | holds |
+//! |---|---|
+//! | `t` | terms (`terms`) |
+//! | `k` | stored: type, version, id |
+//! | `x` | stored: values too long for terms, whole |
+//! | `o` | column: order key |
+//! | `u` | column: last updated, milliseconds |
+//! | `y` | column: type |
+//! | `c` | columns by parameter (`column`), made as they are needed |
+
+use super::order::sort_value;
+use super::terms::{self, GLOBAL, LAST_UPDATED, kind};
+use super::{buckets, codec};
+use crate::document::{Document, Key, System, Value, words};
+use crate::index::SortValue;
+use std::collections::BTreeMap;
+use tacet_types::VersionId;
+use tantivy::schema::{
+    BytesOptions, Field, JsonObjectOptions, NumericOptions, OwnedValue, STORED, Schema, TantivyDocument,
+};
+use tantivy::{Term, f64_to_u64, i64_to_u64};
+
+/// Numbers of the fields, in the order in which [`schema`] adds them.
+pub(super) mod field {
+    use super::Field;
+
+    pub const TERMS: Field = Field::from_field_id(0);
+    pub const KEY: Field = Field::from_field_id(1);
+    pub const LONG: Field = Field::from_field_id(2);
+    pub const ORDER: Field = Field::from_field_id(3);
+    pub const UPDATED: Field = Field::from_field_id(4);
+    pub const TYPE: Field = Field::from_field_id(5);
+    pub const COLUMNS: Field = Field::from_field_id(6);
+}
+
+/// Names of the single columns, as in [`schema`].
+pub(super) const ORDER: &str = "o";
+pub(super) const UPDATED: &str = "u";
+pub(super) const TYPE: &str = "y";
+
+/// What a column of a parameter holds: the letters after the parameter's index in its name. Columns of one group have a value each
+/// for every value of the parameter, in the same order.
+pub(super) mod column {
+    pub const DATE_LOW: &str = "dl";
+    pub const DATE_WIDTH: &str = "dw";
+    pub const NUMBER_LOW: &str = "nl";
+    pub const NUMBER_WIDTH: &str = "nw";
+    pub const QUANTITY_LOW: &str = "ql";
+    pub const QUANTITY_WIDTH: &str = "qw";
+    pub const QUANTITY_UNIT: &str = "qu";
+    pub const QUANTITY_BASE_LOW: &str = "qm";
+    pub const QUANTITY_BASE_WIDTH: &str = "qn";
+    pub const LATITUDE: &str = "pa";
+    pub const LONGITUDE: &str = "po";
+    /// Texts to sort by, but for references: the least and the greatest.
+    pub const TEXT: &str = "s";
+    /// Type and id of each resource referred to.
+    pub const REFERENCE: &str = "r";
+    /// Values to look at once more: composites, and texts where there are several.
+    pub const WHOLE: &str = "v";
+}
+
+/// The fields of the index.
+pub fn schema() -> Schema {
+    let mut schema = Schema::builder();
+    schema.add_bytes_field("t", BytesOptions::default().set_indexed());
+    schema.add_bytes_field("k", STORED);
+    schema.add_bytes_field("x", STORED);
+    for name in [ORDER, UPDATED, TYPE] {
+        schema.add_u64_field(name, NumericOptions::default().set_fast());
+    }
+    schema.add_json_field("c", JsonObjectOptions::default().set_fast("raw"));
+    schema.build()
+}
+
+/// The term that only the document of this resource has: to delete what an earlier version left.
+pub fn key_term(key: &Key) -> Term {
+    Term::from_field_bytes(field::TERMS, &terms::key(key))
+}
+
+/// The stored form of a key and its version.
+fn stored_key(key: &Key, version: VersionId) -> Vec<u8> {
+    let mut bytes = vec![key.resource_type.code()];
+    bytes.extend_from_slice(&version.0.to_be_bytes());
+    bytes.extend_from_slice(key.id.as_str().as_bytes());
+    bytes
+}
+
+/// Reads [`stored_key`].
+pub(super) fn read_key(bytes: &[u8]) -> Option<(Key, VersionId)> {
+    let (&type_code, rest) = bytes.split_first()?;
+    let (version, id) = rest.split_first_chunk()?;
+    Some((terms::key_from(type_code, id)?, VersionId(u64::from_be_bytes(*version))))
+}
+
+/// The name of a parameter's column.
+pub(super) fn column_name(parameter: u16, what: &str) -> String {
+    format!("c.{parameter}{what}")
+}
+
+/// What the index holds of a document. `order_key` is the fixed pseudo-random number of its key.
+pub fn to_document(document: &Document, order_key: u64) -> TantivyDocument {
+    let mut encoder = Encoder::default();
+    encoder.fixed(document, order_key);
+    let mut texts: BTreeMap<u16, Texts<'_>> = BTreeMap::new();
+    let mut dates: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut long = Vec::new();
+    for (id, value) in &document.values {
+        let Ok(parameter) = u16::try_from(id.index()) else { continue };
+        encoder.terms.push(terms::head(parameter, kind::PRESENT));
+        let of_parameter = texts.entry(parameter).or_default();
+        if let SortValue::Text(text) = sort_value(value) {
+            of_parameter.sort(value, text);
+        }
+        if codec::is_long(value) {
+            encoder.terms.push(terms::head(parameter, kind::LONG));
+            long.push((parameter, value));
+            encoder.long(parameter, value);
+            continue;
+        }
+        if let Value::Token { text: Some(text), .. } | Value::String { folded: text, .. } = value {
+            of_parameter.words.push((text, value));
+        }
+        if matches!(value, Value::Date { .. }) {
+            *dates.entry(parameter).or_default() += 1;
+        }
+        encoder.value(parameter, value);
+    }
+    for (parameter, of_parameter) in texts {
+        of_parameter.finish(parameter, &mut encoder);
+    }
+    for (parameter, _) in dates.into_iter().filter(|&(_, count)| count > 1) {
+        encoder.terms.push(terms::head(parameter, kind::DATES));
+    }
+    encoder.finish(document, order_key, &long)
+}
+
+/// The texts of one parameter.
+#[derive(Default)]
+struct Texts<'d> {
+    least: Option<Box<str>>,
+    greatest: Option<Box<str>>,
+    references: Vec<Box<str>>,
+    words: Vec<(&'d str, &'d Value)>,
+}
+
+impl Texts<'_> {
+    fn sort(&mut self, value: &Value, text: Box<str>) {
+        if matches!(value, Value::Reference { .. }) {
+            self.references.push(text);
+            return;
+        }
+        if self.greatest.as_ref().is_none_or(|greatest| text > *greatest) {
+            self.greatest = Some(text.clone());
+        }
+        if self.least.as_ref().is_none_or(|least| text < *least) {
+            self.least = Some(text);
+        }
+    }
+
+    fn finish(mut self, parameter: u16, encoder: &mut Encoder) {
+        self.references.sort_unstable();
+        self.references.dedup();
+        if self.least == self.greatest {
+            self.greatest = None;
+        }
+        for text in self.references {
+            encoder.text_column(parameter, column::REFERENCE, text.into());
+        }
+        for text in self.least.into_iter().chain(self.greatest) {
+            encoder.text_column(parameter, column::TEXT, text.into());
+        }
+        // Which words lie in the same text must be told only where there are several texts.
+        self.words.sort_unstable_by_key(|(text, _)| *text);
+        self.words.dedup_by_key(|(text, _)| *text);
+        if self.words.len() > 1 {
+            for (_, value) in self.words {
+                let bare = match value {
+                    Value::Token { text, .. } => Value::Token { system: System::Absent, code: None, text: text.clone() },
+                    other => other.clone(),
+                };
+                encoder.text_column(parameter, column::WHOLE, codec::write(&bare));
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Encoder {
+    terms: Vec<Vec<u8>>,
+    columns: BTreeMap<String, OwnedValue>,
+}
+
+impl Encoder {
+    /// What every document has.
+    fn fixed(&mut self, document: &Document, order_key: u64) {
+        self.terms.push(terms::plain(GLOBAL, kind::TYPE, &[document.key.resource_type.code()]));
+        self.terms.push(terms::key(&document.key));
+        self.terms.push(terms::order(terms::order_bucket(order_key)));
+        let updated = document.last_updated.as_ms();
+        self.terms.extend(buckets::terms_of(LAST_UPDATED, updated, updated));
+        for (kind, list) in [(kind::NARRATIVE, &document.narrative), (kind::CONTENT, &document.content)] {
+            self.terms.extend(list.iter().map(|word| terms::word(GLOBAL, kind, word)));
+        }
+    }
+
+    /// What is kept of a long value beside itself: the amount, to sort by.
+    fn long(&mut self, parameter: u16, value: &Value) {
+        if let Value::Quantity { .. } = value {
+            self.quantity(parameter, value, String::new());
+        }
+    }
+
+    fn quantity(&mut self, parameter: u16, value: &Value, unit: String) {
+        let Value::Quantity { low, high, canonical, .. } = value else { return };
+        let names = [column::QUANTITY_LOW, column::QUANTITY_WIDTH];
+        self.range(parameter, names, f64_to_u64(*low), f64_to_u64(*high));
+        let (low, high) = canonical.as_ref().map_or((low, high), |(low, high, _)| (low, high));
+        let names = [column::QUANTITY_BASE_LOW, column::QUANTITY_BASE_WIDTH];
+        self.range(parameter, names, f64_to_u64(*low), f64_to_u64(*high));
+        self.text_column(parameter, column::QUANTITY_UNIT, unit);
+    }
+
+    fn value(&mut self, parameter: u16, value: &Value) {
+        match value {
+            Value::Token { system, code, text } => {
+                if let Some(code) = code {
+                    self.terms.push(terms::with_system(parameter, kind::CODE, code, system));
+                }
+                self.terms.extend(terms::system(parameter, system));
+                if let Some(text) = text {
+                    self.words(parameter, kind::TOKEN_WORD, text);
+                }
+            }
+            Value::OfType { system, code, value } => {
+                self.terms.push(terms::of_type(parameter, system.as_deref(), code, value));
+            }
+            Value::String { exact, folded } => {
+                self.terms.push(terms::string(parameter, exact, folded));
+                self.words(parameter, kind::STRING_WORD, folded);
+            }
+            Value::Date { low_ms, high_ms } => {
+                self.terms.extend(buckets::terms_of(parameter, *low_ms, *high_ms));
+                let names = [column::DATE_LOW, column::DATE_WIDTH];
+                self.range(parameter, names, i64_to_u64(*low_ms), i64_to_u64(*high_ms));
+            }
+            Value::Number { low, high } => {
+                let names = [column::NUMBER_LOW, column::NUMBER_WIDTH];
+                self.range(parameter, names, f64_to_u64(*low), f64_to_u64(*high));
+            }
+            Value::Quantity { system, code, unit, canonical, .. } => {
+                let base = canonical.as_ref().map(|(_, _, unit)| &**unit);
+                let texts = [system.as_deref(), code.as_deref(), unit.as_deref(), base];
+                self.quantity(parameter, value, codec::write_unit(texts));
+            }
+            Value::Reference { target, .. } => {
+                self.terms.push(terms::reference(parameter, target.resource_type, target.id.as_str()));
+                let code = [target.resource_type.code()];
+                self.terms.push(terms::plain(parameter, kind::REFERENCE_TYPE, &code));
+            }
+            Value::ReferenceUrl(url) => {
+                self.terms.push(terms::plain(parameter, kind::REFERENCE_URL, url.as_bytes()));
+            }
+            Value::ReferenceIdentifier { system, value } => {
+                self.terms.push(terms::reference_identifier(parameter, system.as_deref(), value));
+            }
+            Value::Canonical { url, version } => {
+                self.terms.push(terms::uri(parameter, url, Some(version.as_deref())));
+            }
+            Value::Uri(url) => self.terms.push(terms::uri(parameter, url, None)),
+            Value::Composite(parts) => {
+                for (place, part) in parts.iter().enumerate().take(usize::from(u8::MAX)) {
+                    if let Value::Token { code: Some(code), .. } = part {
+                        self.terms.push(terms::part(parameter, place as u8, code));
+                    }
+                }
+                self.text_column(parameter, column::WHOLE, codec::write(value));
+            }
+            Value::Position { latitude, longitude } => {
+                self.number_column(parameter, column::LATITUDE, f64_to_u64(*latitude));
+                self.number_column(parameter, column::LONGITUDE, f64_to_u64(*longitude));
+            }
+        }
+    }
+
+    fn words(&mut self, parameter: u16, kind: u8, text: &str) {
+        // The empty one says that there is a text.
+        self.terms.push(terms::head(parameter, kind));
+        self.terms.extend(words(text).iter().map(|word| terms::plain(parameter, kind, word.as_bytes())));
+    }
+
+    /// The width goes around zero where a range ends before it begins.
+    fn range(&mut self, parameter: u16, [low_name, width_name]: [&str; 2], low: u64, high: u64) {
+        self.number_column(parameter, low_name, low);
+        self.number_column(parameter, width_name, high.wrapping_sub(low));
+    }
+
+    fn number_column(&mut self, parameter: u16, what: &str, number: u64) {
+        self.column(parameter, what, OwnedValue::U64(number));
+    }
+
+    fn text_column(&mut self, parameter: u16, what: &str, text: String) {
+        self.column(parameter, what, OwnedValue::Str(text));
+    }
+
+    fn column(&mut self, parameter: u16, what: &str, value: OwnedValue) {
+        let values = self.columns.entry(format!("{parameter}{what}")).or_insert_with(|| OwnedValue::Array(Vec::new()));
+        if let OwnedValue::Array(values) = values {
+            values.push(value);
+        }
+    }
+
+    fn finish(mut self, document: &Document, order_key: u64, long: &[(u16, &Value)]) -> TantivyDocument {
+        let mut out = TantivyDocument::default();
+        self.terms.sort_unstable();
+        self.terms.dedup();
+        for term in &self.terms {
+            out.add_bytes(field::TERMS, term);
+        }
+        out.add_bytes(field::KEY, &stored_key(&document.key, document.version));
+        if !long.is_empty() {
+            out.add_bytes(field::LONG, &codec::write_all(long.iter().copied()));
+        }
+        out.add_u64(field::ORDER, order_key);
+        out.add_u64(field::UPDATED, i64_to_u64(document.last_updated.as_ms()));
+        out.add_u64(field::TYPE, u64::from(document.key.resource_type.code()));
+        if !self.columns.is_empty() {
+            out.add_object(field::COLUMNS, self.columns);
+        }
+        out
+    }
+}

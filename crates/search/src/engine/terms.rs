@@ -1,0 +1,400 @@
+//! Terms of the token field: what a document can be found by, as bytes.
+//!
+//! ```text
+//! parameter u16 BE · kind u8 · what it is (see `kind`)
+//! ```
+//!
+//! A text that something follows is escaped and ended (`escape`), so that the order of terms is the order of texts and all terms that
+//! begin with a text are one range of the dictionary. A term holds the whole value that it stands for: what a range gives too much
+//! is told apart by reading the value back out of the term.
+
+use crate::document::{Key, System, Value};
+use aws_lc_rs::digest;
+use tacet_types::{ResourceId, ResourceType};
+
+/// Stands where a parameter's index stands, for what every document has.
+pub(super) const GLOBAL: u16 = u16::MAX;
+
+/// Stands where a parameter's index stands, for when a document was stored.
+pub(super) const LAST_UPDATED: u16 = u16::MAX - 1;
+
+/// What a term says, after the parameter. Written to disk: none may change its number or its shape without a new format.
+pub(super) mod kind {
+    /// A token's code, ended; then its system.
+    pub const CODE: u8 = 1;
+    /// A token's system, or that the element implies it.
+    pub const SYSTEM: u8 = 2;
+    /// A word of a token's text.
+    pub const TOKEN_WORD: u8 = 3;
+    /// A word of a string.
+    pub const STRING_WORD: u8 = 4;
+    /// Identifier, ended; code of its type, ended; system of its type.
+    pub const OF_TYPE: u8 = 5;
+    /// A string folded, ended; then as written, unless that is the same.
+    pub const STRING: u8 = 6;
+    /// Type and id that a reference leads to.
+    pub const REFERENCE: u8 = 7;
+    /// Type that a reference leads to.
+    pub const REFERENCE_TYPE: u8 = 8;
+    /// A reference elsewhere.
+    pub const REFERENCE_URL: u8 = 9;
+    /// Value of an identifier, ended; then its system.
+    pub const REFERENCE_IDENTIFIER: u8 = 10;
+    /// A uri or canonical, ended; then which of them, and the version.
+    pub const URI: u8 = 11;
+    /// Place of the part in a composite, its code ended.
+    pub const PART: u8 = 12;
+    /// The parameter has a value.
+    pub const PRESENT: u8 = 13;
+    /// A date's bucket: level, class and number.
+    pub const BUCKET: u8 = 14;
+    /// The parameter has more than one date.
+    pub const DATES: u8 = 15;
+    /// The parameter has a value too long for a term: it is kept whole.
+    pub const LONG: u8 = 16;
+
+    /// Global: the resource's type.
+    pub const TYPE: u8 = 1;
+    /// Global: the resource's type and id.
+    pub const KEY: u8 = 2;
+    /// Global: a word of the narrative.
+    pub const NARRATIVE: u8 = 3;
+    /// Global: a word of the content.
+    pub const CONTENT: u8 = 4;
+    /// Global: the highest bits of the order key.
+    pub const ORDER: u8 = 5;
+}
+
+/// How many of the highest bits of an order key make its bucket: 4,096 buckets, so that one of ten million documents holds 2,440.
+const ORDER_BUCKET_BITS: u32 = 12;
+
+/// How many buckets of order keys there are.
+pub(super) const ORDER_BUCKETS: u32 = 1 << ORDER_BUCKET_BITS;
+
+/// Longest word that is a term as it is; a longer one is known by its digest.
+const WORD_BYTES_MAX: usize = 128;
+
+/// Escapes a zero byte.
+const ZERO_ESCAPED: u8 = 0xff;
+
+/// How a term goes on after an ended text.
+mod mark {
+    pub const ABSENT: u8 = b'a';
+    pub const IMPLIED: u8 = b'i';
+    pub const URI: u8 = b'u';
+    pub const SAME: u8 = b's';
+    pub const WRITTEN: u8 = b'w';
+    pub const CANONICAL: u8 = b'c';
+    pub const VERSIONED: u8 = b'v';
+}
+
+/// Begins a term.
+pub(super) fn head(parameter: u16, kind: u8) -> Vec<u8> {
+    let mut term = Vec::with_capacity(48);
+    term.extend_from_slice(&parameter.to_be_bytes());
+    term.push(kind);
+    term
+}
+
+/// A term of bytes that nothing follows.
+pub(super) fn plain(parameter: u16, kind: u8, rest: &[u8]) -> Vec<u8> {
+    let mut term = head(parameter, kind);
+    term.extend_from_slice(rest);
+    term
+}
+
+/// Adds a text, a zero byte as two, so that an end can follow it.
+pub(super) fn escape(term: &mut Vec<u8>, text: &str) {
+    for &byte in text.as_bytes() {
+        term.push(byte);
+        if byte == 0 {
+            term.push(ZERO_ESCAPED);
+        }
+    }
+}
+
+/// Adds a text and its end.
+pub(super) fn ended(term: &mut Vec<u8>, text: &str) {
+    escape(term, text);
+    term.extend_from_slice(&[0, 0]);
+}
+
+/// A term that begins with an ended text: whole, or the beginning of a range.
+pub(super) fn with_text(parameter: u16, kind: u8, text: &str) -> Vec<u8> {
+    let mut term = head(parameter, kind);
+    ended(&mut term, text);
+    term
+}
+
+/// A term that begins with an ended text and goes on with a system.
+pub(super) fn with_system(parameter: u16, kind: u8, text: &str, system: &System) -> Vec<u8> {
+    let mut term = with_text(parameter, kind, text);
+    put_system(&mut term, system);
+    term
+}
+
+fn put_system(term: &mut Vec<u8>, system: &System) {
+    match system {
+        System::Absent => term.push(mark::ABSENT),
+        System::Implied => term.push(mark::IMPLIED),
+        System::Uri(uri) => {
+            term.push(mark::URI);
+            term.extend_from_slice(uri.as_bytes());
+        }
+    }
+}
+
+/// The term of a token's system; None where it has none.
+pub(super) fn system(parameter: u16, system: &System) -> Option<Vec<u8>> {
+    let mut term = head(parameter, kind::SYSTEM);
+    put_system(&mut term, system);
+    (*system != System::Absent).then_some(term)
+}
+
+fn put_optional_system(term: &mut Vec<u8>, system: Option<&str>) {
+    match system {
+        None => term.push(mark::ABSENT),
+        Some(uri) => {
+            term.push(mark::URI);
+            term.extend_from_slice(uri.as_bytes());
+        }
+    }
+}
+
+/// The term of an identifier in a reference.
+pub(super) fn reference_identifier(parameter: u16, system: Option<&str>, value: &str) -> Vec<u8> {
+    let mut term = with_text(parameter, kind::REFERENCE_IDENTIFIER, value);
+    put_optional_system(&mut term, system);
+    term
+}
+
+/// The term of an identifier with its type.
+pub(super) fn of_type(parameter: u16, system: Option<&str>, code: &str, value: &str) -> Vec<u8> {
+    let mut term = with_text(parameter, kind::OF_TYPE, value);
+    ended(&mut term, code);
+    put_optional_system(&mut term, system);
+    term
+}
+
+/// The term of a string.
+pub(super) fn string(parameter: u16, exact: &str, folded: &str) -> Vec<u8> {
+    let mut term = with_text(parameter, kind::STRING, folded);
+    if exact == folded {
+        term.push(mark::SAME);
+    } else {
+        term.push(mark::WRITTEN);
+        term.extend_from_slice(exact.as_bytes());
+    }
+    term
+}
+
+/// The term of a uri, or of a canonical with its version if it has one.
+pub(super) fn uri(parameter: u16, url: &str, canonical: Option<Option<&str>>) -> Vec<u8> {
+    let mut term = with_text(parameter, kind::URI, url);
+    match canonical {
+        None => term.push(mark::URI),
+        Some(None) => term.push(mark::CANONICAL),
+        Some(Some(version)) => {
+            term.push(mark::VERSIONED);
+            term.extend_from_slice(version.as_bytes());
+        }
+    }
+    term
+}
+
+/// The term of a code in a part of a composite.
+pub(super) fn part(parameter: u16, place: u8, code: &str) -> Vec<u8> {
+    let mut term = head(parameter, kind::PART);
+    term.push(place);
+    ended(&mut term, code);
+    term
+}
+
+/// The term of a reference to this resource.
+pub(super) fn reference(parameter: u16, resource_type: ResourceType, id: &str) -> Vec<u8> {
+    let mut term = head(parameter, kind::REFERENCE);
+    term.push(resource_type.code());
+    term.extend_from_slice(id.as_bytes());
+    term
+}
+
+/// The term of the one document with this key.
+pub(super) fn key(key: &Key) -> Vec<u8> {
+    let mut term = head(GLOBAL, kind::KEY);
+    term.push(key.resource_type.code());
+    term.extend_from_slice(key.id.as_str().as_bytes());
+    term
+}
+
+/// The term of a word; one too long is known by SHA-256.
+pub(super) fn word(parameter: u16, kind: u8, word: &str) -> Vec<u8> {
+    let mut term = head(parameter, kind);
+    if word.len() <= WORD_BYTES_MAX {
+        term.extend_from_slice(word.as_bytes());
+    } else {
+        // No text holds this byte: it is not UTF-8.
+        term.push(u8::MAX);
+        term.extend_from_slice(digest::digest(&digest::SHA256, word.as_bytes()).as_ref());
+    }
+    term
+}
+
+/// The bucket of an order key.
+pub(super) fn order_bucket(order: u64) -> u32 {
+    (order >> (u64::BITS - ORDER_BUCKET_BITS)) as u32
+}
+
+/// The term of a bucket of order keys.
+pub(super) fn order(bucket: u32) -> Vec<u8> {
+    plain(GLOBAL, kind::ORDER, &(bucket as u16).to_be_bytes())
+}
+
+/// Whether these are all terms that begin with `start`: `[start, end)`. None if there is no end.
+pub(super) fn end_of(start: &[u8]) -> Option<Vec<u8>> {
+    let mut end = start.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Reads the value back that a term stands for, as far as the term holds it. None for terms that hold no value.
+pub(super) fn value_of(term: &[u8]) -> Option<Value> {
+    let kind = *term.get(2)?;
+    let rest = term.get(3..)?;
+    Some(match kind {
+        kind::CODE => {
+            let (code, rest) = unended(rest)?;
+            Value::Token { system: system_of(rest)?, code: Some(code), text: None }
+        }
+        kind::OF_TYPE => {
+            let (value, rest) = unended(rest)?;
+            let (code, rest) = unended(rest)?;
+            Value::OfType { system: optional_system_of(rest)?, code, value }
+        }
+        kind::STRING => {
+            let (folded, rest) = unended(rest)?;
+            let exact = match rest.split_first()? {
+                (&mark::SAME, _) => folded.clone(),
+                (_, exact) => text_of(exact)?,
+            };
+            Value::String { exact, folded }
+        }
+        kind::REFERENCE => {
+            let (&code, id) = rest.split_first()?;
+            Value::Reference { target: key_from(code, id)?, version: None }
+        }
+        kind::REFERENCE_URL => Value::ReferenceUrl(text_of(rest)?),
+        kind::REFERENCE_IDENTIFIER => {
+            let (value, rest) = unended(rest)?;
+            Value::ReferenceIdentifier { system: optional_system_of(rest)?, value }
+        }
+        kind::URI => {
+            let (url, rest) = unended(rest)?;
+            match rest.split_first()? {
+                (&mark::URI, _) => Value::Uri(url),
+                (&mark::CANONICAL, _) => Value::Canonical { url, version: None },
+                (_, version) => Value::Canonical { url, version: Some(text_of(version)?) },
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// A key from the code of its type and its id.
+pub(super) fn key_from(type_code: u8, id: &[u8]) -> Option<Key> {
+    let id = ResourceId::parse(std::str::from_utf8(id).ok()?).ok()?;
+    Some(Key { resource_type: ResourceType::from_code(type_code)?, id })
+}
+
+fn text_of(bytes: &[u8]) -> Option<Box<str>> {
+    std::str::from_utf8(bytes).ok().map(Box::from)
+}
+
+fn system_of(rest: &[u8]) -> Option<System> {
+    Some(match rest.split_first()? {
+        (&mark::ABSENT, _) => System::Absent,
+        (&mark::IMPLIED, _) => System::Implied,
+        (_, uri) => System::Uri(text_of(uri)?),
+    })
+}
+
+fn optional_system_of(rest: &[u8]) -> Option<Option<Box<str>>> {
+    Some(match rest.split_first()? {
+        (&mark::ABSENT, _) => None,
+        (_, uri) => Some(text_of(uri)?),
+    })
+}
+
+/// Reads an ended text: it, and what follows.
+fn unended(bytes: &[u8]) -> Option<(Box<str>, &[u8])> {
+    let mut text = Vec::new();
+    let mut at = 0;
+    loop {
+        let byte = *bytes.get(at)?;
+        if byte != 0 {
+            text.push(byte);
+            at += 1;
+            continue;
+        }
+        match *bytes.get(at + 1)? {
+            0 => return Some((String::from_utf8(text).ok()?.into(), bytes.get(at + 2..)?)),
+            _ => text.push(0),
+        }
+        at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back_out_of_its_term() {
+        let texts = ["", "a", "a\0b", "\0", "\0\0", "é\0", "http://loinc.org"];
+        for text in texts {
+            for other in texts {
+                for system in [System::Absent, System::Implied, System::Uri(other.into())] {
+                    assert_eq!(
+                        value_of(&with_system(7, kind::CODE, text, &system)),
+                        Some(Value::Token { system, code: Some(text.into()), text: None })
+                    );
+                }
+                assert_eq!(
+                    value_of(&string(7, text, other)),
+                    Some(Value::String { exact: text.into(), folded: other.into() })
+                );
+                assert_eq!(
+                    value_of(&of_type(7, Some(text), other, text)),
+                    Some(Value::OfType { system: Some(text.into()), code: other.into(), value: text.into() })
+                );
+                assert_eq!(
+                    value_of(&uri(7, text, Some(Some(other)))),
+                    Some(Value::Canonical { url: text.into(), version: Some(other.into()) })
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn texts_that_begin_alike_are_one_range() {
+        let starts = |text: &str| {
+            let mut term = head(7, kind::STRING);
+            escape(&mut term, text);
+            term
+        };
+        for text in ["", "a", "ab", "a\0", "a\0b", "b", "\u{ff}"] {
+            for start in ["", "a", "a\0", "b", "\0"] {
+                let term = string(7, text, text);
+                let from = starts(start);
+                let inside = term >= from && end_of(&from).is_none_or(|end| term < end);
+                assert_eq!(inside, text.starts_with(start), "{text:?} {start:?}");
+            }
+        }
+        assert_eq!(end_of(&[1, 255]), Some(vec![2]));
+        assert_eq!(end_of(&[255]), None);
+    }
+}
