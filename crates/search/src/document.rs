@@ -6,7 +6,7 @@ mod canonical;
 mod make;
 mod words;
 
-pub(crate) use canonical::canonical_range;
+pub(crate) use canonical::{UCUM, canonical_range};
 pub use words::{CONTENT_WORDS_MAX, NARRATIVE_WORDS_MAX, WORD_BYTES_MAX, words};
 
 use tacet_fhir::search::ParameterId;

@@ -149,6 +149,10 @@ pub enum Test {
     StringStarts(Box<str>),
     /// A string that is exactly this (`:exact`).
     StringIs(Box<str>),
+    /// A string whose folded text is this (`eq` in `_filter`).
+    StringEquals(Box<str>),
+    /// A string whose folded text ends with this (`ew` in `_filter`).
+    StringEnds(Box<str>),
     /// A string whose folded text contains this (`:contains`).
     StringContains(Box<str>),
     /// A string whose folded text has a word that begins with each of these folded words (`:text`).

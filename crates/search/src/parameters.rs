@@ -40,6 +40,16 @@ impl Parameters {
         &id.parameter().targets
     }
 
+    /// The parameters that say how the parts of a composite compare, in their order; none for another type.
+    pub fn components(&self, id: ParameterId) -> Vec<ParameterId> {
+        let standard = search::parameters();
+        let of = |definition: &str| {
+            let place = standard.iter().position(|known| known.id == definition)?;
+            u16::try_from(place).ok().map(ParameterId::from_index)
+        };
+        id.parameter().components.iter().filter_map(|component| of(component.definition)).collect()
+    }
+
     /// Digest of the definitions: an index that was built under another one has to be built again.
     pub fn fingerprint(&self) -> [u8; 16] {
         self.0.fingerprint

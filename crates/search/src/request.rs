@@ -1,5 +1,26 @@
 //! What a search asks for, compiled: the filter, the order, the page and what comes with it.
 
+mod compile;
+mod condition;
+mod escape;
+mod expression;
+mod fault;
+mod head;
+mod key;
+mod limits;
+mod operators;
+mod ordered;
+mod reference;
+mod result;
+mod string;
+#[cfg(test)]
+mod tests;
+mod token;
+mod value;
+
+pub use compile::compile;
+pub use limits::QueryLimits;
+
 use crate::filter::Filter;
 use tacet_fhir::compartment::Compartment;
 use tacet_fhir::outcome::Issue;

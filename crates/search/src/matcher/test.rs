@@ -22,6 +22,8 @@ pub fn passes(test: &Test, value: &Value) -> bool {
             code == kind && value == found && optional_system(system, of.as_deref())
         }
         (Test::StringStarts(start), Value::String { folded, .. }) => folded.starts_with(&**start),
+        (Test::StringEquals(text), Value::String { folded, .. }) => folded == text,
+        (Test::StringEnds(end), Value::String { folded, .. }) => folded.ends_with(&**end),
         (Test::StringIs(text), Value::String { exact, .. }) => exact == text,
         (Test::StringContains(part), Value::String { folded, .. }) => folded.contains(&**part),
         (Test::StringText(asked), Value::String { folded, .. }) => has_words(asked, folded),
