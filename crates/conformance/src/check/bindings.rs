@@ -1,0 +1,113 @@
+//! Bindings: is the code of an element in the value set that it is bound to?
+
+use super::Check;
+use crate::base::BaseBinding;
+use crate::codes::Membership;
+use crate::instance::Instance;
+use crate::place::Place;
+use crate::profile::{Binding, Strength};
+use tacet_fhir::json::Json;
+use tacet_fhir::outcome::{IssueType, Severity};
+
+/// Most codings of one concept that are looked up.
+const CODINGS_MAX: usize = 100;
+
+/// What a coded element says about a value set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    /// One of its codes is in the set.
+    In,
+    /// None is.
+    Out,
+    /// It has no code.
+    NoCode,
+    /// The set, or the code system, is not known.
+    Unknown,
+    /// It is not a coded element, or has no value.
+    Nothing,
+}
+
+impl<'v> Check<'v> {
+    /// A binding of a profile.
+    pub(super) fn binding(&mut self, binding: &Binding, instance: Instance<'v>, place: &Place<'_>) {
+        let required = binding.strength == Strength::Required;
+        if !binding.value_set.is_empty() {
+            self.bound(&binding.value_set, required, instance, place);
+        }
+        if let Some(max) = &binding.value_set_max {
+            self.bound(max, true, instance, place);
+        }
+    }
+
+    /// A binding of R4 itself.
+    pub(super) fn base_binding(&mut self, binding: &BaseBinding, instance: Instance<'v>, place: &Place<'_>) {
+        self.bound(binding.value_set, binding.required, instance, place);
+    }
+
+    fn bound(&mut self, value_set: &str, required: bool, instance: Instance<'v>, place: &Place<'_>) {
+        let severity = if required { Severity::Error } else { Severity::Warning };
+        match self.finding(value_set, instance) {
+            Finding::In | Finding::Nothing => {}
+            Finding::Out => self.report(severity, IssueType::CodeInvalid, place, || {
+                format!("has no code of the value set {value_set}")
+            }),
+            Finding::NoCode => {
+                if required {
+                    self.error(IssueType::CodeInvalid, place, || {
+                        format!("must have a code of the value set {value_set}")
+                    });
+                }
+            }
+            Finding::Unknown => self.report(Severity::Information, IssueType::NotFound, place, || {
+                format!("was not held against the value set {value_set}, which cannot be expanded here")
+            }),
+        }
+    }
+
+    /// Whether an element surely has a code of a value set.
+    pub(super) fn is_bound(&self, value_set: &str, instance: Instance<'v>) -> bool {
+        self.finding(value_set, instance) == Finding::In
+    }
+
+    fn finding(&self, value_set: &str, instance: Instance<'v>) -> Finding {
+        let Some(value) = instance.value else { return Finding::Nothing };
+        match instance.type_name() {
+            "CodeableConcept" => {
+                let codings = value.get("coding").map(Json::items).unwrap_or_default();
+                let mut finding = Finding::NoCode;
+                for coding in codings.iter().take(CODINGS_MAX) {
+                    match self.coding(value_set, coding) {
+                        Finding::In => return Finding::In,
+                        Finding::Unknown => finding = Finding::Unknown,
+                        Finding::Out if finding != Finding::Unknown => finding = Finding::Out,
+                        _ => {}
+                    }
+                }
+                finding
+            }
+            "Coding" | "Quantity" | "Age" | "Duration" | "Count" | "Distance" | "Money" => {
+                self.coding(value_set, value)
+            }
+            "code" | "string" | "uri" | "url" | "canonical" | "id" | "markdown" => {
+                value.as_str().map_or(Finding::Nothing, |code| self.member(value_set, None, code))
+            }
+            _ => Finding::Nothing,
+        }
+    }
+
+    fn coding(&self, value_set: &str, coding: &Json<'_>) -> Finding {
+        match coding.get_str("code") {
+            Some(code) => self.member(value_set, Some(coding.get_str("system").unwrap_or_default()), code),
+            None => Finding::NoCode,
+        }
+    }
+
+    /// `system` is `None` for a plain code, whose system is that of the set.
+    fn member(&self, value_set: &str, system: Option<&str>, code: &str) -> Finding {
+        match self.context.terminology.member_of(value_set, system, code) {
+            Membership::Yes => Finding::In,
+            Membership::No => Finding::Out,
+            Membership::Unknown => Finding::Unknown,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Bundles: which entry a reference means, and the rules about addresses and documents
+//! (<https://hl7.org/fhir/R4/bundle.html#references>).
+
+use super::{Check, Scope};
+use crate::place::Place;
+use std::collections::HashMap;
+use std::rc::Rc;
+use tacet_fhir::json::Json;
+use tacet_fhir::outcome::IssueType;
+use tacet_fhir::reference::{Reference, for_each_reference, split_version};
+
+/// Deepest nesting of bundles in bundles that references are looked up through.
+const BUNDLES_MAX: usize = 8;
+
+/// The entries of a bundle, by address.
+#[derive(Debug)]
+pub(crate) struct Entries<'v> {
+    by_url: HashMap<&'v str, &'v Json<'v>>,
+    around: Option<Rc<Entries<'v>>>,
+    level: usize,
+}
+
+impl<'v> Entries<'v> {
+    /// Reads the addresses of the entries.
+    pub(crate) fn of(bundle: &'v Json<'v>, around: Option<Rc<Entries<'v>>>) -> Self {
+        let mut by_url = HashMap::new();
+        for entry in bundle.get("entry").map(Json::items).unwrap_or_default() {
+            if let (Some(url), Some(resource)) = (entry.get_str("fullUrl"), entry.get("resource")) {
+                by_url.entry(url).or_insert(resource);
+            }
+        }
+        let level = around.as_ref().map_or(0, |around| around.level + 1);
+        Entries { by_url, around: around.filter(|around| around.level < BUNDLES_MAX), level }
+    }
+
+    /// The entry that a reference means, seen from the entry with that address, and its own address.
+    pub(crate) fn find(&self, text: &str, from: Option<&str>) -> Option<(&'v Json<'v>, Option<&'v str>)> {
+        let (plain, _) = split_version(text);
+        let plain = plain.split('#').next().unwrap_or(plain);
+        let known = |url: &str| self.by_url.get_key_value(url).map(|(url, resource)| (*resource, Some(*url)));
+        let found = known(plain).or_else(|| {
+            let (resource_type, id) = Reference::parse(plain).target()?;
+            // Relative to the server that the referring entry came from.
+            let base = from.and_then(rest_base)?;
+            known(&format!("{base}/{resource_type}/{id}"))
+        });
+        found.or_else(|| self.around.as_ref().and_then(|around| around.find(text, from)))
+    }
+
+    /// The address of a resource of this bundle.
+    pub(crate) fn full_url_of(&self, resource: &Json<'_>) -> Option<&'v str> {
+        self.by_url.iter().find(|(_, known)| std::ptr::eq(**known, resource)).map(|(url, _)| *url)
+    }
+
+    /// Whether a resource is an entry of this bundle or of one around it.
+    pub(crate) fn holds(&self, resource: &Json<'_>) -> bool {
+        self.full_url_of(resource).is_some() || self.around.as_ref().is_some_and(|around| around.holds(resource))
+    }
+}
+
+/// The address of the server in a REST address: what is before `Type/id`.
+fn rest_base(url: &str) -> Option<&str> {
+    let (rest, _id) = url.rsplit_once('/')?;
+    let (base, name) = rest.rsplit_once('/')?;
+    tacet_types::ResourceType::parse(name).map(|_| base)
+}
+
+impl<'v> Check<'v> {
+    /// The rules of a bundle that its invariants do not say.
+    pub(super) fn bundle(
+        &mut self,
+        bundle: &'v Json<'v>,
+        entries: &Rc<Entries<'v>>,
+        scope: &Scope<'v>,
+        place: &Place<'_>,
+    ) {
+        let kind = bundle.get_str("type").unwrap_or_default();
+        let items = bundle.get("entry").map(Json::items).unwrap_or_default();
+        for (index, entry) in items.iter().enumerate() {
+            let here = place.child("entry", Some(index));
+            self.full_url(entry, kind, &here);
+        }
+        if matches!(kind, "document" | "message") {
+            self.references_of_document(items, entries, place);
+        }
+        let _ = scope;
+    }
+
+    /// An address is absolute, and says the type and id of what it is the address of.
+    fn full_url(&mut self, entry: &'v Json<'v>, kind: &str, place: &Place<'_>) {
+        let here = place.child("fullUrl", None);
+        let Some(url) = entry.get_str("fullUrl") else {
+            let needs_one = matches!(kind, "document" | "message");
+            if needs_one && entry.get("resource").is_some() {
+                let message = "an entry of a document or message has a fullUrl";
+                self.error(IssueType::Required, &here, || message);
+            }
+            return;
+        };
+        let is_absolute = url.split_once(':').is_some_and(|(scheme, rest)| !scheme.contains('/') && !rest.is_empty());
+        if !is_absolute {
+            return self.error(IssueType::Value, &here, || "must be an absolute address");
+        }
+        let Some(resource) = entry.get("resource") else { return };
+        if let Some(base) = rest_base(url)
+            && let Some(id) = resource.get_str("id")
+            && url.starts_with("http")
+        {
+            let end = url.get(base.len() + 1..).unwrap_or_default();
+            let own = resource.resource_type().unwrap_or_default();
+            if end.split_once('/') != Some((own, id)) {
+                self.error(IssueType::Value, &here, || "does not end in the type and id of the resource");
+            }
+        }
+    }
+
+    /// What the first entry of a document or message refers to is in the bundle.
+    fn references_of_document(&mut self, items: &'v [Json<'v>], entries: &Rc<Entries<'v>>, place: &Place<'_>) {
+        let Some(first) = items.first() else { return };
+        let Some(resource) = first.get("resource") else { return };
+        let from = first.get_str("fullUrl");
+        let mut missing = false;
+        for_each_reference(resource, &mut |text| {
+            let inside = match Reference::parse(text) {
+                Reference::Fragment(_) => true,
+                Reference::Relative { .. } | Reference::Urn(_) => entries.find(text, from).is_some(),
+                _ => true,
+            };
+            missing |= !inside;
+        });
+        if missing {
+            let entry = place.child("entry", Some(0));
+            let here = entry.child("resource", None);
+            self.error(IssueType::NotFound, &here, || "refers to a resource that is not in the bundle");
+        }
+    }
+}

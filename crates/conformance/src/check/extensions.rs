@@ -1,0 +1,121 @@
+//! Extensions: is the definition known, may it stand here, and does the extension have its shape?
+
+use super::base_walk::Owner;
+use super::{Check, Scope};
+use crate::base::{DEFINITION, base};
+use crate::instance::Instance;
+use crate::place::Place;
+use crate::profile::{Context, ContextKind, Profile};
+use tacet_fhir::definitions::GroupKind;
+use tacet_fhir::outcome::{IssueType, Severity};
+
+impl<'v> Check<'v> {
+    /// One extension, standing in `name` (`extension` or `modifierExtension`) of `owner`.
+    pub(super) fn extension(
+        &mut self,
+        instance: Instance<'v>,
+        name: &str,
+        owner: Owner<'_>,
+        scope: &Scope<'v>,
+        place: &Place<'_>,
+    ) {
+        if !self.is_full() {
+            return;
+        }
+        let Some(url) = instance.value.and_then(|value| value.get_str("url")) else { return };
+        let is_modifier = name == "modifierExtension";
+        if owner.extension_url.is_some() && !url.contains(':') {
+            // A part of a complex extension: the definition of the whole says what it is.
+            return;
+        }
+        let Some(profile) = self.packages.profile(url).filter(|profile| profile.type_name == "Extension") else {
+            return self.unknown_extension(url, is_modifier, place);
+        };
+        if is_modifier != profile.is_modifier {
+            let message = if is_modifier {
+                "this extension is defined as one that modifies nothing: it belongs in `extension`"
+            } else {
+                "this extension is defined as a modifier: it belongs in `modifierExtension`"
+            };
+            self.error(IssueType::Extension, place, || message);
+        }
+        if !may_stand(&profile, owner, scope, place) {
+            self.error(IssueType::Extension, place, || "the definition of this extension does not allow it here");
+        }
+        self.profile(&profile, instance, scope, place);
+    }
+
+    fn unknown_extension(&mut self, url: &str, is_modifier: bool, place: &Place<'_>) {
+        if url.starts_with(DEFINITION) {
+            self.error(IssueType::Extension, place, || "there is no such extension of the standard");
+        } else if is_modifier {
+            self.error(IssueType::Extension, place, || "a modifier extension whose definition is not known");
+        } else {
+            self.report(
+                Severity::Information,
+                IssueType::Extension,
+                place,
+                || "the definition of this extension is not known: it was not checked",
+            );
+        }
+    }
+}
+
+/// Whether one of the contexts of the definition is that of the extension.
+fn may_stand(profile: &Profile, owner: Owner<'_>, scope: &Scope<'_>, place: &Place<'_>) -> bool {
+    profile.contexts.is_empty() || profile.contexts.iter().any(|context| is_context(context, owner, scope, place))
+}
+
+fn is_context(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Place<'_>) -> bool {
+    let expression = context.expression.as_str();
+    match context.kind {
+        // Which elements an expression selects needs the whole resource; such contexts are rare, and passed.
+        ContextKind::FhirPath => true,
+        ContextKind::Extension => {
+            let url = expression.split('#').next().unwrap_or(expression);
+            owner
+                .extension_url
+                .is_some_and(|own| own == expression || own == url || expression.ends_with(&format!("#{own}")))
+        }
+        ContextKind::Element => {
+            let expression = expression.strip_prefix(DEFINITION).unwrap_or(expression);
+            let bare = |text: &str| text.replace("[x]", "");
+            if base().is_a(owner.type_name, expression) || expression == "Element" && owner.element.is_some() {
+                return true;
+            }
+            if matches!(expression, "CanonicalResource" | "MetadataResource") {
+                return owner.element.is_none() && scope.resource.get("url").is_some();
+            }
+            if owner.group.is_some_and(|group| group.kind() == GroupKind::Part && group.path() == expression) {
+                return true;
+            }
+            if let Some((group, name)) = owner.element
+                && format!("{}.{name}", group.path()) == bare(expression)
+            {
+                return true;
+            }
+            is_path(&bare(expression), place)
+        }
+    }
+}
+
+/// Whether a path such as `Patient.name.family` is that of the element around an extension.
+fn is_path(expression: &str, place: &Place<'_>) -> bool {
+    let written = place.to_string();
+    let mut plain = String::new();
+    let mut is_index = false;
+    for letter in written.chars() {
+        match letter {
+            '[' => is_index = true,
+            ']' => is_index = false,
+            _ if !is_index => plain.push(letter),
+            _ => {}
+        }
+    }
+    let owner = plain.rsplit_once('.').map_or("", |(owner, _)| owner);
+    owner == expression
+        || owner.ends_with(&format!(
+            ".resource{}",
+            expression.find('.').map_or("", |at| expression.get(at..).unwrap_or(""))
+        )) && owner.contains(".resource.")
+}

@@ -1,0 +1,112 @@
+//! Fixed values, patterns, lengths and ranges.
+
+use super::Check;
+use super::profile_walk::compare;
+use crate::instance::Instance;
+use crate::place::Place;
+use crate::profile::Node;
+use std::cmp::Ordering;
+use tacet_fhir::json::Json;
+use tacet_fhir::outcome::IssueType;
+
+impl<'v> Check<'v> {
+    /// What a node says about the value itself.
+    pub(super) fn values(&mut self, node: &Node, instance: Instance<'v>, place: &Place<'_>) {
+        if let Some(fixed) = &node.fixed
+            && !instance.value.is_some_and(|value| is_same(value, fixed, 0))
+        {
+            self.error(IssueType::Value, place, || "is not the value that the profile fixes");
+        }
+        if let Some(pattern) = &node.pattern
+            && !instance.value.is_some_and(|value| fits(value, pattern, 0))
+        {
+            self.error(IssueType::Value, place, || "does not have what the pattern of the profile asks for");
+        }
+        let Some(text) = instance.text() else { return };
+        if let Some(max) = node.length_max
+            && text.chars().nth(max).is_some()
+        {
+            self.error(IssueType::TooLong, place, || format!("longer than the {max} letters that the profile allows"));
+        }
+        let is_number = matches!(instance.value, Some(Json::Number(_)));
+        let beyond = |bound: &Option<Json<'static>>, wrong: Ordering| {
+            let bound = bound.as_ref().and_then(|bound| bound.as_str().or_else(|| bound.as_number()));
+            bound.and_then(|bound| compare(text, bound, is_number)) == Some(wrong)
+        };
+        if beyond(&node.value_min, Ordering::Less) {
+            self.error(IssueType::Value, place, || "less than the profile allows");
+        }
+        if beyond(&node.value_max, Ordering::Greater) {
+            self.error(IssueType::Value, place, || "more than the profile allows");
+        }
+    }
+}
+
+/// Deepest nesting of a fixed value or pattern.
+const DEPTH_MAX: usize = 64;
+
+/// Whether two values are the same; the order of members does not count.
+pub(super) fn is_same(value: &Json<'_>, fixed: &Json<'_>, depth: usize) -> bool {
+    if depth > DEPTH_MAX {
+        return false;
+    }
+    match (value, fixed) {
+        (Json::Object(left), Json::Object(right)) => {
+            left.len() == right.len()
+                && right.iter().all(|(name, wanted)| value.get(name).is_some_and(|is| is_same(is, wanted, depth + 1)))
+        }
+        (Json::Array(left), Json::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(is, wanted)| is_same(is, wanted, depth + 1))
+        }
+        (Json::Number(left), Json::Number(right)) => {
+            left == right
+                || matches!((left.parse::<f64>(), right.parse::<f64>()), (Ok(left), Ok(right)) if left == right)
+        }
+        (left, right) => left == right,
+    }
+}
+
+/// Whether a value has everything that a pattern has: each member, and for each item of an array one that fits
+/// (<https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.pattern_x_>).
+pub(super) fn fits(value: &Json<'_>, pattern: &Json<'_>, depth: usize) -> bool {
+    if depth > DEPTH_MAX {
+        return false;
+    }
+    match (value, pattern) {
+        (Json::Object(_), Json::Object(wanted)) => {
+            wanted.iter().all(|(name, wanted)| value.get(name).is_some_and(|is| fits(is, wanted, depth + 1)))
+        }
+        (Json::Array(items), Json::Array(wanted)) => {
+            wanted.iter().all(|wanted| items.iter().any(|is| fits(is, wanted, depth + 1)))
+        }
+        _ => is_same(value, pattern, depth),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tacet_fhir::json::{Limits, parse_str};
+
+    fn read(text: &str) -> Json<'_> {
+        parse_str(text, &Limits::default()).expect("well-formed")
+    }
+
+    #[test]
+    fn a_pattern_asks_for_its_members_only() {
+        let concept =
+            read(r#"{"coding":[{"system":"a","code":"1"},{"code":"2","system":"b","display":"x"}],"text":"t"}"#);
+        assert!(fits(&concept, &read(r#"{"coding":[{"system":"b","code":"2"}]}"#), 0));
+        assert!(!fits(&concept, &read(r#"{"coding":[{"system":"a","code":"2"}]}"#), 0));
+        assert!(!fits(&concept, &read(r#"{"id":"x"}"#), 0));
+    }
+
+    #[test]
+    fn a_fixed_value_is_the_whole_value() {
+        let value = read(r#"{"system":"a","code":"1"}"#);
+        assert!(is_same(&value, &read(r#"{"code":"1","system":"a"}"#), 0));
+        assert!(!is_same(&value, &read(r#"{"code":"1"}"#), 0));
+        assert!(is_same(&read("1.0"), &read("1.00"), 0));
+        assert!(!is_same(&read("[1,2]"), &read("[2,1]"), 0));
+    }
+}
