@@ -9,3 +9,4 @@ pub mod resource;
 pub mod search;
 pub mod summary;
 pub mod validate;
+pub mod xml;

@@ -15,3 +15,4 @@ mod mutation;
 mod reference_validator;
 mod speed;
 mod synthea;
+mod xml;
