@@ -41,7 +41,10 @@ pub enum PatchErrorKind {
     /// A JSON Patch is not an array of objects.
     #[error("a JSON Patch is an array of objects, one for each operation (RFC 6902 section 3)")]
     NotAPatch,
-    /// The resource is not an object.
+    /// A FHIRPath Patch is not a `Parameters` resource of `operation` parameters.
+    #[error("a FHIRPath Patch is a Parameters resource whose parameters are all named `operation`")]
+    NotParameters,
+    /// The resource is not an object, or not of a type of R4.
     #[error("what is patched is not a resource")]
     NotAResource,
     /// More operations than [`crate::OPERATIONS_MAX`].
@@ -62,7 +65,7 @@ pub enum PatchErrorKind {
     /// A pointer is not written as RFC 6901 asks.
     #[error("`{0}` is not a JSON pointer (RFC 6901)")]
     Pointer(&'static str),
-    /// A pointer is longer than [`crate::POINTER_BYTES_MAX`].
+    /// A pointer is longer than [`crate::POINTER_BYTES_MAX`], which is the bound of paths too.
     #[error("`{0}` is longer than allowed")]
     TooLong(&'static str),
     /// Nothing is where the operation wants something.
@@ -86,4 +89,25 @@ pub enum PatchErrorKind {
     /// The operation changes what a patch may not change.
     #[error("a patch may not change `{0}`")]
     Protected(Protected),
+    /// The path is no FHIRPath expression that can be read or evaluated.
+    #[error("`path` is not a FHIRPath expression that can be evaluated here")]
+    Path,
+    /// The path finds more than one element where one is wanted.
+    #[error("`path` finds more than one element: name one")]
+    NotSingle,
+    /// The path gives a computed value, which is no place in the resource.
+    #[error("`path` does not lead to an element of the resource")]
+    NotAnElement,
+    /// The path finds elements that are not all of one list.
+    #[error("`path` does not name one whole list")]
+    NotAList,
+    /// No element of that name is defined there.
+    #[error("no element of that `name` is defined there")]
+    UnknownElement,
+    /// `add` to an element that may be there once and is there.
+    #[error("the element is there already: use `replace`")]
+    AlreadyThere,
+    /// The value is not one that the element can hold.
+    #[error("`value` is not of a type that the element can hold")]
+    ValueType,
 }

@@ -1,8 +1,8 @@
-//! Changes to a resource by patch: JSON Patch (RFC 6902). No I/O.
+//! Changes to a resource by patch: JSON Patch (RFC 6902) and FHIRPath Patch (FHIR R4). No I/O.
 //!
 //! ```text
 //! resource ─┐
-//!           ├── json_patch                 ──> the changed resource, or why not; never half of the changes
+//!           ├── json_patch / fhirpath_patch ──> the changed resource, or why not; never half of the changes
 //! patch ────┘
 //! ```
 //!
@@ -15,12 +15,14 @@
 mod budget;
 mod equality;
 mod error;
+mod fhirpath_patch;
 mod json_patch;
 mod pointer;
 mod protect;
 
 pub use budget::{DEPTH_MAX, OPERATIONS_MAX, WORK_MAX};
 pub use error::{PatchError, PatchErrorKind};
+pub use fhirpath_patch::fhirpath_patch;
 pub use json_patch::{json_patch, patch_document};
 pub use pointer::POINTER_BYTES_MAX;
 pub use protect::Protected;

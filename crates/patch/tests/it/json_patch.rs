@@ -24,7 +24,7 @@ fn official_cases_hold() {
 }
 
 /// With the members of objects in the order of their names: an outcome may have them in any.
-fn sorted(value: Json<'_>) -> Json<'_> {
+pub(crate) fn sorted(value: Json<'_>) -> Json<'_> {
     match value {
         Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
         Json::Object(members) => {

@@ -9,4 +9,5 @@
 )]
 
 mod data;
+mod fhirpath_patch;
 mod json_patch;
