@@ -1,21 +1,30 @@
 //! What the validator asks a terminology service: whether a code is of a value set.
 
-/// Whether a code is in a value set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Membership {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-    /// The value set, or the code system, is not known here.
-    Unknown,
-}
+pub use tacet_terminology::Membership;
+
+use tacet_terminology::Terminology;
 
 /// Knows the codes of value sets.
 pub trait Codes {
     /// Whether a code is in the value set of that address (`url` or `url|version`). `system` is `None` for a plain code,
     /// whose system is the one of the set.
     fn member_of(&self, value_set: &str, system: Option<&str>, code: &str) -> Membership;
+
+    /// Whether a code system has a code; `Unknown` for a system that is not all there.
+    fn code_exists(&self, system: &str, code: &str) -> Membership {
+        let _ = (system, code);
+        Membership::Unknown
+    }
+}
+
+impl Codes for Terminology {
+    fn member_of(&self, value_set: &str, system: Option<&str>, code: &str) -> Membership {
+        Terminology::member_of(self, value_set, system, code)
+    }
+
+    fn code_exists(&self, system: &str, code: &str) -> Membership {
+        Terminology::code_exists(self, system, None, code)
+    }
 }
 
 /// Knows no code at all: every binding stays unchecked.

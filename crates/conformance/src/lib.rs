@@ -17,6 +17,7 @@ mod instance;
 mod packages;
 mod place;
 mod profile;
+mod quantity;
 mod rule;
 mod snapshot;
 
@@ -25,7 +26,7 @@ pub use packages::{DEFINITIONS_MAX, PackageError, Packages, Report};
 
 use check::{Check, Fetched};
 use tacet_fhir::json::Json;
-use tacet_fhir::outcome::Issue;
+use tacet_fhir::outcome::{Issue, Severity};
 use tacet_types::Timestamp;
 
 /// How much is checked.
@@ -71,6 +72,9 @@ pub struct ValidationContext<'c> {
     pub resolver: Option<&'c dyn Resolve>,
     /// How much is checked.
     pub level: Level,
+    /// How bad an extension is whose definition is not known. Extensions are open to all in FHIR, so usually no more
+    /// than information; [`Severity::Error`] holds a sender to the packages that are loaded.
+    pub unknown_extensions: Severity,
     /// How far it may go.
     pub limits: Limits,
     /// What `now()` and `today()` tell in rules.
@@ -80,14 +84,21 @@ pub struct ValidationContext<'c> {
 impl<'c> ValidationContext<'c> {
     /// Everything is checked, with the usual bounds and without a resolver.
     pub fn new(terminology: &'c dyn Codes, now: Timestamp) -> Self {
-        ValidationContext { terminology, resolver: None, level: Level::Profiles, limits: Limits::default(), now }
+        ValidationContext {
+            terminology,
+            resolver: None,
+            level: Level::Profiles,
+            unknown_extensions: Severity::Information,
+            limits: Limits::default(),
+            now,
+        }
     }
 }
 
 /// Validates a resource: its structure, the invariants of R4, the profiles in `meta.profile` and those in `profiles`
 /// (canonical addresses, `|version` included or not).
 ///
-/// The issues stand in the order in which they were found; one with [`tacet_fhir::outcome::Severity::Error`] or worse means that the resource
+/// The issues stand in the order in which they were found; one with [`Severity::Error`] or worse means that the resource
 /// does not conform. A profile in `profiles` that is not known is an error, one in `meta.profile` a warning.
 pub fn validate(
     resource: &Json<'_>,

@@ -173,6 +173,13 @@ impl Packages {
         chosen.map(|stored| stored.resource.as_ref())
     }
 
+    /// Whether the address is that of something of another type.
+    pub(crate) fn is_other(&self, resource_type: &str, canonical: &str) -> bool {
+        let (url, _) = split_canonical(canonical);
+        let known = self.definitions.get(url).map(Vec::as_slice).unwrap_or_default();
+        !known.is_empty() && known.iter().all(|stored| stored.resource.resource_type() != Some(resource_type))
+    }
+
     /// Whether a profile of that address is known, of R4 itself or added.
     pub fn has_profile(&self, canonical: &str) -> bool {
         self.profile(canonical).is_some()

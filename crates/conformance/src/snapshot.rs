@@ -38,8 +38,6 @@ pub(crate) enum SnapshotError {
     TooLarge,
     #[error("the profile has an element without a usable path")]
     Path,
-    #[error("the profile has an element that belongs to no other")]
-    Orphan,
 }
 
 /// Lays elements over a base.

@@ -2,13 +2,29 @@
 
 use super::bundles::Entries;
 use super::{Check, Scope};
-use crate::base::{self, ElementRules, base};
+use crate::base::{self, DEFINITION, ElementRules, base};
 use crate::instance::{Instance, push_items};
 use crate::place::Place;
 use std::rc::Rc;
 use tacet_fhir::definitions::{Group, Kind, tables};
 use tacet_fhir::json::Json;
 use tacet_fhir::outcome::{IssueType, Severity};
+
+/// The system of LOINC codes.
+const LOINC: &str = "http://loinc.org";
+/// The LOINC codes of vital signs, with the profile of each: R4, "Vital Signs Profiles".
+const VITAL_SIGNS: [(&str, &str); 10] = [
+    ("85353-1", "vitalspanel"),
+    ("9279-1", "resprate"),
+    ("8867-4", "heartrate"),
+    ("2708-6", "oxygensat"),
+    ("8310-5", "bodytemp"),
+    ("8302-2", "bodyheight"),
+    ("9843-4", "headcircum"),
+    ("29463-7", "bodyweight"),
+    ("39156-5", "bmi"),
+    ("85354-9", "bp"),
+];
 
 /// The element that an extension stands in.
 #[derive(Clone, Copy)]
@@ -35,7 +51,9 @@ impl<'v> Check<'v> {
         own.resource = value;
         if group.path() == "Bundle" {
             let entries = Rc::new(Entries::of(value, scope.bundle.clone()));
-            self.bundle(value, &entries, &own, place);
+            if self.is_full() {
+                self.bundle(value, &entries, place);
+            }
             own.bundle = Some(entries);
         }
         let owner = Owner { type_name: group.path(), element: None, group: Some(group), extension_url: None };
@@ -52,9 +70,24 @@ impl<'v> Check<'v> {
             for canonical in stated.iter().filter_map(Json::as_str) {
                 self.named_profile(canonical, instance, &own, place, Severity::Warning);
             }
-            if group.path() == "QuestionnaireResponse" {
-                self.questionnaire_response(value, &own, place);
+            match group.path() {
+                "QuestionnaireResponse" => self.questionnaire_response(value, &own, place),
+                "Observation" => self.vital_sign(value, instance, &own, place),
+                _ => {}
             }
+        }
+    }
+
+    /// A vital sign has the profile that R4 gives its LOINC code
+    /// (<https://hl7.org/fhir/R4/observation-vitalsigns.html>): whoever uses the code says that it is one.
+    fn vital_sign(&mut self, value: &'v Json<'v>, instance: Instance<'v>, scope: &Scope<'v>, place: &Place<'_>) {
+        let codings = value.get("code").and_then(|code| code.get("coding")).map(Json::items).unwrap_or_default();
+        let found = codings.iter().find_map(|coding| {
+            let code = coding.get_str("code").filter(|_| coding.get_str("system") == Some(LOINC))?;
+            VITAL_SIGNS.iter().find(|(known, _)| *known == code)
+        });
+        if let Some((_, profile)) = found {
+            self.named_profile(&format!("{DEFINITION}{profile}"), instance, scope, place, Severity::Warning);
         }
     }
 
@@ -134,6 +167,13 @@ impl<'v> Check<'v> {
                         let instance = Instance { value: Some(item), twin: None, kind: member.kind(), index };
                         if inner.path() == "Extension" {
                             self.extension(instance, bare, owner, scope, &here);
+                        }
+                        if self.is_full() {
+                            match inner.path() {
+                                "Attachment" => self.attachment(item, &here),
+                                "Coding" => self.coding_exists(item, &here),
+                                _ => {}
+                            }
                         }
                         if let Some(on_element) = on_element {
                             self.element_rules(on_element, instance, scope, &here);

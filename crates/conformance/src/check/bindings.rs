@@ -39,6 +39,14 @@ impl<'v> Check<'v> {
         }
     }
 
+    /// The code of a coding is one of its system, where that is all there.
+    pub(super) fn coding_exists(&mut self, coding: &Json<'_>, place: &Place<'_>) {
+        let (Some(system), Some(code)) = (coding.get_str("system"), coding.get_str("code")) else { return };
+        if self.context.terminology.code_exists(system, code) == Membership::No {
+            self.error(IssueType::CodeInvalid, place, || "the code system has no such code");
+        }
+    }
+
     /// A binding of R4 itself.
     pub(super) fn base_binding(&mut self, binding: &BaseBinding, instance: Instance<'v>, place: &Place<'_>) {
         self.bound(binding.value_set, binding.required, instance, place);

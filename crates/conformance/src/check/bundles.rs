@@ -1,7 +1,7 @@
 //! Bundles: which entry a reference means, and the rules about addresses and documents
 //! (<https://hl7.org/fhir/R4/bundle.html#references>).
 
-use super::{Check, Scope};
+use super::Check;
 use crate::place::Place;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,6 +11,9 @@ use tacet_fhir::reference::{Reference, for_each_reference, split_version};
 
 /// Deepest nesting of bundles in bundles that references are looked up through.
 const BUNDLES_MAX: usize = 8;
+
+/// Most links that are held against each other; a page has at most five.
+const LINKS_MAX: usize = 100;
 
 /// The entries of a bundle, by address.
 #[derive(Debug)]
@@ -67,23 +70,44 @@ fn rest_base(url: &str) -> Option<&str> {
 
 impl<'v> Check<'v> {
     /// The rules of a bundle that its invariants do not say.
-    pub(super) fn bundle(
-        &mut self,
-        bundle: &'v Json<'v>,
-        entries: &Rc<Entries<'v>>,
-        scope: &Scope<'v>,
-        place: &Place<'_>,
-    ) {
+    pub(super) fn bundle(&mut self, bundle: &'v Json<'v>, entries: &Rc<Entries<'v>>, place: &Place<'_>) {
         let kind = bundle.get_str("type").unwrap_or_default();
         let items = bundle.get("entry").map(Json::items).unwrap_or_default();
         for (index, entry) in items.iter().enumerate() {
             let here = place.child("entry", Some(index));
             self.full_url(entry, kind, &here);
         }
+        let links = bundle.get("link").map(Json::items).unwrap_or_default();
+        for (index, link) in links.iter().enumerate() {
+            let relation = link.get_str("relation");
+            if links.iter().take(index).take(LINKS_MAX).any(|before| before.get_str("relation") == relation) {
+                let here = place.child("link", Some(index));
+                self.error(IssueType::Structure, &here, || "there is another link with this relation");
+            }
+        }
+        if kind == "searchset" {
+            self.search_results(items, place);
+        }
         if matches!(kind, "document" | "message") {
             self.references_of_document(items, entries, place);
         }
-        let _ = scope;
+    }
+
+    /// What a search gives has an id, and its outcome is an OperationOutcome.
+    fn search_results(&mut self, items: &'v [Json<'v>], place: &Place<'_>) {
+        for (index, entry) in items.iter().enumerate() {
+            let Some(resource) = entry.get("resource") else { continue };
+            let entry_place = place.child("entry", Some(index));
+            let here = entry_place.child("resource", None);
+            let is_outcome = resource.resource_type() == Some("OperationOutcome");
+            let mode = entry.get("search").and_then(|search| search.get_str("mode"));
+            if resource.get("id").is_none() && !is_outcome {
+                self.error(IssueType::Required, &here, || "a resource that a search gives has an id");
+            }
+            if mode == Some("outcome") && !is_outcome {
+                self.error(IssueType::Structure, &here, || "the outcome of a search is an OperationOutcome");
+            }
+        }
     }
 
     /// An address is absolute, and says the type and id of what it is the address of.

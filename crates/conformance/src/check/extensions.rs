@@ -7,7 +7,7 @@ use crate::instance::Instance;
 use crate::place::Place;
 use crate::profile::{Context, ContextKind, Profile};
 use tacet_fhir::definitions::GroupKind;
-use tacet_fhir::outcome::{IssueType, Severity};
+use tacet_fhir::outcome::IssueType;
 
 impl<'v> Check<'v> {
     /// One extension, standing in `name` (`extension` or `modifierExtension`) of `owner`.
@@ -29,7 +29,7 @@ impl<'v> Check<'v> {
             return;
         }
         let Some(profile) = self.packages.profile(url).filter(|profile| profile.type_name == "Extension") else {
-            return self.unknown_extension(url, is_modifier, place);
+            return self.unknown_extension(is_modifier, place);
         };
         if is_modifier != profile.is_modifier {
             let message = if is_modifier {
@@ -45,19 +45,17 @@ impl<'v> Check<'v> {
         self.profile(&profile, instance, scope, place);
     }
 
-    fn unknown_extension(&mut self, url: &str, is_modifier: bool, place: &Place<'_>) {
-        if url.starts_with(DEFINITION) {
-            self.error(IssueType::Extension, place, || "there is no such extension of the standard");
-        } else if is_modifier {
-            self.error(IssueType::Extension, place, || "a modifier extension whose definition is not known");
-        } else {
-            self.report(
-                Severity::Information,
-                IssueType::Extension,
-                place,
-                || "the definition of this extension is not known: it was not checked",
-            );
+    fn unknown_extension(&mut self, is_modifier: bool, place: &Place<'_>) {
+        if is_modifier {
+            return self.error(IssueType::Extension, place, || "a modifier extension whose definition is not known");
         }
+        let severity = self.context.unknown_extensions;
+        self.report(
+            severity,
+            IssueType::Extension,
+            place,
+            || "the definition of this extension is not known: it was not checked",
+        );
     }
 }
 

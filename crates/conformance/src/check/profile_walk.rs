@@ -112,7 +112,9 @@ impl<'v> Check<'v> {
         if self.is_decided() || !self.step(place) {
             return;
         }
-        // Below a resource that stands in an element, that resource is what rules and references are about.
+        // Below a resource that stands in an element, that resource is what rules and references are about; the rules on
+        // the element itself are about the resource around it.
+        let around = scope;
         let own;
         let scope = match (instance.kind, instance.value) {
             (Kind::Resource, Some(value)) if !std::ptr::eq(value, scope.resource) => {
@@ -130,7 +132,7 @@ impl<'v> Check<'v> {
             self.binding(binding, instance, place);
         }
         for rule in &node.rules {
-            self.rule(rule, instance, scope, place);
+            self.rule(rule, instance, if id == ROOT { scope } else { around }, place);
         }
         for child in &node.children {
             if self.is_decided() {

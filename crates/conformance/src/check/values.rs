@@ -22,6 +22,9 @@ impl<'v> Check<'v> {
         {
             self.error(IssueType::Value, place, || "does not have what the pattern of the profile asks for");
         }
+        if let Some(value) = instance.value.filter(|value| value.is_object()) {
+            self.quantity_bounds(node, value, place);
+        }
         let Some(text) = instance.text() else { return };
         if let Some(max) = node.length_max
             && text.chars().nth(max).is_some()
@@ -40,6 +43,37 @@ impl<'v> Check<'v> {
             self.error(IssueType::Value, place, || "more than the profile allows");
         }
     }
+}
+
+impl<'v> Check<'v> {
+    /// The bounds of a quantity, where the units can be compared.
+    fn quantity_bounds(&mut self, node: &Node, value: &Json<'_>, place: &Place<'_>) {
+        let beyond = |bound: &Option<Json<'static>>, wrong: Ordering| {
+            bound.as_ref().and_then(|bound| crate::quantity::compare(value, bound)) == Some(wrong)
+        };
+        if beyond(&node.value_min, Ordering::Less) {
+            self.error(IssueType::Value, place, || "less than the profile allows");
+        }
+        if beyond(&node.value_max, Ordering::Greater) {
+            self.error(IssueType::Value, place, || "more than the profile allows");
+        }
+    }
+
+    /// The stated size of an attachment is that of its data.
+    pub(super) fn attachment(&mut self, value: &Json<'_>, place: &Place<'_>) {
+        if let (Some(size), Some(data)) = (value.get("size").and_then(Json::as_i64), value.get_str("data"))
+            && usize::try_from(size) != Ok(decoded_bytes(data))
+        {
+            let here = place.child("size", None);
+            self.error(IssueType::Value, &here, || "is not the number of bytes of the data");
+        }
+    }
+}
+
+/// How many bytes a text in base64 stands for.
+pub(super) fn decoded_bytes(text: &str) -> usize {
+    let letters = text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count();
+    letters * 3 / 4
 }
 
 /// Deepest nesting of a fixed value or pattern.

@@ -82,7 +82,7 @@ impl Rule {
         context.profiles = Some(world);
         context.steps_max = world.context.limits.rule_steps_max;
         match expression.evaluate(&context, &[Item::Node(node)]) {
-            Ok(items) => decide(is_true(&items)),
+            Ok(items) => decide(&items),
             Err(error) => undecided(&error),
         }
     }
@@ -93,13 +93,17 @@ impl Rule {
         let context = Context::new(&EMPTY, Timestamp::from_ms(0));
         let node = Node { json: &EMPTY, extra: None, kind: NodeType::Group(group), location: Location::ROOT };
         let result = expression.evaluate(&context, &[Item::Node(node)]);
-        result.is_ok_and(|items| is_true(&items) == Ok(true))
+        result.is_ok_and(|items| decide(&items) == Outcome::Holds)
     }
 }
 
-/// A rule that gives nothing does not hold (<https://hl7.org/fhir/R4/conformance-rules.html#constraints>).
-fn decide(result: Result<bool, EvaluationError>) -> Outcome {
-    match result {
+/// A rule that gives nothing holds: those of R4 itself give nothing where what they are about is missing (`bdl-8` of an
+/// entry without address, `ras-2` of one without probability).
+fn decide(items: &[Item<'_>]) -> Outcome {
+    if items.is_empty() {
+        return Outcome::Holds;
+    }
+    match is_true(items) {
         Ok(true) => Outcome::Holds,
         Ok(false) => Outcome::Fails,
         Err(error) => undecided(&error),

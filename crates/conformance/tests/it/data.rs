@@ -3,9 +3,10 @@
 use flate2::read::GzDecoder;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use tacet_conformance::{NoCodes, Packages, ValidationContext};
+use tacet_conformance::{Packages, ValidationContext};
 use tacet_fhir::json::{Json, Limits, parse};
 use tacet_fhir::outcome::{Issue, Severity};
+use tacet_terminology::{Builder, Terminology};
 use tacet_types::Timestamp;
 
 /// The time that rules see: after every record of the test data.
@@ -50,19 +51,35 @@ pub(crate) fn files(folder: &Path, suffix: &str) -> Vec<(String, Vec<u8>)> {
 /// A resource in JSON or XML, or `None` where it is neither.
 pub(crate) fn read(name: &str, bytes: &[u8]) -> Option<Json<'static>> {
     if name.ends_with(".xml") {
-        return None;
+        return tacet_fhir::xml::parse(bytes, &Limits::default()).ok();
     }
     parse(bytes, &Limits::default()).ok().map(Json::into_owned)
 }
 
-/// The issues of a resource, with everything checked.
-pub(crate) fn issues(resource: &Json<'_>, profiles: &[&str], packages: &Packages) -> Vec<Issue> {
-    tacet_conformance::validate(resource, profiles, packages, &ValidationContext::new(&NoCodes, now()))
+/// The terminology of R4, and what the packages bring.
+pub(crate) fn terminology(packages: &Packages) -> Terminology {
+    let mut builder = Builder::default();
+    for resource in packages.terminology() {
+        // What it cannot use is for its own tests to judge.
+        let _ = builder.add_resource(resource);
+    }
+    builder.build()
 }
 
-/// Only the errors.
+/// The errors of a resource, with everything checked.
 pub(crate) fn errors(resource: &Json<'_>, profiles: &[&str], packages: &Packages) -> Vec<Issue> {
-    let mut issues = issues(resource, profiles, packages);
+    let terminology = terminology(packages);
+    errors_in(resource, profiles, packages, &ValidationContext::new(&terminology, now()))
+}
+
+/// The errors of a resource in a context.
+pub(crate) fn errors_in(
+    resource: &Json<'_>,
+    profiles: &[&str],
+    packages: &Packages,
+    context: &ValidationContext<'_>,
+) -> Vec<Issue> {
+    let mut issues = tacet_conformance::validate(resource, profiles, packages, context);
     issues.retain(|issue| issue.severity <= Severity::Error);
     issues
 }

@@ -244,7 +244,10 @@ fn extensions_are_held_to_their_definition() {
     let elsewhere = r#"{"resourceType":"Patient","name":[{"family":"x","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthPlace","valueAddress":{"city":"x"}}]}]}"#;
     fails(&p, elsewhere, "Patient.name[0].extension[0]", "does not allow it here");
     let invented = r#"{"url":"http://hl7.org/fhir/StructureDefinition/there-is-none","valueString":"x"}"#;
-    fails(&p, &patient(invented), "Patient.extension[0]", "no such extension");
+    conforms(&[profile("Patient", r#"{"path":"Patient"}"#)], &patient(invented));
+    let of_modifier =
+        r#"{"resourceType":"Patient","modifierExtension":[{"url":"http://o.example/x","valueString":"x"}]}"#;
+    fails(&p, of_modifier, "Patient.modifierExtension[0]", "not known");
 }
 
 #[test]
