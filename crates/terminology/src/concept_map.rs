@@ -118,12 +118,12 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn from_source(&self, code: &str) -> impl Iterator<Item = &Element> {
+    pub(crate) fn elements_of(&self, code: &str) -> impl Iterator<Item = &Element> {
         let places = self.by_source.get(code).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|at| self.elements.get(*at as usize))
     }
 
-    pub(crate) fn from_target(&self, code: &str) -> impl Iterator<Item = &Element> {
+    pub(crate) fn elements_to(&self, code: &str) -> impl Iterator<Item = &Element> {
         let places = self.by_target.get(code).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|at| self.elements.get(*at as usize))
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The rules are those of <https://hl7.org/fhir/R4/terminology-service.html>. It holds no content of LOINC, SNOMED CT or
-//! any other licensed terminology: whoever has the right to such content loads it from its own file.
+//! any other licensed terminology: whoever has the right to such content loads it from its own file ([`loader`]).
 
 mod bits;
 mod canonical;
@@ -16,6 +16,9 @@ mod error;
 mod expansion;
 mod language;
 pub mod limits;
+pub mod loader;
+mod operation;
+mod parameters;
 mod snapshot;
 mod standard;
 mod system;
@@ -25,6 +28,10 @@ mod value_set;
 pub use concept_map::Equivalence;
 pub use error::{ErrorKind, TerminologyError};
 pub use expansion::Membership;
+pub use operation::{
+    Expand, Kind, Lookup, Moment, Operation, Subsumption, Translate, Translation, ValidateCode, Validation, Within,
+};
+pub use parameters::{CodingRequest, Input};
 pub use snapshot::{Builder, Terminology};
 pub use system::{CodeSystem, Concept, Content, PropertyDefinition, SystemBuilder, SystemHeader};
 pub use table::PropertyKind;

@@ -28,7 +28,7 @@ pub const REGEX_BYTES_MAX: usize = 1_000;
 /// Largest program a regular expression may compile to, in bytes. Matching is linear in the text, whatever it says.
 pub const REGEX_PROGRAM_BYTES_MAX: usize = 256 * 1024;
 
-/// Most expressions in a list filter (`in`, `not-in`), and most codings of a CodeableConcept that are looked at.
+/// Most codes in a list filter (`in`, `not-in`).
 pub const LIST_ITEMS_MAX: usize = 10_000;
 
 /// Most codes on one page of an expansion when nobody asks for fewer. Larger expansions are asked for by page.
@@ -36,3 +36,9 @@ pub const EXPANSION_PAGE_CODES_MAX: usize = 50_000;
 
 /// Most elements of a concept map that are looked at to answer one translation.
 pub const TRANSLATION_MATCHES_MAX: usize = 1_000;
+
+/// Most codings of one CodeableConcept that are looked at.
+pub const CONCEPT_CODINGS_MAX: usize = 100;
+
+/// Most concept maps that are tried for one translation, `unmapped` ones included.
+pub const MAPS_TRIED_MAX: usize = 64;

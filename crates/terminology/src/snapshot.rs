@@ -24,9 +24,12 @@ use tacet_fhir::json::Json;
 /// Most supplements that are used for one code system, and most versions of one definition.
 const VERSIONS_MAX: usize = 256;
 
-/// Definitions by address, each with its versions, oldest first.
+/// The versions of one definition, oldest first.
+type Versions<T> = Vec<(Option<Box<str>>, Arc<T>)>;
+
+/// Definitions by address.
 #[derive(Debug)]
-pub(crate) struct Shelf<T>(HashMap<Box<str>, Vec<(Option<Box<str>>, Arc<T>)>>);
+pub(crate) struct Shelf<T>(HashMap<Box<str>, Versions<T>>);
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
