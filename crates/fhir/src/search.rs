@@ -17,6 +17,7 @@
 //! expression (`_text`, `_content`, `_query`, `_filter`, …) are not in the table.
 
 mod compile;
+mod custom;
 mod date;
 mod decimal;
 mod fold;
@@ -28,6 +29,7 @@ mod tests;
 mod token;
 mod value;
 
+pub use custom::{Custom, CustomParameter, ExpressionError};
 pub use date::{DateRange, OPEN_HIGH_MS, OPEN_LOW_MS};
 pub use decimal::{Decimal, NumberRange};
 pub use fold::fold;

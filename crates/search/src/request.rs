@@ -19,6 +19,7 @@ mod token;
 mod value;
 
 pub use compile::compile;
+pub(crate) use fault::named;
 pub use limits::QueryLimits;
 
 use crate::filter::Filter;

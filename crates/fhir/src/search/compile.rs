@@ -12,7 +12,17 @@
 //! keeps one.
 
 use super::table::Table;
+use crate::definitions::{self, tables};
 use tacet_types::ResourceType;
+
+/// Longest expression, in bytes. Those of R4 stay below a third of it.
+const EXPRESSION_BYTES_MAX: usize = 16 << 10;
+
+/// Deepest nesting of parentheses.
+const NESTING_MAX: usize = 16;
+
+/// Most paths of one expression: a choice has some fifty types.
+const PATHS_MAX: usize = 2000;
 
 /// The datatypes that search values are made from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,34 +111,34 @@ pub(crate) enum Step {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Filter {
     /// `where(member='text')`
-    Equals(&'static str, &'static str),
+    Equals(String, String),
     /// `where(hasExtension('url'))`
-    HasExtension(&'static str),
+    HasExtension(String),
     /// `extension('url')`, on each extension
-    Url(&'static str),
+    Url(String),
     /// `where(resolve() is Type)`
     ResolvesTo(ResourceType),
 }
 
 /// A compiled path.
 #[derive(Clone, Debug)]
-pub(super) struct CompiledPath {
+pub(super) struct CompiledPath<'e> {
     /// The name of the type that it begins at: a resource's, or the composite's element.
-    pub(super) root: &'static str,
+    pub(super) root: &'e str,
     /// Whether a component's path begins at the resource after all (`%resource`).
     pub(super) from_resource: bool,
     pub(super) steps: Vec<Step>,
     /// The type at its end.
-    pub(super) end: &'static str,
+    pub(super) end: &'e str,
 }
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) enum Program {
+pub(super) enum Program<'e> {
     /// All that these paths reach.
-    Paths(Vec<CompiledPath>),
+    Paths(Vec<CompiledPath<'e>>),
     /// True if these paths reach anything that is not this boolean, else false.
-    ExistsAndIsNot(Vec<CompiledPath>, bool),
+    ExistsAndIsNot(Vec<CompiledPath<'e>>, bool),
 }
 
 /// Why an expression does not compile.
@@ -140,9 +150,41 @@ pub(super) struct CompileError(
 
 type Result<T> = std::result::Result<T, CompileError>;
 
+/// Where the elements of a type are looked up.
+#[derive(Clone, Copy)]
+pub(super) enum Elements<'t> {
+    /// In the table of those that the parameters of R4 walk.
+    Table(&'t Table),
+    /// In the definitions of all types.
+    Definitions,
+}
+
+impl Elements<'_> {
+    /// The JSON members of an element, with the type that each holds.
+    fn children(self, parent: &str, name: &str) -> Vec<(String, &'static str)> {
+        match self {
+            Self::Table(table) => {
+                let Some(element) = table.element(parent, name) else { return Vec::new() };
+                let member = |end: &str| if element.choice { choice_name(name, end) } else { name.to_owned() };
+                element.types.iter().map(|end| (member(end), *end)).collect()
+            }
+            Self::Definitions => {
+                let Some(group) = tables().find(parent) else { return Vec::new() };
+                let members = group.members().iter().filter(|member| group.element(member).name() == name);
+                let end = |member: &definitions::Member| match member.kind() {
+                    definitions::Kind::Primitive(primitive) => primitive.as_str(),
+                    definitions::Kind::Group(id) => tables().group(id).path(),
+                    definitions::Kind::Resource => "Resource",
+                };
+                members.map(|member| (member.name().to_owned(), end(member))).collect()
+            }
+        }
+    }
+}
+
 /// Compiles the expression of a parameter for resources of the types `bases`.
-pub(super) fn compile(table: &Table, expression: &'static str, bases: &[&'static str]) -> Result<Program> {
-    let mut compiler = Compiler { table, rest: expression, contexts: bases, relative: false, resource: "" };
+pub(super) fn compile<'e>(elements: Elements<'_>, expression: &'e str, bases: &[&'e str]) -> Result<Program<'e>> {
+    let mut compiler = Compiler::new(elements, expression, bases, false, "")?;
     let paths = compiler.union()?;
     if compiler.word("and") {
         let second = compiler.union()?;
@@ -161,38 +203,54 @@ pub(super) fn compile(table: &Table, expression: &'static str, bases: &[&'static
 }
 
 /// Compiles the expression of a composite's component, from an element of type `context` in a resource.
-pub(super) fn compile_component(
-    table: &Table,
-    expression: &'static str,
-    context: &'static str,
-    resource: &'static str,
-) -> Result<Vec<CompiledPath>> {
-    let mut compiler = Compiler { table, rest: expression, contexts: &[context], relative: true, resource };
+pub(super) fn compile_component<'e>(
+    elements: Elements<'_>,
+    expression: &'e str,
+    context: &'e str,
+    resource: &'e str,
+) -> Result<Vec<CompiledPath<'e>>> {
+    let contexts = [context];
+    let mut compiler = Compiler::new(elements, expression, &contexts, true, resource)?;
     let paths = compiler.union()?;
     compiler.end()?;
     if paths.existence { Err(CompileError("a value, not a condition")) } else { Ok(paths.paths) }
 }
 
-struct Compiler<'t> {
-    table: &'t Table,
-    rest: &'static str,
+struct Compiler<'t, 'e> {
+    elements: Elements<'t>,
+    rest: &'e str,
     /// The types where a relative path begins.
-    contexts: &'t [&'static str],
+    contexts: &'t [&'e str],
     /// Whether all paths are relative, as in a component. Elsewhere only one of R4 is (`name | alias`), and is known
     /// by its small first letter.
     relative: bool,
     /// What `%resource` is.
-    resource: &'static str,
+    resource: &'e str,
+    /// How many parentheses are open.
+    depth: usize,
 }
 
 /// Paths, and whether only their existence was asked for.
-struct Paths {
-    paths: Vec<CompiledPath>,
+struct Paths<'e> {
+    paths: Vec<CompiledPath<'e>>,
     existence: bool,
 }
 
-impl Compiler<'_> {
-    fn union(&mut self) -> Result<Paths> {
+impl<'t, 'e> Compiler<'t, 'e> {
+    fn new(
+        elements: Elements<'t>,
+        expression: &'e str,
+        contexts: &'t [&'e str],
+        relative: bool,
+        resource: &'e str,
+    ) -> Result<Self> {
+        if expression.len() > EXPRESSION_BYTES_MAX {
+            return Err(CompileError("a shorter expression"));
+        }
+        Ok(Self { elements, rest: expression, contexts, relative, resource, depth: 0 })
+    }
+
+    fn union(&mut self) -> Result<Paths<'e>> {
         let mut all = self.term()?;
         while self.symbol("|") {
             let next = self.term()?;
@@ -200,14 +258,22 @@ impl Compiler<'_> {
                 return Err(CompileError("paths on both sides of |"));
             }
             all.paths.extend(next.paths);
+            if all.paths.len() > PATHS_MAX {
+                return Err(CompileError("fewer paths"));
+            }
         }
         Ok(all)
     }
 
-    fn term(&mut self) -> Result<Paths> {
+    fn term(&mut self) -> Result<Paths<'e>> {
         let mut paths = if self.symbol("(") {
+            self.depth += 1;
+            if self.depth > NESTING_MAX {
+                return Err(CompileError("fewer parentheses"));
+            }
             let inner = self.union()?;
             self.expect(")")?;
+            self.depth -= 1;
             inner
         } else {
             Paths { paths: self.beginning()?, existence: false }
@@ -228,7 +294,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn beginning(&mut self) -> Result<Vec<CompiledPath>> {
+    fn beginning(&mut self) -> Result<Vec<CompiledPath<'e>>> {
         let begin = |root, from_resource| CompiledPath { root, from_resource, steps: Vec::new(), end: root };
         if self.symbol("%resource") {
             return Ok(vec![begin(self.resource, true)]);
@@ -242,15 +308,17 @@ impl Compiler<'_> {
     }
 
     /// To a child element. A choice branches into its types.
-    fn step(&self, name: &'static str, from: Paths) -> Result<Paths> {
+    fn step(&self, name: &str, from: Paths<'e>) -> Result<Paths<'e>> {
         let mut paths = Vec::new();
         for path in from.paths {
-            let Some(element) = self.table.element(path.end, name) else { continue };
-            for end in &element.types {
+            for (member, end) in self.elements.children(path.end, name) {
                 let mut path = path.clone();
-                path.steps.push(Step::Member(if element.choice { choice_name(name, end) } else { name.to_owned() }));
+                path.steps.push(Step::Member(member));
                 path.end = end;
                 paths.push(path);
+            }
+            if paths.len() > PATHS_MAX {
+                return Err(CompileError("fewer paths"));
             }
         }
         if paths.is_empty() || from.existence {
@@ -260,7 +328,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn function(&mut self, name: &'static str, mut from: Paths) -> Result<Paths> {
+    fn function(&mut self, name: &str, mut from: Paths<'e>) -> Result<Paths<'e>> {
         match name {
             "as" | "ofType" => from.paths = self.cast(from.paths)?,
             "exists" => from.existence = true,
@@ -268,7 +336,7 @@ impl Compiler<'_> {
                 let url = self.text()?;
                 for path in &mut from.paths {
                     path.steps.push(Step::Member("extension".to_owned()));
-                    path.steps.push(Step::Filter(Filter::Url(url)));
+                    path.steps.push(Step::Filter(Filter::Url(url.to_owned())));
                     path.end = "Extension";
                 }
             }
@@ -285,11 +353,11 @@ impl Compiler<'_> {
     fn condition(&mut self) -> Result<Filter> {
         let name = self.name()?;
         if self.symbol("=") {
-            return Ok(Filter::Equals(name, self.text()?));
+            return Ok(Filter::Equals(name.to_owned(), self.text()?.to_owned()));
         }
         self.expect("(")?;
         let filter = match name {
-            "hasExtension" => Filter::HasExtension(self.text()?),
+            "hasExtension" => Filter::HasExtension(self.text()?.to_owned()),
             "resolve" => {
                 self.expect(")")?;
                 if !self.word("is") {
@@ -305,7 +373,7 @@ impl Compiler<'_> {
     }
 
     /// Keeps the paths of one type. The official expressions write some primitive types with a capital (`DateTime`).
-    fn cast(&mut self, mut paths: Vec<CompiledPath>) -> Result<Vec<CompiledPath>> {
+    fn cast(&mut self, mut paths: Vec<CompiledPath<'e>>) -> Result<Vec<CompiledPath<'e>>> {
         let name = self.name()?;
         let is = |end: &str, name: &str| {
             end == name || (end.eq_ignore_ascii_case(name) && end.starts_with(char::is_lowercase))
@@ -344,7 +412,7 @@ impl Compiler<'_> {
         if self.word(word) { Ok(false) } else { Err(CompileError(word)) }
     }
 
-    fn name(&mut self) -> Result<&'static str> {
+    fn name(&mut self) -> Result<&'e str> {
         self.skip_blanks();
         let length = self.rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(length);
@@ -363,7 +431,7 @@ impl Compiler<'_> {
         number.parse().map_err(|_| CompileError("a number"))
     }
 
-    fn text(&mut self) -> Result<&'static str> {
+    fn text(&mut self) -> Result<&'e str> {
         self.expect("'")?;
         let (text, rest) = self.rest.split_once('\'').ok_or(CompileError("'"))?;
         self.rest = rest;
@@ -389,7 +457,9 @@ mod tests {
     use super::*;
 
     fn ends(expression: &'static str) -> Vec<(String, &'static str)> {
-        let Program::Paths(paths) = compile(table(), expression, &[]).unwrap() else { panic!("paths") };
+        let Program::Paths(paths) = compile(Elements::Table(table()), expression, &[]).unwrap() else {
+            panic!("paths")
+        };
         let name = |step: &Step| match step {
             Step::Member(name) => format!(".{name}"),
             other => format!("{other:?}"),
@@ -441,7 +511,7 @@ mod tests {
             "é",
         ] {
             if expression != "%resource" {
-                assert!(compile(table(), expression, &["Patient"]).is_err(), "{expression}");
+                assert!(compile(Elements::Table(table()), expression, &["Patient"]).is_err(), "{expression}");
             }
         }
     }

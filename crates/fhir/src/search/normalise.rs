@@ -69,7 +69,6 @@ pub(super) fn normalise<'v>(
 }
 
 /// Whether an element of this kind can have values for a parameter of this type.
-#[cfg(test)]
 pub(super) fn supports(parameter_type: ParameterType, kind: Kind) -> bool {
     use Kind::*;
     let kinds: &[Kind] = match parameter_type {

@@ -1,8 +1,9 @@
 //! One tree of paths for each resource type, so that a resource is walked once for all its parameters.
 
-use super::compile::{CompiledPath, Filter, Kind, Program, Step, compile, compile_component};
+use super::compile::{CompileError, CompiledPath, Elements, Filter, Kind, Program, Step, compile, compile_component};
 use super::normalise::normalise;
-use super::table::{Parameter, Table, Targets, is_a, table};
+use super::normalise::supports;
+use super::table::{Table, Targets, is_a, table};
 use super::{ParameterId, ParameterType, Token, TokenSystem, Value};
 use crate::json::Json;
 use crate::reference::Reference;
@@ -56,11 +57,11 @@ fn walk<'v, 'a>(steps: &[Step], from: &'v Json<'a>, resource: &'v Json<'a>, visi
 impl Filter {
     fn holds(&self, item: &Json<'_>, resource: &Json<'_>) -> bool {
         match self {
-            Self::Equals(name, text) => item.get_str(name) == Some(text),
-            Self::Url(url) => item.get_str("url") == Some(url),
+            Self::Equals(name, text) => item.get_str(name) == Some(text.as_str()),
+            Self::Url(url) => item.get_str("url") == Some(url.as_str()),
             Self::HasExtension(url) => {
                 let extensions = item.get("extension").map(Json::items).unwrap_or_default();
-                extensions.iter().any(|extension| extension.get_str("url") == Some(url))
+                extensions.iter().any(|extension| extension.get_str("url") == Some(url.as_str()))
             }
             Self::ResolvesTo(resource_type) => leads_to(item, *resource_type, resource),
         }
@@ -259,64 +260,105 @@ impl Plan {
             }
             let id = ParameterId(place);
             plan.parameters.push(id);
-            match compile(table, parameter.expression, &parameter.bases) {
-                Ok(Program::Paths(paths)) => {
-                    for path in paths.into_iter().filter(|path| is_a(resource_type, path.root)) {
-                        let path = refine(parameter, path);
-                        plan.root.add(&path.steps, id, action(table, parameter, &path, resource_type));
-                    }
-                }
-                Ok(Program::ExistsAndIsNot(paths, not)) => {
-                    let paths =
-                        paths.into_iter().filter(|path| is_a(resource_type, path.root)).map(Path::from).collect();
-                    plan.flags.push(Flag { parameter: id, paths, not });
-                }
-                // Does not happen: a test compiles the whole table.
-                Err(_) => {}
-            }
+            let defined = |definition: &str| {
+                table.parameters.iter().find(|parameter| parameter.id == definition).map(|known| known.parameter_type)
+            };
+            let components = parameter.components.iter().map(|component| {
+                (defined(component.definition).unwrap_or(ParameterType::Special), component.expression)
+            });
+            let search = Search {
+                parameter_type: parameter.parameter_type,
+                targets: &parameter.targets,
+                expression: parameter.expression,
+                bases: &parameter.bases,
+                components: &components.collect::<Vec<_>>(),
+            };
+            // Does not fail: a test compiles the whole table.
+            let _ = plan.add(Elements::Table(table), resource_type, id, &search);
         }
         plan
+    }
+
+    /// Adds what a parameter finds in resources of the type. Returns whether its paths end in anything that it compares.
+    pub(super) fn add(
+        &mut self,
+        elements: Elements<'_>,
+        resource_type: ResourceType,
+        id: ParameterId,
+        search: &Search<'_>,
+    ) -> Result<bool, CompileError> {
+        let mut compares = false;
+        match compile(elements, search.expression, search.bases)? {
+            Program::Paths(paths) => {
+                for path in paths.into_iter().filter(|path| is_a(resource_type, path.root)) {
+                    let path = refine(search.targets, path);
+                    let action = search.action(elements, &path, resource_type)?;
+                    compares |= match &action {
+                        Action::Value(parameter_type, kind) => supports(*parameter_type, *kind),
+                        Action::Composite(parts) => parts.iter().all(|part| !part.paths.is_empty()),
+                    };
+                    self.root.add(&path.steps, id, action);
+                }
+            }
+            Program::ExistsAndIsNot(paths, not) => {
+                let paths: Vec<_> =
+                    paths.into_iter().filter(|path| is_a(resource_type, path.root)).map(Path::from).collect();
+                compares = !paths.is_empty() && search.parameter_type == ParameterType::Token;
+                self.flags.push(Flag { parameter: id, paths, not });
+            }
+        }
+        Ok(compares)
+    }
+}
+
+/// What a parameter looks for, in the shape that plans are made from.
+pub(super) struct Search<'e> {
+    pub(super) parameter_type: ParameterType,
+    pub(super) targets: &'e Targets,
+    pub(super) expression: &'e str,
+    pub(super) bases: &'e [&'e str],
+    /// How each part of a composite compares, and its path.
+    pub(super) components: &'e [(ParameterType, &'e str)],
+}
+
+impl Search<'_> {
+    fn action(
+        &self,
+        elements: Elements<'_>,
+        path: &CompiledPath<'_>,
+        resource_type: ResourceType,
+    ) -> Result<Action, CompileError> {
+        if self.parameter_type != ParameterType::Composite {
+            return Ok(Action::Value(self.parameter_type, Kind::of(path.end)));
+        }
+        let part = |(parameter_type, expression): &(ParameterType, &str)| {
+            let paths = compile_component(elements, expression, path.end, resource_type.as_str())?;
+            let paths = paths.into_iter().map(|path| {
+                let from_resource = path.from_resource;
+                (Path::from(path), from_resource)
+            });
+            Ok(Part { parameter_type: *parameter_type, paths: paths.collect() })
+        };
+        Ok(Action::Composite(self.components.iter().map(part).collect::<Result<_, CompileError>>()?))
     }
 }
 
 /// Adds what the expression leaves to the parameter: of the resources in a bundle, `composition` and `message` have
 /// the same expression and mean their own target.
-pub(super) fn refine(parameter: &Parameter, mut path: CompiledPath) -> CompiledPath {
+pub(super) fn refine<'e>(targets: &Targets, mut path: CompiledPath<'e>) -> CompiledPath<'e> {
     if path.end == "Resource"
-        && let Targets::Types(types) = &parameter.targets
+        && let Targets::Types(types) = targets
         && let [target] = types.as_slice()
     {
-        path.steps.push(Step::Filter(Filter::Equals("resourceType", target.as_str())));
+        path.steps.push(Step::Filter(Filter::Equals("resourceType".to_owned(), target.as_str().to_owned())));
     }
     path
 }
 
-impl From<CompiledPath> for Path {
-    fn from(path: CompiledPath) -> Self {
+impl From<CompiledPath<'_>> for Path {
+    fn from(path: CompiledPath<'_>) -> Self {
         Self { steps: path.steps, kind: Kind::of(path.end) }
     }
-}
-
-fn action(table: &Table, parameter: &Parameter, path: &CompiledPath, resource_type: ResourceType) -> Action {
-    if parameter.parameter_type != ParameterType::Composite {
-        return Action::Value(parameter.parameter_type, Kind::of(path.end));
-    }
-    let part = |component: &super::Component| {
-        let defined = table.parameters.iter().find(|parameter| parameter.id == component.definition);
-        let paths =
-            compile_component(table, component.expression, path.end, resource_type.as_str()).unwrap_or_default();
-        Part {
-            parameter_type: defined.map_or(ParameterType::Special, |defined| defined.parameter_type),
-            paths: paths
-                .into_iter()
-                .map(|path| {
-                    let from_resource = path.from_resource;
-                    (Path::from(path), from_resource)
-                })
-                .collect(),
-        }
-    };
-    Action::Composite(parameter.components.iter().map(part).collect())
 }
 
 /// The plan of a type, made at its first use.
@@ -333,7 +375,7 @@ pub(crate) fn paths_of(resource_type: ResourceType, code: &str) -> Vec<Path> {
     for parameter in &table.parameters {
         if parameter.code == code
             && parameter.applies_to(resource_type)
-            && let Ok(Program::Paths(paths)) = compile(table, parameter.expression, &parameter.bases)
+            && let Ok(Program::Paths(paths)) = compile(Elements::Table(table), parameter.expression, &parameter.bases)
         {
             found.extend(paths.into_iter().filter(|path| is_a(resource_type, path.root)).map(Path::from));
         }

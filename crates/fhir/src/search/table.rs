@@ -54,7 +54,7 @@ pub struct Component {
 }
 
 /// What a reference parameter may lead to.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Targets {
     /// Any type.
     Any,
@@ -78,7 +78,8 @@ pub enum ParameterType {
 }
 
 impl ParameterType {
-    fn parse(name: &str) -> Option<Self> {
+    /// By its code.
+    pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "number" => Self::Number,
             "date" => Self::Date,
@@ -135,9 +136,13 @@ pub(super) struct Table {
     elements: HashMap<(&'static str, &'static str), Element>,
 }
 
+/// The one composite of R4 whose two paths stand at each other's definition: the code at that of the reference, the
+/// target at that of the code. As it stands it would find nothing.
+const CROSSED: &str = "DocumentReference-relationship";
+
 impl Table {
     /// The element of that name in a type or backbone.
-    pub(super) fn element(&self, parent: &'static str, name: &'static str) -> Option<&Element> {
+    pub(super) fn element<'s>(&'s self, parent: &'s str, name: &'s str) -> Option<&'s Element> {
         self.elements.get(&(parent, name))
     }
 
@@ -152,6 +157,11 @@ impl Table {
                 Some("E") => table.read_element(fields),
                 _ => None,
             };
+        }
+        if let Some(parameter) = table.parameters.iter_mut().find(|parameter| parameter.id == CROSSED)
+            && let [first, second] = parameter.components.as_mut_slice()
+        {
+            std::mem::swap(&mut first.expression, &mut second.expression);
         }
         table
     }

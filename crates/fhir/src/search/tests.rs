@@ -4,7 +4,7 @@ mod data;
 mod oracle;
 mod samples;
 
-use super::compile::{Kind, Program, compile, compile_component};
+use super::compile::{Elements, Kind, Program, compile, compile_component};
 use super::table::{is_a, table};
 use super::*;
 use crate::reference::Reference;
@@ -80,7 +80,7 @@ fn every_parameter_of_r4_is_there() {
 fn every_expression_compiles_and_ends_in_types_that_the_parameter_compares() {
     let mut strange = BTreeSet::new();
     for parameter in parameters() {
-        let program = compile(table(), parameter.expression, &parameter.bases)
+        let program = compile(Elements::Table(table()), parameter.expression, &parameter.bases)
             .unwrap_or_else(|error| panic!("{}: expected {}", parameter.id, error.0));
         let Program::Paths(paths) = program else {
             assert_eq!(parameter.parameter_type, ParameterType::Token);
@@ -89,7 +89,7 @@ fn every_expression_compiles_and_ends_in_types_that_the_parameter_compares() {
         for path in &paths {
             for component in &parameter.components {
                 let defined = parameters().iter().find(|known| known.id == component.definition).unwrap();
-                let parts = compile_component(table(), component.expression, path.end, path.root)
+                let parts = compile_component(Elements::Table(table()), component.expression, path.end, path.root)
                     .unwrap_or_else(|error| panic!("{}: expected {}", parameter.id, error.0));
                 for part in parts {
                     if !normalise::supports(defined.parameter_type, Kind::of(part.end)) {

@@ -76,7 +76,7 @@ fn refused(code: IssueType, message: String) -> Fault {
 }
 
 /// The name in quotes, if it looks like one: what stands before the `=` may be anything, a person's name too.
-pub(super) fn named(name: &str) -> String {
+pub(crate) fn named(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.' | b'[' | b']');
     if !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(plain) {
         format!("`{name}`")

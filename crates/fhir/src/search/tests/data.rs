@@ -2,7 +2,7 @@
 
 use super::oracle;
 use crate::json::{Json, Limits, parse};
-use crate::search::compile::{Program, compile, compile_component};
+use crate::search::compile::{Elements, Program, compile, compile_component};
 use crate::search::normalise::normalise;
 use crate::search::plan::{Path, compares_in_composite, refine};
 use crate::search::table::{is_a, table};
@@ -65,7 +65,7 @@ pub(super) fn check(resource: &Json<'_>) -> BTreeSet<ParameterId> {
     let mut expected = Vec::new();
     for &id in parameters_of(resource_type) {
         let parameter = id.parameter();
-        let program = compile(table(), parameter.expression, &parameter.bases).unwrap();
+        let program = compile(Elements::Table(table()), parameter.expression, &parameter.bases).unwrap();
         let Program::Paths(paths) = program else {
             let code = if oracle::flag(parameter.expression, resource) { "true" } else { "false" };
             expected.push((id, super::show(&super::flag_value(code))));
@@ -74,7 +74,7 @@ pub(super) fn check(resource: &Json<'_>) -> BTreeSet<ParameterId> {
         let mut reached = BTreeSet::new();
         for path in paths.into_iter().filter(|path| is_a(resource_type, path.root)) {
             let end = path.end;
-            let path = Path::from(refine(parameter, path));
+            let path = Path::from(refine(&parameter.targets, path));
             path.walk(resource, resource, &mut |item| {
                 reached.insert(std::ptr::from_ref(item).addr());
                 if parameter.parameter_type == ParameterType::Composite {
@@ -117,7 +117,7 @@ fn combine(
     let mut rows: Vec<Vec<String>> = vec![Vec::new()];
     for component in &id.parameter().components {
         let defined = table().parameters.iter().find(|known| known.id == component.definition).unwrap();
-        let paths = compile_component(table(), component.expression, end, name).unwrap();
+        let paths = compile_component(Elements::Table(table()), component.expression, end, name).unwrap();
         let mut values = Vec::new();
         let mut reached = BTreeSet::new();
         for path in paths {
