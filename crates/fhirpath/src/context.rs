@@ -52,8 +52,9 @@ pub struct Context<'v> {
     pub profiles: Option<&'v dyn ConformsTo>,
     /// Told of `trace()`.
     pub trace: Option<Trace<'v>>,
-    /// Whether `as()` refuses several items, as N1 has it. R4's own invariants (`dom-3`) call it on several and mean
-    /// `ofType()`, so that is what it does otherwise.
+    /// Whether types are taken as strictly as N1 has it. R4's own invariants are not written so, and by default mean
+    /// what their authors meant: `as()` keeps what is of the type of several items too (`dom-3`), and `is Boolean`
+    /// holds for an element of type `boolean` (`que-7`).
     pub strict: bool,
     /// Most steps: an element visited, an item made or compared, 64 bytes of text made, each is one.
     pub steps_max: u64,

@@ -71,3 +71,30 @@ pub enum EvaluationError {
     #[error("the result grows larger than allowed: make the expression or the resource smaller")]
     TooLarge,
 }
+
+/// An expression that can mean nothing on the types that it is for.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SemanticError {
+    /// A name that no type there has.
+    #[error("no type that stands there has an element `{name}`")]
+    Element {
+        /// The name.
+        name: String,
+    },
+    /// A type that neither FHIR R4 nor the System model has.
+    #[error("there is no type of that name in FHIR R4")]
+    UnknownType,
+    /// A function or operator on types that it does not take.
+    #[error("{at} does not take any type that may stand there")]
+    Type {
+        /// The operator or function.
+        at: &'static str,
+    },
+    /// A place is asked for in a collection that has no order.
+    #[error("{at} asks for a place, and what stands before it has no order")]
+    Unordered {
+        /// The function.
+        at: &'static str,
+    },
+}

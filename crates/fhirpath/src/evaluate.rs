@@ -200,6 +200,7 @@ impl<'e, 'v> Evaluation<'e, 'v> {
             Some(item) => match item.value() {
                 Cow::Borrowed(Item::String(text)) => Ok(Some(text.clone())),
                 Cow::Owned(Item::String(text)) => Ok(Some(text)),
+                _ if is_bare(item) => Ok(None),
                 _ => Err(EvaluationError::Type { at: name }),
             },
         }
@@ -221,6 +222,7 @@ impl<'e, 'v> Evaluation<'e, 'v> {
             None => Ok(None),
             Some(item) => match item.value().as_ref() {
                 Item::Integer(value) => Ok(Some(*value)),
+                _ if is_bare(item) => Ok(None),
                 _ => Err(EvaluationError::Type { at: name }),
             },
         }
@@ -354,6 +356,11 @@ fn single<'i, 'v>(items: &'i [Item<'v>], at: &'static str) -> Result<Option<&'i 
         [item] => Ok(Some(item)),
         _ => Err(EvaluationError::NotSingle { at }),
     }
+}
+
+/// Whether an item is an element without a value, which counts as nothing where a value is asked for.
+fn is_bare(item: &Item<'_>) -> bool {
+    item.node().is_some_and(Node::is_bare)
 }
 
 /// A collection of a truth value.

@@ -48,6 +48,11 @@ impl<'v> Node<'v> {
         }
     }
 
+    /// Whether it is a primitive that has only an id or extensions.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.json.is_null()
+    }
+
     /// Whether it is a primitive with a value.
     pub(crate) fn has_value(&self) -> bool {
         !matches!(self.json, Json::Null | Json::Object(_) | Json::Array(_))
@@ -210,10 +215,12 @@ impl<'v> Item<'v> {
 pub(crate) fn truth(items: &[Item<'_>], at: &'static str) -> Result<Option<bool>, crate::EvaluationError> {
     match items {
         [] => Ok(None),
-        [item] => Ok(Some(match item.value().as_ref() {
-            Item::Boolean(value) => *value,
-            _ => true,
-        })),
+        [item] => Ok(match item.value().as_ref() {
+            Item::Boolean(value) => Some(*value),
+            // A boolean without a value says nothing.
+            Item::Node(node) if node.is_bare() && node.kind == NodeType::Primitive(Primitive::Boolean) => None,
+            _ => Some(true),
+        }),
         _ => Err(crate::EvaluationError::NotSingle { at }),
     }
 }

@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod context;
 mod encoding;
 mod error;
@@ -40,8 +41,9 @@ mod syntax;
 mod temporal;
 mod text;
 
+pub use check::CheckOptions;
 pub use context::{ARENA_MAX, Arena, ConformsTo, Context, MemberOf, Resolver, STEPS_MAX, Trace};
-pub use error::{CompileError, EvaluationError};
+pub use error::{CompileError, EvaluationError, SemanticError};
 pub use item::{Collection, Item, Node, TypeInfo};
 pub use location::{Location, Step};
 pub use model::{NodeType, SystemType};
@@ -76,6 +78,17 @@ impl Expression {
         focus: &[Item<'v>],
     ) -> Result<Collection<'v>, EvaluationError> {
         evaluate::Evaluation::new(context, focus).run(&self.root)
+    }
+
+    /// Looks for what can mean nothing, before there is a resource: elements that no type has, functions of types that
+    /// they do not take. `types` are those the expression may be evaluated on; none means that nothing is known.
+    ///
+    /// What may hold for one of the types passes; tests of `$this` (`$this is Period implies ...`) are followed.
+    ///
+    /// # Errors
+    /// [`SemanticError`] for the first such place.
+    pub fn check(&self, types: &[NodeType], options: &CheckOptions) -> Result<(), SemanticError> {
+        check::check(&self.root, types, options)
     }
 
     /// Evaluates on a whole resource.

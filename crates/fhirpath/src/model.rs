@@ -90,6 +90,8 @@ pub(crate) enum TypeName {
     Fhir(NodeType),
     /// `Quantity` without a namespace: either.
     Quantity,
+    /// A name that the System model, which the expression says it is of, does not have: nothing is of it.
+    Missing,
     /// Neither has it.
     Unknown,
 }
@@ -99,7 +101,7 @@ impl TypeName {
     pub(crate) fn find(namespace: Option<&str>, name: &str) -> Self {
         let system = || SystemType::parse(name).map(TypeName::System);
         let found = match namespace {
-            Some("System") => system(),
+            Some("System") => system().or(Some(TypeName::Missing)),
             Some("FHIR") => fhir_type(name).map(TypeName::Fhir),
             Some(_) => None,
             None if name == "Quantity" => Some(TypeName::Quantity),
@@ -134,6 +136,28 @@ pub(crate) fn type_of_kind(kind: Kind, json: &Json<'_>) -> NodeType {
 }
 
 impl NodeType {
+    /// The type of that name: `Patient`, `HumanName`, `code`, or a part such as `Patient.contact`.
+    pub fn find(name: &str) -> Option<Self> {
+        fhir_type(name).or_else(|| tables().find(name).map(NodeType::Group))
+    }
+
+    /// The types that its element of that name may have: several for a choice, none where there is no such element,
+    /// [`NodeType::Unknown`] where any resource may stand.
+    pub fn element(self, name: &str) -> Vec<NodeType> {
+        let group = match self {
+            NodeType::Group(group) => group,
+            NodeType::Primitive(_) => tables().element(),
+            NodeType::Unknown => return vec![NodeType::Unknown],
+        };
+        let members = group.members().iter().filter(|member| group.element(member).name() == name);
+        members.map(|member| type_of_kind(member.kind(), &Json::Null)).collect()
+    }
+
+    /// Whether it is one that others are built upon and that nothing has itself.
+    pub(crate) fn is_abstract(self) -> bool {
+        matches!(self, NodeType::Group(group) if group.kind() == GroupKind::Abstract)
+    }
+
     /// Its name as `type().name` gives it.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Functions of numbers (FHIRPath N1, "Math"). What no number can hold is no result.
 
 use super::equal::number;
-use super::{Evaluation, Result, Scope, single};
+use super::{Evaluation, Result, Scope, is_bare, single};
 use crate::error::EvaluationError;
 use crate::function::Function;
 use crate::item::{Collection, Item};
@@ -34,8 +34,7 @@ impl<'v> Evaluation<'_, 'v> {
             return Ok(vec![Item::Quantity(Quantity { value: changed, unit: quantity.unit.clone() })]);
         }
         let Some(x) = number(value.as_ref()) else {
-            let empty = item.node().is_some_and(|node| node.json.is_null());
-            return if empty { Ok(Vec::new()) } else { Err(wrong) };
+            return if is_bare(item) { Ok(Vec::new()) } else { Err(wrong) };
         };
         let whole = |value: Decimal| value.to_i64().map(Item::Integer);
         let decimal = |value: Option<Decimal>| value.map(Item::Decimal);

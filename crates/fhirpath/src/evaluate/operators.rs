@@ -1,7 +1,7 @@
 //! Operators: logic, arithmetic, and those that others of this folder do the work of.
 
 use super::equal::number;
-use super::{Evaluation, Result, Scope, boolean, single};
+use super::{Evaluation, Result, Scope, boolean, is_bare, single};
 use crate::error::EvaluationError;
 use crate::item::{Collection, Item, truth};
 use crate::quantity::{Quantity, Unit};
@@ -69,10 +69,13 @@ impl<'v> Evaluation<'_, 'v> {
             Operator::Concatenate => {
                 let side = |items: &[Item<'v>]| match single(items, at)? {
                     None => Ok(String::new()),
+                    Some(item) if is_bare(item) => Ok(String::new()),
                     Some(item) => item.as_text().map(String::from).ok_or(EvaluationError::Type { at }),
                 };
                 let (mut text, right) = (side(&left)?, side(&right)?);
-                self.check_text(text.len() + right.len())?;
+                if text.len() + right.len() > super::TEXT_BYTES_MAX {
+                    return Err(EvaluationError::TooLarge);
+                }
                 text.push_str(&right);
                 vec![self.text(text)?]
             }
@@ -129,8 +132,7 @@ impl<'v> Evaluation<'_, 'v> {
             (left, right) => {
                 let (Some(left), Some(right)) = (number(left), number(right)) else {
                     // An element without a value counts as nothing.
-                    let nothing = |item: &Item<'_>| item.node().is_some_and(|node| node.json.is_null());
-                    return if nothing(left) || nothing(right) { Ok(None) } else { Err(EvaluationError::Type { at }) };
+                    return if is_bare(left) || is_bare(right) { Ok(None) } else { Err(EvaluationError::Type { at }) };
                 };
                 decimals(operator, left, right)
             }
@@ -141,7 +143,10 @@ impl<'v> Evaluation<'_, 'v> {
         let at = if negate { "-" } else { "+" };
         let Some(item) = single(&items, at)? else { return Ok(Vec::new()) };
         Ok(match (item.value().as_ref(), negate) {
+            _ if is_bare(item) => Vec::new(),
             (Item::Integer(value), true) => value.checked_neg().map(Item::Integer).into_iter().collect(),
+            // Zero has no sign: `rust_decimal` would keep one.
+            (Item::Decimal(value), true) if value.is_zero() => vec![Item::Decimal(value.abs())],
             (Item::Decimal(value), true) => vec![Item::Decimal(-value)],
             (Item::Quantity(quantity), true) => {
                 vec![Item::Quantity(Quantity { value: -quantity.value, unit: quantity.unit.clone() })]

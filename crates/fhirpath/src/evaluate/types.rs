@@ -45,7 +45,10 @@ impl<'v> Evaluation<'_, 'v> {
             (TypeName::Fhir(kind), Item::Node(node)) => node.kind.is(kind),
             (TypeName::Quantity, Item::Node(node)) => node.kind.is_quantity(),
             (TypeName::Quantity, Item::Quantity(_)) => true,
-            (TypeName::System(_), Item::Node(_)) => false,
+            // R4's own invariants (`que-7`) say `Boolean` of an element and mean `boolean`.
+            (TypeName::System(kind), Item::Node(node)) => {
+                !self.context.strict && !node.kind.is_quantity() && node.kind.system() == Some(kind)
+            }
             (TypeName::System(kind), value) => value.system_type() == Some(kind),
             _ => false,
         })
@@ -54,7 +57,7 @@ impl<'v> Evaluation<'_, 'v> {
     /// The items that `as` and `ofType` keep.
     pub(super) fn of_type(&self, items: Collection<'v>, name: TypeName) -> Result<Collection<'v>> {
         self.step(items.len())?;
-        if name == TypeName::Unknown {
+        if matches!(name, TypeName::Unknown | TypeName::Missing) {
             return Err(EvaluationError::UnknownType);
         }
         let mut kept = Vec::new();
