@@ -140,13 +140,12 @@ mod tests {
 
     #[test]
     fn a_cover_holds_each_day_once() {
-        for (first, last) in [(0, 0), (5, 4), (0, 5000), (31, 33), (1023, 1024), (1024, 2047), (7, 4099), (3000, 3001)] {
+        for (first, last) in [(0, 0), (5, 4), (0, 5000), (31, 33), (1023, 1024), (1024, 2047), (7, 4099), (3000, 3001)]
+        {
             let ranges = cover(first, last);
             for day in 0..6000 {
-                let holds = ranges
-                    .iter()
-                    .filter(|(level, from, to)| (*from..=*to).contains(&at_level(day, *level)))
-                    .count();
+                let holds =
+                    ranges.iter().filter(|(level, from, to)| (*from..=*to).contains(&at_level(day, *level))).count();
                 assert_eq!(holds, usize::from((first..=last).contains(&day)), "{first} {last} {day}");
             }
         }

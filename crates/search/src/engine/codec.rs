@@ -292,10 +292,7 @@ mod tests {
 
     #[test]
     fn values_come_back() {
-        let key = Key {
-            resource_type: ResourceType::parse("Patient").unwrap(),
-            id: ResourceId::parse("p-1").unwrap(),
-        };
+        let key = Key { resource_type: ResourceType::parse("Patient").unwrap(), id: ResourceId::parse("p-1").unwrap() };
         let texts: [Option<Box<str>>; 3] = [None, Some("".into()), Some("é-+.\0".into())];
         let mut values = vec![
             Value::Date { low_ms: i64::MIN, high_ms: i64::MAX },

@@ -244,7 +244,8 @@ impl<'s> Conjunction<'s> {
                     continue 'next;
                 }
             }
-            let passes = self.excluded.iter_mut().all(|set| set.seek(doc) != doc) && self.checks.iter().all(|check| check(doc));
+            let passes =
+                self.excluded.iter_mut().all(|set| set.seek(doc) != doc) && self.checks.iter().all(|check| check(doc));
             if passes {
                 return doc;
             }

@@ -178,7 +178,9 @@ impl Texts<'_> {
         if self.words.len() > 1 {
             for (_, value) in self.words {
                 let bare = match value {
-                    Value::Token { text, .. } => Value::Token { system: System::Absent, code: None, text: text.clone() },
+                    Value::Token { text, .. } => {
+                        Value::Token { system: System::Absent, code: None, text: text.clone() }
+                    }
                     other => other.clone(),
                 };
                 encoder.text_column(parameter, column::WHOLE, codec::write(&bare));

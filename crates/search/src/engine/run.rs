@@ -26,7 +26,8 @@ pub const CHAIN_KEYS_MAX: usize = 100_000;
 pub const UNSORTED_MAX: usize = 200_000;
 
 /// Up to about so many matches are collected and put in order; among more, the first are looked for from the beginning of the order.
-const COLLECT_MAX: u64 = 16_384;
+/// Builds with debug assertions begin at a few, so that tests with few documents go both ways.
+const COLLECT_MAX: u64 = if cfg!(debug_assertions) { 8 } else { 16_384 };
 
 /// What the index has of a page.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -54,11 +55,7 @@ pub fn count(searcher: &Searcher, filter: &Filter, superseded: &Superseded) -> R
 }
 
 /// The keys of all documents that a prepared filter means, without those that are superseded: at most [`CHAIN_KEYS_MAX`].
-pub fn matching(
-    searcher: &Searcher,
-    filter: &Filter,
-    superseded: &Superseded,
-) -> Result<HashSet<Key>, SearchError> {
+pub fn matching(searcher: &Searcher, filter: &Filter, superseded: &Superseded) -> Result<HashSet<Key>, SearchError> {
     run(searcher, filter, superseded, |run| {
         let mut keys = HashSet::new();
         for part in &run.parts {
@@ -77,11 +74,7 @@ pub fn matching(
 
 /// The resources that a document refers to by these parameters, in the order of parameters, then of type and id; each once. None where
 /// the index has no such document. The caller looks into the overlay first.
-pub fn references(
-    searcher: &Searcher,
-    key: &Key,
-    parameters: &[ParameterId],
-) -> Result<Option<Vec<Key>>, SearchError> {
+pub fn references(searcher: &Searcher, key: &Key, parameters: &[ParameterId]) -> Result<Option<Vec<Key>>, SearchError> {
     let (budget, broken) = (Budget::new(), Cell::new(false));
     let Some(&(ordinal, doc)) = find(searcher, key)?.first() else { return Ok(None) };
     let segment = Segment::new(searcher, ordinal as u32, &budget, &broken)?;
@@ -244,11 +237,16 @@ impl<'s> Run<'s> {
                 if !fast {
                     read += 1;
                     if read > UNSORTED_MAX {
-                        return Err(SearchError::TooCostly { what: "resources to put in this order", max: UNSORTED_MAX });
+                        return Err(SearchError::TooCostly {
+                            what: "resources to put in this order",
+                            max: UNSORTED_MAX,
+                        });
                     }
                     let partial = Partial::of(place, sorting, doc)?;
-                    if page.after.as_ref().is_none_or(|after| partial.compare_to(after, &page.sort).is_ge()) {
-                        partials.push(partial);
+                    match page.after.as_ref().map_or(Ordering::Greater, |after| partial.compare_to(after, &page.sort)) {
+                        Ordering::Less => {}
+                        Ordering::Equal => partials.always(partial),
+                        Ordering::Greater => partials.push(partial),
                     }
                     return Ok(());
                 }
@@ -300,7 +298,8 @@ impl<'s> Run<'s> {
         let mut last: Option<(Vec<SortValue>, u64)> = None;
         for partial in partials {
             // Those that tie with the last one wanted are read as well: type and id tell them apart.
-            let ties = last.as_ref().is_some_and(|(values, order)| *order == partial.order && *values == partial.values);
+            let ties =
+                last.as_ref().is_some_and(|(values, order)| *order == partial.order && *values == partial.values);
             if hits.len() >= wanted && !ties {
                 break;
             }
@@ -335,7 +334,8 @@ impl Partial {
         values_compare(&self.values, &other.values, sort).then(self.order.cmp(&other.order))
     }
 
-    fn compare_to(&self, position: &Position, sort: &[SortKey]) -> Ordering {
+    /// As far as values and order keys tell.
+    pub(super) fn compare_to(&self, position: &Position, sort: &[SortKey]) -> Ordering {
         values_compare(&self.values, &position.values, sort).then(self.order.cmp(&position.order))
     }
 }

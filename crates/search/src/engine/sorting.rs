@@ -49,7 +49,11 @@ enum Source {
     /// The document must be read.
     Id,
     /// Texts of several columns.
-    Mixed { integers: Vec<Numbers>, numbers: Vec<Numbers>, texts: Vec<StrColumn> },
+    Mixed {
+        integers: Vec<Numbers>,
+        numbers: Vec<Numbers>,
+        texts: Vec<StrColumn>,
+    },
 }
 
 /// The order within a segment.
@@ -201,8 +205,11 @@ impl Source {
                     let found = if descending { all.max() } else { all.min() };
                     found.map(|found| (rank::TEXT, doubled(found)))
                 };
-                let found =
-                    if descending { text().or_else(number).or_else(integer) } else { integer().or_else(number).or_else(text) };
+                let found = if descending {
+                    text().or_else(number).or_else(integer)
+                } else {
+                    integer().or_else(number).or_else(text)
+                };
                 found.map_or((rank::MISSING, 0), |(kind, number)| turned(kind, number, descending))
             }
             Self::Id | Self::Mixed { .. } => (0, 0),

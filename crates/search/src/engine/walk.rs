@@ -172,7 +172,9 @@ impl Walk<'_, '_> {
                     let here = day.is_none_or(|day| sorting.first_integer(doc).map(buckets::day) == Some(day));
                     if here && part.is_current(doc) {
                         let candidate = sorting.candidate(doc);
-                        if bound.as_ref().is_none_or(|bound| candidate.compare(bound).is_ge()) {
+                        // Where ranks do not say it all, what comes before the page is told apart below.
+                        let before = bound.as_ref().is_some_and(|bound| candidate.compare(bound).is_lt());
+                        if !before || !sorting.is_fast() {
                             candidates.push(candidate);
                         }
                     }
@@ -185,7 +187,11 @@ impl Walk<'_, '_> {
         candidates.dedup();
         for candidate in candidates {
             if let Some((place, sorting)) = self.run.place(self.sortings, &candidate) {
-                self.found.push(Partial::of(place, sorting, candidate.doc)?);
+                let partial = Partial::of(place, sorting, candidate.doc)?;
+                let after = self.page.after.as_ref();
+                if after.is_none_or(|after| partial.compare_to(after, &self.page.sort).is_ge()) {
+                    self.found.push(partial);
+                }
             }
         }
         // One more, since the last of the page before may be among them.
