@@ -44,6 +44,9 @@ pub enum SearchError {
     /// The index was closed.
     #[error("the search index is closed: open it again")]
     Closed,
+    /// A rebuild with other search parameters began while documents were made with those before.
+    #[error("the search parameters have changed meanwhile: make the documents again with the new ones")]
+    OtherParameters,
     /// Another rebuild goes on.
     #[error("the search index is being rebuilt already: wait until that has finished")]
     Rebuilding,

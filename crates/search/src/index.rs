@@ -3,159 +3,196 @@
 //! Changes are visible to every search that begins after [`SearchIndex::apply`] returned. What a search finds is keys: it discloses
 //! nothing by itself.
 
+mod committer;
+mod evaluate;
+mod generation;
 mod key;
+mod open;
+mod overlay;
 mod page;
+mod payload;
 mod plain;
+mod purge;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+mod types;
+mod watermark;
 
 pub use key::{IndexKey, Order};
 pub use page::{Hits, PAGE_COUNT_MAX, Page, Position, SORT_KEYS_MAX, SORT_TEXT_BYTES_MAX, SortValue};
+pub use rebuild::Rebuild;
+pub use types::{Change, Empty, IndexOptions, IndexStatistics, Opened, Store};
 
-use crate::document::{Document, Key, Value};
+use crate::document::Key;
 use crate::error::SearchError;
 use crate::filter::Filter;
-use crate::matcher::{self, World};
 use crate::parameters::Parameters;
-use crate::request::Total;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use crate::sealed::{Disk, LockedDirectory};
+use committer::Signal;
+use generation::Generation;
+use open::{Beginning, Workshop};
+use rebuild::Building;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use tacet_fhir::search::ParameterId;
-use tacet_types::{Clock, Rng, Sequence, VersionId};
+use tacet_types::Sequence;
 
-/// Where the index lives and what it may use.
-#[derive(Clone)]
-pub struct IndexOptions {
-    /// The directory, made if it is not there, and nobody else's. None: in memory only, gone when it is dropped.
-    pub directory: Option<PathBuf>,
-    /// Bytes of memory for the writer, the overlay and the caches together, as far as they are bounded: what is held of each
-    /// segment (term dictionaries) comes on top and is in the statistics.
-    pub memory_bytes_max: usize,
-    /// How long a change may stay uncommitted, in milliseconds.
-    pub commit_interval_ms: u64,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness fit for keys.
-    pub rng: Arc<dyn Rng>,
-}
+/// Uncommitted resources from which a commit is made at once. Every search looks at each of them: half a microsecond or so.
+const ENTRIES_COMMIT: usize = 2048;
 
-impl fmt::Debug for IndexOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { directory, memory_bytes_max, commit_interval_ms, .. } = self;
-        write!(f, "IndexOptions({directory:?}, {memory_bytes_max} bytes, {commit_interval_ms} ms)")
-    }
-}
-
-/// What the store says of itself when the index is opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Store {
-    /// Its last sequence. The index answers once it holds everything up to here.
-    pub last: Sequence,
-    /// The index held everything up to here once: an index that holds less was rolled back.
-    pub least: Sequence,
-}
-
-/// In what state an index was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Opened {
-    /// It holds all changes up to here: apply those after.
-    At(Sequence),
-    /// It holds nothing: apply everything, or use [`SearchIndex::rebuild`].
-    Empty(Empty),
-}
-
-/// Why an index holds nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Empty {
-    /// There was none.
-    New,
-    /// It was built with other search parameters.
-    ParametersChanged,
-    /// A file of it was not what was written.
-    Damaged,
-    /// It is older than one that was here before.
-    RolledBack,
-    /// A newer version of the program wrote it.
-    NewerFormat,
-}
-
-/// One resource changed.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Change {
-    /// Which.
-    pub key: Key,
-    /// The version that the change made.
-    pub version: VersionId,
-    /// What is there now; None: deleted, or erased.
-    pub document: Option<Document>,
-}
-
-/// Figures for operators. None of them tells of one patient.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct IndexStatistics {
-    /// Resources that can be found.
-    pub documents: u64,
-    /// Bytes on disk.
-    pub disk_bytes: u64,
-    /// Changes in memory that are not committed yet.
-    pub overlay_documents: usize,
-    /// Bytes held in memory for reading.
-    pub memory_bytes: usize,
-    /// Everything up to here was applied.
-    pub applied: Sequence,
-    /// Everything up to here is on disk.
-    pub committed: Sequence,
-    /// How often a file was refused since opening.
-    pub refusals: u64,
-    /// Whether it answers.
-    pub ready: bool,
-    /// Whether another generation is being built.
-    pub rebuilding: bool,
-}
+/// Uncommitted resources from which [`SearchIndex::apply`] waits until some are committed.
+const ENTRIES_MAX: usize = 4 * ENTRIES_COMMIT;
 
 /// A search index. Cheap to clone: all clones are the same index.
 #[derive(Clone)]
 pub struct SearchIndex(Arc<Inner>);
 
 struct Inner {
-    key: IndexKey,
+    workshop: Workshop,
+    /// The store's last sequence when the index was opened.
     last: Sequence,
-    state: RwLock<State>,
+    slots: Mutex<Slots>,
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What earlier generations refused.
+    refusals: AtomicU64,
+    closed: AtomicBool,
 }
 
-struct State {
-    parameters: Parameters,
-    documents: HashMap<Key, (VersionId, Option<Document>)>,
-    sequences: BTreeMap<u64, ()>,
-    watermark: Sequence,
+/// The generations.
+struct Slots {
+    current: Arc<Generation>,
+    path: Option<PathBuf>,
+    building: Option<Arc<Building>>,
+    lock: Option<LockedDirectory>,
+}
+
+impl Inner {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn generations(&self) -> (Arc<Generation>, Option<Arc<Building>>) {
+        let slots = self.slots();
+        (Arc::clone(&slots.current), slots.building.clone())
+    }
+
+    fn current(&self) -> Result<Arc<Generation>, SearchError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(SearchError::Closed);
+        }
+        Ok(Arc::clone(&self.slots().current))
+    }
+
+    /// The generation in use, if it holds enough to answer.
+    fn answering(&self) -> Result<Arc<Generation>, SearchError> {
+        let generation = self.current()?;
+        if generation.latch.is_damaged() {
+            return Err(SearchError::Damaged);
+        }
+        let (Sequence(at), Sequence(last)) = (generation.sequences().0, self.last);
+        if at < last { Err(SearchError::NotReady { at, last }) } else { Ok(generation) }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.signal.stop();
+    }
 }
 
 impl SearchIndex {
     /// Opens the index, or makes an empty one. Feed it what [`Opened`] says is missing; until then searches are refused.
+    ///
+    /// # Errors
+    /// [`SearchError::Locked`] if another process has it open, [`SearchError::Io`] if the disk fails. An index that is damaged or from
+    /// another time is no error: it comes back empty.
     pub fn open(
         options: IndexOptions,
         key: &IndexKey,
         parameters: Parameters,
         store: Store,
     ) -> Result<(Self, Opened), SearchError> {
-        let _ = options;
-        let state = State { parameters, documents: HashMap::new(), sequences: BTreeMap::new(), watermark: Sequence(0) };
-        let inner = Inner { key: key.clone(), last: store.last, state: RwLock::new(state) };
-        Ok((Self(Arc::new(inner)), Opened::Empty(Empty::New)))
+        Self::open_on(Disk::default(), options, key, parameters, store)
     }
 
-    /// Takes in the changes of one commit of the store. Every search that begins after it returned sees them. Commits may come in any
-    /// order and again: the later version of a resource wins. Waits while too much is not committed yet.
+    fn open_on(
+        disk: Disk,
+        options: IndexOptions,
+        key: &IndexKey,
+        parameters: Parameters,
+        store: Store,
+    ) -> Result<(Self, Opened), SearchError> {
+        let interval_ms = options.commit_interval_ms;
+        let workshop = Workshop::new(options, key.clone(), disk);
+        let Beginning { generation, path, opened, lock } = open::open(&workshop, parameters, store)?;
+        let signal = Arc::new(Signal::default());
+        let inner = Arc::new(Inner {
+            workshop,
+            last: store.last,
+            slots: Mutex::new(Slots { current: Arc::new(generation), path, building: None, lock }),
+            signal: Arc::clone(&signal),
+            thread: Mutex::default(),
+            refusals: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        });
+        let thread = committer::start(&inner, signal, interval_ms)?;
+        *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok((Self(inner), opened))
+    }
+
+    /// Takes in the changes of one commit of the store, all of them in one call. Every search that begins after it returned sees them.
+    /// Commits may come in any order and again: the later version of a resource wins, and a commit that was applied is passed over.
+    /// Waits while too much is not committed yet.
     pub fn apply(&self, sequence: Sequence, changes: Vec<Change>) -> Result<(), SearchError> {
-        let mut state = self.write();
-        for change in changes {
-            let known = state.documents.get(&change.key).map(|(version, _)| *version);
-            if known.is_none_or(|known| known <= change.version) {
-                state.documents.insert(change.key, (change.version, change.document));
-            }
+        if self.0.closed.load(Ordering::SeqCst) {
+            return Err(SearchError::Closed);
         }
-        state.advance(sequence);
+        let (current, building) = self.0.generations();
+        self.apply_to(&current, building.as_ref(), sequence, changes);
         Ok(())
+    }
+
+    /// As [`SearchIndex::apply`], for documents made with these parameters: those that [`SearchIndex::parameters_for_changes`] gave.
+    ///
+    /// # Errors
+    /// [`SearchError::OtherParameters`] if a rebuild with others began meanwhile: make the documents again and repeat the call.
+    pub fn apply_made_with(
+        &self,
+        sequence: Sequence,
+        changes: Vec<Change>,
+        made_with: &Parameters,
+    ) -> Result<(), SearchError> {
+        self.0.current()?;
+        let (current, building) = self.0.generations();
+        let newest = building.as_ref().map_or(&current.parameters, |building| &building.generation.parameters);
+        if newest.fingerprint() != made_with.fingerprint() {
+            return Err(SearchError::OtherParameters);
+        }
+        self.apply_to(&current, building.as_ref(), sequence, changes);
+        Ok(())
+    }
+
+    fn apply_to(
+        &self,
+        current: &Generation,
+        building: Option<&Arc<Building>>,
+        sequence: Sequence,
+        changes: Vec<Change>,
+    ) {
+        let wake = || self.0.signal.wake();
+        let mut full = false;
+        if let Some(building) = building {
+            full |= building.apply(sequence, changes.clone(), wake);
+        }
+        full |= current.apply(sequence, changes, wake);
+        if full {
+            wake();
+        }
     }
 
     /// A commit of the store that changed nothing to search for.
@@ -163,153 +200,155 @@ impl SearchIndex {
         self.apply(sequence, Vec::new())
     }
 
-    /// Puts everything that was applied on disk. Gives what is held there now without a gap.
+    /// Puts everything that was applied on disk. Gives up to where it is held there without a gap.
     pub fn flush(&self) -> Result<Sequence, SearchError> {
-        Ok(self.read().watermark)
+        self.0.current()?.commit()
     }
 
-    /// After changes without a document: rewrites the files so that none holds a value of what was deleted.
+    /// After changes without a document: commits, and rewrites the files so that none holds a value of what was deleted. Takes as long as
+    /// writing the segments concerned; searches and changes go on meanwhile.
     pub fn purge(&self) -> Result<(), SearchError> {
+        let generation = self.0.current()?;
+        generation.commit()?;
+        purge::purge(&generation)?;
+        // One that is being built may have taken in what was deleted since.
+        if let (_, Some(building)) = self.0.generations() {
+            building.generation.commit()?;
+            purge::purge(&building.generation)?;
+        }
         Ok(())
     }
 
     /// Begins a new generation beside this one, which goes on answering if it can. Take the snapshot of the store from which it is fed
     /// after this returned; changes applied meanwhile go to both.
+    ///
+    /// # Errors
+    /// [`SearchError::Rebuilding`] if another is being made.
     pub fn rebuild(&self, parameters: Parameters) -> Result<Rebuild, SearchError> {
-        Ok(Rebuild { index: self.clone(), parameters, documents: HashMap::new() })
+        self.0.current()?;
+        let mut slots = self.0.slots();
+        if slots.building.is_some() {
+            return Err(SearchError::Rebuilding);
+        }
+        let (generation, place) = self.0.workshop.create(parameters)?;
+        let building = Arc::new(Building::new(generation, place));
+        slots.building = Some(Arc::clone(&building));
+        Ok(Rebuild::new(self.clone(), building))
+    }
+
+    /// Makes the new generation the one in use, and removes the one before.
+    fn swap(&self, building: &Arc<Building>) -> Result<(), SearchError> {
+        let mut slots = self.0.slots();
+        if let Some((_, pointer)) = &building.place {
+            self.0.workshop.point(pointer)?;
+        }
+        let path = building.place.as_ref().map(|(path, _)| path.clone());
+        let old = std::mem::replace(&mut slots.current, Arc::clone(&building.generation));
+        let old_path = std::mem::replace(&mut slots.path, path);
+        slots.building = None;
+        drop(slots);
+        self.0.refusals.fetch_add(old.latch.refusals(), Ordering::SeqCst);
+        old.stop();
+        self.remove(old_path.as_deref());
+        Ok(())
+    }
+
+    /// Leaves a generation unfinished.
+    fn give_up(&self, building: &Arc<Building>) {
+        self.0.slots().building = None;
+        building.generation.stop();
+        self.remove(building.place.as_ref().map(|(path, _)| path.as_path()));
+    }
+
+    fn remove(&self, path: Option<&Path>) {
+        let Some(path) = path else { return };
+        if let Err(error) = self.0.workshop.disk.remove_directory(path) {
+            // Its key is gone, and the next opening sweeps it away.
+            tracing::warn!(%error, "an old generation of the search index could not be removed");
+        }
     }
 
     /// Which resources the filter means, and in what order.
+    ///
+    /// # Errors
+    /// [`SearchError::NotReady`] until the index holds what the store held when it was opened, [`SearchError::Damaged`] from the moment
+    /// that a file was refused until a [`SearchIndex::rebuild`] has finished, [`SearchError::TooCostly`] beyond a bound.
     pub fn search(&self, filter: &Filter, page: &Page) -> Result<Hits, SearchError> {
-        let state = self.read();
-        self.ready(&state)?;
-        let prepared = matcher::prepare(filter, &*state)?;
-        let order = self.0.key.order();
-        let mut found: Vec<(Position, VersionId)> = state
-            .current()
-            .filter(|document| matcher::matches(&prepared, document))
-            .map(|document| (plain::position(document, &page.sort, order), document.version))
-            .collect();
-        found.sort_by(|(a, _), (b, _)| a.compare(b, &page.sort));
-        let total = (page.total != Total::None).then_some(found.len() as u64);
-        if let Some(after) = &page.after {
-            found.retain(|(position, _)| position.compare(after, &page.sort).is_gt());
-        }
-        let count = page.count.min(PAGE_COUNT_MAX);
-        let more = found.len() > count;
-        found.truncate(count);
-        let keys = found.iter().map(|(position, version)| (position.key.clone(), *version)).collect();
-        let positions: Vec<Position> = found.into_iter().map(|(position, _)| position).collect();
-        let next = if more { positions.last().cloned() } else { None };
-        Ok(Hits { keys, positions, next, total })
+        self.ask(|view| evaluate::search(view, filter, page))
     }
 
-    /// The resources of this store that a resource refers to, by one parameter or by any, in the resource's order.
+    /// The resources of this store that a resource refers to, by one parameter or by any.
     pub fn references(&self, key: &Key, parameter: Option<ParameterId>) -> Result<Vec<Key>, SearchError> {
-        let state = self.read();
-        self.ready(&state)?;
-        let document = state.documents.get(key).and_then(|(_, document)| document.as_ref());
-        let values = document.map(|document| document.values.as_slice()).unwrap_or_default();
-        let mut targets = Vec::new();
-        for (of, value) in values {
-            if let Value::Reference { target, .. } = value
-                && parameter.is_none_or(|parameter| parameter == *of)
-                && !targets.contains(target)
-            {
-                targets.push(target.clone());
-            }
+        self.ask(|view| evaluate::references(view, key, parameter))
+    }
+
+    /// Answers from one moment of the index, and believes no answer that was given while a file was refused.
+    fn ask<T>(&self, answer: impl FnOnce(&generation::View) -> Result<T, SearchError>) -> Result<T, SearchError> {
+        let generation = self.0.answering()?;
+        let view = generation.view()?;
+        // The library panics where it finds what it did not write.
+        let answered = catch_unwind(AssertUnwindSafe(|| answer(&view)));
+        if generation.latch.is_damaged() {
+            // Another generation may have come into use meanwhile; then this is no fault, and the caller may ask again.
+            return Err(SearchError::Damaged);
         }
-        Ok(targets)
+        answered.unwrap_or_else(|_| {
+            generation.latch.close();
+            Err(SearchError::Damaged)
+        })
+    }
+
+    /// The search parameters to make documents with: those of the rebuild that goes on, or else those in use. A rebuild's parameters
+    /// have all that those in use have, so that both generations can take the same documents.
+    pub fn parameters_for_changes(&self) -> Parameters {
+        let (current, building) = self.0.generations();
+        building.map_or_else(|| current.parameters.clone(), |building| building.generation.parameters.clone())
     }
 
     /// The search parameters that it is built with.
     pub fn parameters(&self) -> Parameters {
-        self.read().parameters.clone()
+        self.0.slots().current.parameters.clone()
     }
 
     /// Figures.
     pub fn statistics(&self) -> IndexStatistics {
-        let state = self.read();
+        let (current, building) = self.0.generations();
+        let (applied, committed) = current.sequences();
+        let path = self.0.slots().path.clone();
+        let overlay = current.overlay_size();
         IndexStatistics {
-            documents: state.current().count() as u64,
-            overlay_documents: state.documents.len(),
-            applied: state.watermark,
-            committed: state.watermark,
-            ready: state.watermark >= self.0.last,
-            ..IndexStatistics::default()
+            documents: current.documents(),
+            disk_bytes: path.map_or(0, |path| crate::sealed::bytes_below(&path)),
+            overlay_documents: overlay.0,
+            memory_bytes: overlay.1
+                + self.0.workshop.cache.bytes()
+                + self.0.workshop.whole_bytes.load(Ordering::Relaxed),
+            applied,
+            committed,
+            refusals: self.0.refusals.load(Ordering::SeqCst) + current.latch.refusals(),
+            ready: self.0.answering().is_ok(),
+            damaged: current.latch.is_damaged(),
+            rebuilding: building.is_some(),
         }
     }
 
     /// Commits and lets go of the files. Every later call on any clone is refused.
     pub fn close(self) -> Result<(), SearchError> {
-        Ok(())
-    }
-
-    fn ready(&self, state: &State) -> Result<(), SearchError> {
-        let (at, last) = (state.watermark.0, self.0.last.0);
-        if at < last { Err(SearchError::NotReady { at, last }) } else { Ok(()) }
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
-        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn current(&self) -> impl Iterator<Item = &Document> {
-        self.documents.values().filter_map(|(_, document)| document.as_ref())
-    }
-
-    fn advance(&mut self, sequence: Sequence) {
-        self.sequences.insert(sequence.0, ());
-        while self.sequences.remove(&(self.watermark.0 + 1)).is_some() {
-            self.watermark.0 += 1;
+        if self.0.closed.swap(true, Ordering::SeqCst) {
+            return Err(SearchError::Closed);
         }
-    }
-}
-
-impl World for State {
-    fn matching(&self, filter: &Filter) -> Result<HashSet<Key>, SearchError> {
-        let found = self.current().filter(|document| matcher::matches(filter, document));
-        Ok(found.map(|document| document.key.clone()).collect())
-    }
-
-    fn document(&self, key: &Key) -> Option<Document> {
-        self.documents.get(key).and_then(|(_, document)| document.clone())
-    }
-}
-
-/// A new generation of the index in the making. Dropped without [`Rebuild::finish`], it leaves nothing.
-pub struct Rebuild {
-    index: SearchIndex,
-    parameters: Parameters,
-    documents: HashMap<Key, (VersionId, Option<Document>)>,
-}
-
-impl Rebuild {
-    /// Adds resources of the snapshot, in any order.
-    pub fn add(&mut self, changes: Vec<Change>) -> Result<(), SearchError> {
-        self.documents.extend(changes.into_iter().map(|change| (change.key, (change.version, change.document))));
-        Ok(())
-    }
-
-    /// Puts the new generation in the place of the old one. `at` is the sequence of the snapshot: everything up to it was added.
-    pub fn finish(self, at: Sequence) -> Result<Sequence, SearchError> {
-        let mut state = self.index.write();
-        let old = std::mem::replace(&mut state.documents, self.documents);
-        for (key, (version, document)) in old {
-            if state.documents.get(&key).is_some_and(|(known, _)| *known < version) {
-                state.documents.insert(key, (version, document));
-            }
+        self.0.signal.stop();
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::warn!("the thread that commits the search index had failed");
         }
-        state.parameters = self.parameters;
-        state.watermark = state.watermark.max(at);
-        let watermark = state.watermark;
-        state.sequences.retain(|sequence, ()| *sequence > watermark.0);
-        Ok(watermark)
+        let (current, building) = self.0.generations();
+        let committed = if current.latch.is_damaged() { Ok(()) } else { current.commit().map(|_| ()) };
+        current.stop();
+        if let Some(building) = building {
+            self.give_up(&building);
+        }
+        self.0.slots().lock = None;
+        committed
     }
 }

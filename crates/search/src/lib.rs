@@ -10,6 +10,7 @@
 //! can be made again from the sealed versions at any time, and is whenever one of its files is not what it was.
 
 pub mod document;
+pub mod engine;
 pub mod error;
 pub mod filter;
 pub mod index;

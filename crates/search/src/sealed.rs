@@ -28,7 +28,7 @@ pub use keys::{FileId, GenerationKey};
 
 pub(crate) use cache::RangeCache;
 pub(crate) use directory::SealedDirectory;
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, bytes_below};
 pub(crate) use file::Reading;
 pub(crate) use latch::Latch;
 pub(crate) use lock::LockedDirectory;

@@ -1,4 +1,4 @@
-//! Answers from documents in memory by the plain matcher: what the overlay holds.
+//! Where a document in memory stands in an order: the same place that the engine gives it in the files.
 
 use crate::document::{Document, Value};
 use crate::index::key::Order;
@@ -11,7 +11,7 @@ pub(crate) fn position(document: &Document, sort: &[SortKey], order: &Order) -> 
     Position { values, order: order.of(&document.key), key: document.key.clone() }
 }
 
-/// The smallest value of the parameter going up, the largest going down.
+/// The least value of the parameter going up, the greatest going down.
 fn sort_value(document: &Document, key: &SortKey) -> SortValue {
     match &key.parameter {
         SortBy::LastUpdated => SortValue::Integer(document.last_updated.as_ms()),
@@ -24,6 +24,7 @@ fn sort_value(document: &Document, key: &SortKey) -> SortValue {
     }
 }
 
+/// What one value is in order by: codes by the code, references by type and id, amounts in base units where they have one.
 fn comparable(value: &Value) -> SortValue {
     match value {
         Value::Token { code: Some(text), .. }

@@ -47,6 +47,14 @@ struct Files {
     known: BTreeMap<String, Known>,
     list: Option<Vec<u8>>,
     managed: Option<Vec<u8>>,
+    /// Nothing is changed any more.
+    detached: bool,
+}
+
+impl Files {
+    fn attached(&self) -> io::Result<()> {
+        if self.detached { Err(io::Error::other("the search index was closed")) } else { Ok(()) }
+    }
 }
 
 struct Known {
@@ -80,7 +88,7 @@ impl SealedDirectory {
             .and_then(|text| Meta::decode(&text))
             .map_err(|refusal| reading.latch.refuse(refusal))?;
         let known = meta.files.into_iter().map(|(path, id)| (path, Known { id, open: Weak::new() })).collect();
-        let files = Files { known, list: Some(meta.list), managed: None };
+        let files = Files { known, list: Some(meta.list), ..Files::default() };
         Ok(Self::new(disk, path, key, rng, reading, files))
     }
 
@@ -125,11 +133,10 @@ impl SealedDirectory {
         Ok(())
     }
 
-    /// Reads every chunk of every file that is known.
-    #[cfg(test)]
-    pub(crate) fn read_all(&self) -> Result<(), Refusal> {
-        let paths: Vec<String> = self.files().known.keys().cloned().collect();
-        paths.iter().try_for_each(|path| self.open_file(path).and_then(|file| file.text()).map(|_| ()))
+    /// Changes no file from here on. The library goes on merging in its threads after it was told to stop, while another may have the
+    /// directory open already.
+    pub(crate) fn detach(&self) {
+        self.files().detached = true;
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -164,6 +171,7 @@ impl SealedDirectory {
     fn write_meta(&self, list: &[u8]) -> io::Result<()> {
         let inner = &self.0;
         let mut files = self.files();
+        files.attached()?;
         let ids = files.known.iter().map(|(path, known)| (path.clone(), known.id)).collect();
         let text = Meta { list: list.to_vec(), files: ids }.encode();
         let next = self.on_disk(META_NEXT_PATH);
@@ -193,7 +201,9 @@ impl Directory for SealedDirectory {
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
         let failed = |error| DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() };
         let name = text(path).map_err(failed)?;
-        if self.files().known.remove(name).is_none() {
+        let mut files = self.files();
+        files.attached().map_err(failed)?;
+        if files.known.remove(name).is_none() {
             return Err(DeleteError::FileDoesNotExist(path.to_owned()));
         }
         match self.0.disk.remove_file(&self.on_disk(name)) {
@@ -213,6 +223,7 @@ impl Directory for SealedDirectory {
         let name = text(path).map_err(failed)?;
         let inner = &self.0;
         let mut files = self.files();
+        files.attached().map_err(failed)?;
         if files.known.contains_key(name) {
             return Err(OpenWriteError::FileAlreadyExists(path.to_owned()));
         }

@@ -3,7 +3,7 @@
 use rustix::fs::Mode;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Only the owner may look in.
@@ -115,4 +115,12 @@ impl Disk {
         self.step()?;
         std::fs::remove_dir_all(path)
     }
+}
+
+/// Bytes that the files in a directory take on disk, holes not counted. What cannot be looked at (removed just now) counts nothing.
+pub(crate) fn bytes_below(path: &Path) -> u64 {
+    /// Unit of `st_blocks` (POSIX leaves it open, Linux says 512).
+    const BLOCK_BYTES: u64 = 512;
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * BLOCK_BYTES).sum()
 }

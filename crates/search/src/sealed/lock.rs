@@ -25,11 +25,6 @@ impl LockedDirectory {
             Err(error) => Err(io::Error::from(error).into()),
         }
     }
-
-    /// Whether this name in the directory is the lock's.
-    pub(crate) fn is_lock(name: &str) -> bool {
-        name == LOCK_FILE
-    }
 }
 
 impl Drop for LockedDirectory {

@@ -41,7 +41,7 @@ pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// This.
-    Pointer(Pointer),
+    Pointer(Box<Pointer>),
     /// One of a format from the future.
     Newer,
     /// Something that does not open.
@@ -80,7 +80,7 @@ impl Pointer {
             Some((*directory, Key::from_slice(key)?, fingerprint.try_into().ok()?))
         });
         let Some((directory, key, fingerprint)) = parts else { return Found::Damaged };
-        Found::Pointer(Self { format, directory, key: GenerationKey::from_key(key), fingerprint })
+        Found::Pointer(Box::new(Self { format, directory, key: GenerationKey::from_key(key), fingerprint }))
     }
 
     /// Puts this pointer in the place of the one before, durably.
@@ -116,11 +116,6 @@ impl Pointer {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => disk.sync_directory(directory),
         }
-    }
-
-    /// Whether this name in the index's directory is the pointer's.
-    pub(crate) fn is_pointer(name: &str) -> bool {
-        name == POINTER_FILE
     }
 }
 

@@ -1,0 +1,84 @@
+//! One search over both halves: the files by the engine, the overlay by the plain matcher.
+
+use crate::document::{Document, Key};
+use crate::engine;
+use crate::error::SearchError;
+use crate::filter::Filter;
+use crate::index::generation::View;
+use crate::index::page::{Hits, PAGE_COUNT_MAX, Page, Position};
+use crate::index::plain;
+use crate::matcher::{self, World};
+use std::collections::HashSet;
+use tacet_fhir::search::{ParameterId, ParameterType, parameters_of};
+use tacet_types::VersionId;
+
+/// A page of what a filter means.
+pub(crate) fn search(view: &View, filter: &Filter, page: &Page) -> Result<Hits, SearchError> {
+    let prepared = matcher::prepare(filter, view)?;
+    let count = page.count.min(PAGE_COUNT_MAX);
+    let bounded = Page { count, ..page.clone() };
+    let found = engine::search(&view.searcher, &prepared, &bounded, &view.superseded)?;
+    let mut hits = found.hits;
+    let mut in_overlay = 0;
+    for document in view.overlay.documents().filter(|document| matcher::matches(&prepared, document)) {
+        in_overlay += 1;
+        let position = plain::position(document, &page.sort, &view.order);
+        if page.after.as_ref().is_none_or(|after| position.compare(after, &page.sort).is_gt()) {
+            hits.push((position, document.version));
+        }
+    }
+    hits.sort_unstable_by(|(a, _), (b, _)| a.compare(b, &page.sort));
+    let more = hits.len() > count;
+    hits.truncate(count);
+    Ok(to_hits(hits, more, found.total.map(|total| total + in_overlay)))
+}
+
+fn to_hits(hits: Vec<(Position, VersionId)>, more: bool, total: Option<u64>) -> Hits {
+    let keys = hits.iter().map(|(position, version)| (position.key.clone(), *version)).collect();
+    let positions: Vec<Position> = hits.into_iter().map(|(position, _)| position).collect();
+    let next = if more { positions.last().cloned() } else { None };
+    Hits { keys, positions, next, total }
+}
+
+/// The resources that one refers to.
+pub(crate) fn references(view: &View, key: &Key, parameter: Option<ParameterId>) -> Result<Vec<Key>, SearchError> {
+    if let Some(entry) = view.overlay.get(key) {
+        let mut found = Vec::new();
+        for target in entry.document.iter().flat_map(|document| document.references(parameter)) {
+            if !found.contains(target) {
+                found.push(target.clone());
+            }
+        }
+        return Ok(found);
+    }
+    let parameters = match parameter {
+        Some(parameter) => vec![parameter],
+        None => {
+            let of_type = parameters_of(key.resource_type).iter().copied();
+            of_type.filter(|id| id.parameter().parameter_type == ParameterType::Reference).collect()
+        }
+    };
+    Ok(engine::references(&view.searcher, key, &parameters)?.unwrap_or_default())
+}
+
+impl World for View {
+    fn matching(&self, filter: &Filter) -> Result<HashSet<Key>, SearchError> {
+        let mut keys = engine::matching(&self.searcher, filter, &self.superseded)?;
+        let in_overlay = self.overlay.documents().filter(|document| matcher::matches(filter, document));
+        keys.extend(in_overlay.map(|document| document.key.clone()));
+        Ok(keys)
+    }
+
+    fn document(&self, key: &Key) -> Option<Document> {
+        // What is in the files is not held as a document; `references` is all that is asked of it.
+        self.overlay.get(key)?.document.as_deref().cloned()
+    }
+
+    fn references(&self, from: &HashSet<Key>, parameter: ParameterId) -> Result<HashSet<Key>, SearchError> {
+        let mut found = HashSet::new();
+        for key in from {
+            found.extend(references(self, key, Some(parameter))?);
+        }
+        Ok(found)
+    }
+}
