@@ -247,3 +247,14 @@ fn trees_that_are_no_resources_are_not_written() {
         assert_eq!(written(json), Err(error), "{json}");
     }
 }
+
+#[test]
+fn no_part_of_a_text_is_a_text() {
+    let text = patient(
+        r#"<id value="a&#98;"/><text><status value="empty"/><div xmlns="http://www.w3.org/1999/xhtml">a<br/></div></text><!-- c --><name id="é"><given value='b'/></name>"#,
+    );
+    assert!(read(&text).is_ok());
+    for (at, _) in text.char_indices() {
+        assert!(read(text.get(..at).unwrap()).is_err(), "the first {at} bytes");
+    }
+}
