@@ -19,7 +19,6 @@ use tacet_types::ResourceType;
 
 /// An operator of the language.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the words of the standard")]
 pub(super) enum Operator {
     Eq,
     Ne,
