@@ -48,7 +48,7 @@ impl Checker<'_> {
             Expr::Variable(_) => Kinds::any(),
             Expr::Head(member) => head(member, this)?,
             Expr::Call(call) => self.call(call, this, this)?,
-            Expr::Sign { of, .. } => self.expr(of, this)?,
+            Expr::Sign { of, .. } | Expr::Once { of, .. } => self.expr(of, this)?,
             Expr::Chain(first, links) => self.chain(first, links, this)?,
             Expr::Path(head, steps) => {
                 let mut kinds = self.expr(head, this)?;

@@ -23,13 +23,16 @@ use crate::function::Function;
 use crate::item::{Collection, Item, Node, truth};
 use crate::syntax::{Call, Expr, Literal, Step, Variable};
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The longest text that an expression may make, in bytes.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Bytes of text that count as a step.
 const TEXT_BYTES_PER_STEP: usize = 64;
+
+/// Items that are copied, as a reference each, in the time of a step.
+const ITEMS_COPIED_PER_STEP: usize = 8;
 
 type Result<T> = std::result::Result<T, EvaluationError>;
 
@@ -39,6 +42,8 @@ pub(crate) struct Evaluation<'e, 'v> {
     /// `%context`: what the whole expression is evaluated on.
     start: &'e [Item<'v>],
     steps_left: Cell<u64>,
+    /// What parts that are evaluated once have given.
+    known: RefCell<Vec<Option<Collection<'v>>>>,
 }
 
 /// What the names in a part of an expression refer to.
@@ -58,8 +63,10 @@ struct Defined<'v> {
 }
 
 impl<'e, 'v> Evaluation<'e, 'v> {
-    pub(crate) fn new(context: &'e Context<'v>, start: &'e [Item<'v>]) -> Self {
-        Evaluation { context, start, steps_left: Cell::new(context.steps_max) }
+    /// `slots` is how many parts of the expression are evaluated once.
+    pub(crate) fn new(context: &'e Context<'v>, start: &'e [Item<'v>], slots: usize) -> Self {
+        let known = RefCell::new(vec![None; slots]);
+        Evaluation { context, start, steps_left: Cell::new(context.steps_max), known }
     }
 
     pub(crate) fn run(&self, expression: &'v Expr) -> Result<Collection<'v>> {
@@ -107,6 +114,19 @@ impl<'e, 'v> Evaluation<'e, 'v> {
             Expr::Sign { negate, of } => self.sign(*negate, self.expr(of, scope)?),
             Expr::Chain(first, links) => self.chain(first, links, scope),
             Expr::Path(head, steps) => self.path(head, steps, scope),
+            Expr::Once { slot, of } => {
+                let known = self.known.borrow().get(*slot).cloned().flatten();
+                if let Some(known) = known {
+                    // Copied, but neither walked nor compared again.
+                    self.step(known.len() / ITEMS_COPIED_PER_STEP)?;
+                    return Ok(known);
+                }
+                let found = self.expr(of, scope)?;
+                if let Some(place) = self.known.borrow_mut().get_mut(*slot) {
+                    *place = Some(found.clone());
+                }
+                Ok(found)
+            }
         }
     }
 

@@ -56,6 +56,8 @@ use tacet_fhir::json::Json;
 #[derive(Debug)]
 pub struct Expression {
     root: syntax::Expr,
+    /// Parts that are evaluated once.
+    slots: usize,
 }
 
 impl Expression {
@@ -65,7 +67,8 @@ impl Expression {
     /// [`CompileError`] where the text is no expression, names a function that does not exist, or exceeds the bounds
     /// of size and nesting.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
-        Ok(Expression { root: parser::parse(text)? })
+        let (root, slots) = parser::parse(text)?;
+        Ok(Expression { root, slots })
     }
 
     /// Evaluates on a collection, which is `%context` and what names are looked up in.
@@ -77,7 +80,7 @@ impl Expression {
         context: &Context<'v>,
         focus: &[Item<'v>],
     ) -> Result<Collection<'v>, EvaluationError> {
-        evaluate::Evaluation::new(context, focus).run(&self.root)
+        evaluate::Evaluation::new(context, focus, self.slots).run(&self.root)
     }
 
     /// Looks for what can mean nothing, before there is a resource: elements that no type has, functions of types that

@@ -19,14 +19,14 @@ const DEPTH_MAX: usize = 96;
 /// Most parts of an expression, all levels together.
 const PARTS_MAX: usize = 20_000;
 
-/// Reads an expression.
-pub(crate) fn parse(text: &str) -> Result<Expr, CompileError> {
+/// Reads an expression: the tree, and how many of its parts are evaluated once.
+pub(crate) fn parse(text: &str) -> Result<(Expr, usize), CompileError> {
     let tokens = lexer::read(text)?;
     let mut parser =
-        Parser { tokens: &tokens, at: 0, end: text.len(), nesting_left: NESTING_MAX, parts_left: PARTS_MAX };
+        Parser { tokens: &tokens, at: 0, end: text.len(), nesting_left: NESTING_MAX, parts_left: PARTS_MAX, slots: 0 };
     let (expression, _) = parser.expression(0)?;
     match parser.peek() {
-        None => Ok(expression),
+        None => Ok((expression, parser.slots)),
         Some(_) => parser.fail("an operator or the end is missing here"),
     }
 }
@@ -37,6 +37,8 @@ struct Parser<'t> {
     end: usize,
     nesting_left: usize,
     parts_left: usize,
+    /// Parts so far that are evaluated once.
+    slots: usize,
 }
 
 /// A part and how deep it is.
@@ -301,6 +303,39 @@ impl<'t> Parser<'t> {
         })
     }
 
+    /// Marks the largest parts that give the same throughout an evaluation. Arguments inside were marked when they
+    /// were read, so this looks at operands and at the beginnings of paths only.
+    fn once(&mut self, expr: Expr) -> Expr {
+        if !expr.is_leaf() && expr.is_fixed() {
+            return self.slot(expr);
+        }
+        match expr {
+            Expr::Chain(first, links) => {
+                let first = Box::new(self.once(*first));
+                let links = links.into_iter().map(|link| match link {
+                    Link::Binary(operator, right) => Link::Binary(operator, self.once(right)),
+                    other => other,
+                });
+                Expr::Chain(first, links.collect())
+            }
+            Expr::Path(head, mut steps) => {
+                let fixed = if head.is_fixed() { steps.iter().take_while(|step| step.is_fixed()).count() } else { 0 };
+                if fixed == 0 {
+                    return Expr::Path(Box::new(self.once(*head)), steps);
+                }
+                let rest = steps.split_off(fixed);
+                Expr::Path(Box::new(self.slot(Expr::Path(head, steps))), rest)
+            }
+            other => other,
+        }
+    }
+
+    fn slot(&mut self, expr: Expr) -> Expr {
+        let slot = self.slots;
+        self.slots += 1;
+        Expr::Once { slot, of: Box::new(expr) }
+    }
+
     /// At the bracket after a function's name.
     fn call(&mut self, name: &str) -> Parsed<Call> {
         let Some(function) = Function::parse(name) else {
@@ -319,8 +354,10 @@ impl<'t> Parser<'t> {
                     call.type_name = Some(self.type_name()?);
                 } else {
                     let (argument, argument_depth) = self.expression(0)?;
-                    depth = depth.max(argument_depth);
-                    call.args.push(argument);
+                    // What is wrapped to be evaluated once is two levels deeper at most.
+                    let argument_depth = self.part(argument_depth)?;
+                    depth = depth.max(self.part(argument_depth)?);
+                    call.args.push(self.once(argument));
                 }
                 if self.accept(")") {
                     break;

@@ -36,6 +36,38 @@ pub(crate) enum Expr {
     Chain(Box<Expr>, Vec<Link>),
     /// Steps one after another.
     Path(Box<Expr>, Vec<Step>),
+    /// A part inside an argument that gives the same whatever it is evaluated on, and so is evaluated once:
+    /// `%resource.descendants()` in a criterion would otherwise walk the resource for each item.
+    Once {
+        slot: usize,
+        of: Box<Expr>,
+    },
+}
+
+impl Expr {
+    /// Whether it gives the same throughout an evaluation.
+    pub(crate) fn is_fixed(&self) -> bool {
+        match self {
+            Expr::Empty | Expr::Literal(_) | Expr::Once { .. } => true,
+            Expr::Variable(Variable::Named(_)) => false,
+            Expr::Variable(_) => true,
+            Expr::Sign { of, .. } => of.is_fixed(),
+            Expr::Chain(first, links) => {
+                let fixed = |link: &Link| match link {
+                    Link::Binary(_, right) => right.is_fixed(),
+                    Link::Is(_) | Link::As(_) => true,
+                };
+                first.is_fixed() && links.iter().all(fixed)
+            }
+            Expr::Path(head, steps) => head.is_fixed() && steps.iter().all(Step::is_fixed),
+            Expr::This | Expr::Index | Expr::Total | Expr::Head(_) | Expr::Call(_) => false,
+        }
+    }
+
+    /// Whether evaluating it again costs next to nothing.
+    pub(crate) fn is_leaf(&self) -> bool {
+        !matches!(self, Expr::Chain(..) | Expr::Path(..))
+    }
 }
 
 /// A value that the expression spells out.
@@ -78,6 +110,17 @@ pub(crate) enum Step {
     Call(Box<Call>),
     /// `[...]`
     At(Expr),
+}
+
+impl Step {
+    /// Whether it gives the same from the same items throughout an evaluation.
+    pub(crate) fn is_fixed(&self) -> bool {
+        match self {
+            Step::Member(_) => true,
+            Step::Call(call) => call.args.is_empty(),
+            Step::At(index) => index.is_fixed(),
+        }
+    }
 }
 
 /// An operator and what stands to its right.

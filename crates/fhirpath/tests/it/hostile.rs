@@ -131,6 +131,24 @@ fn many_items_are_told_apart_within_the_bound() {
     assert_eq!(evaluate("name.given.repeat($this)", &resource), Err(EvaluationError::TooManySteps));
 }
 
+#[test]
+fn what_does_not_depend_on_the_item_is_evaluated_once() {
+    let contained: Vec<String> = (0..300).map(|at| format!(r#"{{"resourceType":"Basic","id":"c{at}"}}"#)).collect();
+    let references: Vec<String> = (0..300).map(|at| format!(r##"{{"reference":"#c{at}"}}"##)).collect();
+    let text = format!(
+        r#"{{"resourceType":"List","contained":[{}],"entry":[{{"item":{}}}]}}"#,
+        contained.join(","),
+        references.join(r#"},{"item":"#),
+    );
+    let resource = parse(text.as_bytes(), &Limits::default()).expect("JSON");
+    // The shape of `dom-3`: walking the resource for each contained one would take over 300 x 2,000 steps.
+    let orphans =
+        "contained.where(('#' + id in (%resource.descendants().reference | %resource.descendants().as(uri))).not())";
+    assert_eq!(evaluate(&format!("{orphans}.count()"), &resource), Ok(vec!["0".to_owned()]));
+    let fresh = "contained.select(%resource.descendants().select($this).count()).distinct()";
+    assert_eq!(evaluate(fresh, &resource), Err(EvaluationError::TooManySteps));
+}
+
 /// Parts that expressions are made of, put together at random: most of what comes out is nearly right.
 const PARTS: [&str; 58] = [
     "name",
