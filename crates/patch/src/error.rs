@@ -41,6 +41,9 @@ pub enum PatchErrorKind {
     /// A JSON Patch is not an array of objects.
     #[error("a JSON Patch is an array of objects, one for each operation (RFC 6902 section 3)")]
     NotAPatch,
+    /// A JSON Merge Patch is not an object.
+    #[error("a JSON Merge Patch is an object (RFC 7396)")]
+    NotAMergePatch,
     /// A FHIRPath Patch is not a `Parameters` resource of `operation` parameters.
     #[error("a FHIRPath Patch is a Parameters resource whose parameters are all named `operation`")]
     NotParameters,

@@ -1,8 +1,9 @@
-//! Changes to a resource by patch: JSON Patch (RFC 6902) and FHIRPath Patch (FHIR R4). No I/O.
+//! Changes to a resource by patch: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7396) and FHIRPath Patch
+//! (FHIR R4). No I/O.
 //!
 //! ```text
 //! resource ─┐
-//!           ├── json_patch / fhirpath_patch ──> the changed resource, or why not; never half of the changes
+//!           ├── json_patch, merge_patch, fhirpath_patch ──> the changed resource, or why not; never a half
 //! patch ────┘
 //! ```
 //!
@@ -17,6 +18,7 @@ mod equality;
 mod error;
 mod fhirpath_patch;
 mod json_patch;
+mod merge_patch;
 mod pointer;
 mod protect;
 
@@ -24,5 +26,6 @@ pub use budget::{DEPTH_MAX, OPERATIONS_MAX, WORK_MAX};
 pub use error::{PatchError, PatchErrorKind};
 pub use fhirpath_patch::fhirpath_patch;
 pub use json_patch::{json_patch, patch_document};
+pub use merge_patch::merge_patch;
 pub use pointer::POINTER_BYTES_MAX;
 pub use protect::Protected;
