@@ -116,9 +116,11 @@ impl<'a> Given<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Number(text) | Json::String(text)) => {
-                text.parse().map(Some).map_err(|_| wrong(name, "a whole number that is not negative"))
+                // An integer of FHIR has 32 bits.
+                let number = text.parse::<i32>().ok().and_then(|number| usize::try_from(number).ok());
+                number.map(Some).ok_or_else(|| wrong(name, COUNT))
             }
-            Some(_) => Err(wrong(name, "a whole number that is not negative")),
+            Some(_) => Err(wrong(name, COUNT)),
         }
     }
 
@@ -137,6 +139,9 @@ impl<'a> Given<'a> {
         Some(codings.iter().take(crate::limits::CONCEPT_CODINGS_MAX).filter_map(CodingRequest::of).collect())
     }
 }
+
+/// What a count must be.
+const COUNT: &str = "a whole number of 32 bits that is not negative";
 
 fn wrong(name: &str, expected: &str) -> TerminologyError {
     TerminologyError::request(format!("the parameter `{name}` must be {expected}"))

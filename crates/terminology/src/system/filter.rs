@@ -2,13 +2,15 @@
 //!
 //! The operators are those of the code system `filter-operator` (R4, "Value Set Filters").
 
-use super::System;
+use super::{NamedProperty, System};
 use crate::bits::Bits;
 use crate::error::TerminologyError;
 use crate::limits::{LIST_ITEMS_MAX, REGEX_BYTES_MAX, REGEX_PROGRAM_BYTES_MAX};
-use crate::table::{ABSTRACT, INACTIVE};
+use crate::table::{ABSTRACT, INACTIVE, PropertyKind};
 use regex::{Regex, RegexBuilder};
+use std::borrow::Cow;
 use std::collections::HashSet;
+use tacet_fhir::json::{Json, Limits, parse_str};
 
 /// An operator of a filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,7 +153,14 @@ impl System {
             ("child", _) => Source::Child,
             ("inactive", _) => Source::Flag(INACTIVE),
             ("notSelectable" | "abstract", _) => Source::Flag(ABSTRACT),
-            (_, Some(known)) => Source::Named(&known.code),
+            (_, Some(known)) => {
+                let listed =
+                    matches!(filter.operator, FilterOperator::Equal | FilterOperator::In | FilterOperator::NotIn);
+                if known.kind == PropertyKind::Coding && listed && !filter.value.contains('#') {
+                    return Err(invalid("a filter on a property of type Coding needs a value `system#code`"));
+                }
+                Source::Named(&known.code)
+            }
             (_, None) => {
                 return Err(invalid(format!(
                     "a filter uses a property that code system `{}` does not define",
@@ -174,7 +183,7 @@ impl System {
                 Source::Child => table.children(concept).iter().any(|child| test.holds(table.code(*child))),
                 Source::Flag(flag) => test.holds(if table.is(concept, flag) { "true" } else { "false" }),
                 Source::Named(name) => {
-                    self.properties(concept).any(|property| property.name == name && test.holds(property.value))
+                    self.properties(concept).any(|property| property.name == name && test.holds(&filter_text(property)))
                 }
             };
             if holds {
@@ -205,6 +214,16 @@ impl System {
         }
         bits
     }
+}
+
+/// A property's value as filters write it: a Coding is `system#code`.
+fn filter_text(property: NamedProperty<'_>) -> Cow<'_, str> {
+    if property.kind != PropertyKind::Coding {
+        return Cow::Borrowed(property.value);
+    }
+    let coding = parse_str(property.value, &Limits::default()).unwrap_or(Json::Null);
+    let text = |name| coding.get_str(name).unwrap_or_default();
+    Cow::Owned(format!("{}#{}", text("system"), text("code")))
 }
 
 fn invalid(message: impl Into<String>) -> FilterError {
