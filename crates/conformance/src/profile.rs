@@ -23,6 +23,8 @@ pub(crate) struct Profile {
     pub(crate) type_name: String,
     /// Where an extension may stand.
     pub(crate) contexts: Vec<Context>,
+    /// Rules about the element that an extension stands in.
+    pub(crate) context_rules: Vec<Arc<Rule>>,
     /// Whether an extension changes the meaning of what it stands in.
     pub(crate) is_modifier: bool,
     /// The nodes; the first is the root.
@@ -64,6 +66,7 @@ pub(crate) struct Node {
     pub(crate) pattern: Option<Json<'static>>,
     pub(crate) binding: Option<Binding>,
     pub(crate) rules: Vec<Arc<Rule>>,
+    pub(crate) length_min: Option<usize>,
     pub(crate) length_max: Option<usize>,
     pub(crate) value_min: Option<Json<'static>>,
     pub(crate) value_max: Option<Json<'static>>,
@@ -141,6 +144,7 @@ impl Profile {
             url: format!("{}{name}", crate::base::DEFINITION),
             type_name: name.to_owned(),
             contexts: Vec::new(),
+            context_rules: Vec::new(),
             is_modifier: false,
             nodes: vec![root],
             missing_base: None,

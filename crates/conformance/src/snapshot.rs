@@ -31,6 +31,9 @@ const EXPRESSION_BYTES_MAX: usize = 32 * 1024;
 /// The extension by which a binding names the set that no code may be outside of.
 const VALUE_SET_MAX: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 
+/// The extension that gives the least length of a text.
+const LENGTH_MIN: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
+
 /// What a profile cannot be made from.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
@@ -50,6 +53,10 @@ pub(crate) fn build(definition: &Json<'_>, base: Profile, elements: &[Json<'_>])
     let contexts = contexts(definition);
     if !contexts.is_empty() {
         profile.contexts = contexts;
+    }
+    for expression in texts(definition, "contextInvariant") {
+        let words = "the definition of the extension does not allow it in this case";
+        profile.context_rules.push(Arc::new(Rule::new("context", Severity::Error, words, &expression)));
     }
     let type_name = profile.type_name.clone();
     profile.node_mut(ROOT).name = type_name;
@@ -298,6 +305,11 @@ impl Builder {
         }
         if let Some(length) = element.get("maxLength").and_then(Json::as_i64) {
             node.length_max = usize::try_from(length).ok();
+        }
+        let extensions = element.get("extension").map(Json::items).unwrap_or_default();
+        if let Some(length) = extensions.iter().find(|extension| extension.get_str("url") == Some(LENGTH_MIN)) {
+            node.length_min =
+                length.get("valueInteger").and_then(Json::as_i64).and_then(|length| usize::try_from(length).ok());
         }
         if let Some(binding) = element.get("binding") {
             // A weaker strength in a derived profile cannot be; nothing said leaves the base's.

@@ -28,15 +28,17 @@ const VITAL_SIGNS: [(&str, &str); 10] = [
 
 /// The element that an extension stands in.
 #[derive(Clone, Copy)]
-pub(super) struct Owner<'o> {
+pub(super) struct Owner<'v> {
     /// Its type: `Patient`, `HumanName`, `BackboneElement`, `code`.
     pub(super) type_name: &'static str,
     /// The group that has it as a member, and its name there; `None` for a resource.
-    pub(super) element: Option<(&'static Group, &'o str)>,
+    pub(super) element: Option<(&'static Group, &'static str)>,
     /// The group of its members, for parts.
     pub(super) group: Option<&'static Group>,
     /// The address of the extension that it is, if it is one.
-    pub(super) extension_url: Option<&'o str>,
+    pub(super) extension_url: Option<&'v str>,
+    /// The element itself.
+    pub(super) holder: Instance<'v>,
 }
 
 impl<'v> Check<'v> {
@@ -56,7 +58,8 @@ impl<'v> Check<'v> {
             }
             own.bundle = Some(entries);
         }
-        let owner = Owner { type_name: group.path(), element: None, group: Some(group), extension_url: None };
+        let owner =
+            Owner { type_name: group.path(), element: None, group: Some(group), extension_url: None, holder: instance };
         self.members(instance, group, owner, &own, place);
         if group.member("contained").is_some() {
             self.contained_are_used(value, place);
@@ -115,7 +118,7 @@ impl<'v> Check<'v> {
         &mut self,
         instance: Instance<'v>,
         group: &'static Group,
-        owner: Owner<'_>,
+        owner: Owner<'v>,
         scope: &Scope<'v>,
         place: &Place<'_>,
     ) {
@@ -186,6 +189,7 @@ impl<'v> Check<'v> {
                             element: Some((group, element.name())),
                             group: Some(inner),
                             extension_url: (inner.path() == "Extension").then(|| item.get_str("url")).flatten(),
+                            holder: instance,
                         };
                         self.members(instance, inner, own, scope, &here);
                     }
@@ -219,7 +223,7 @@ impl<'v> Check<'v> {
         object: &'v Json<'v>,
         name: &str,
         kind: Kind,
-        element: (&'static Group, &str),
+        element: (&'static Group, &'static str),
         scope: &Scope<'v>,
         place: &Place<'_>,
     ) {
@@ -231,7 +235,7 @@ impl<'v> Check<'v> {
                 return;
             }
             let type_name = instance.type_name();
-            let owner = Owner { type_name, element: Some(element), group: None, extension_url: None };
+            let owner = Owner { type_name, element: Some(element), group: None, extension_url: None, holder: instance };
             self.members(instance, tables().element(), owner, scope, &here);
         }
     }

@@ -126,6 +126,9 @@ impl<'v> Check<'v> {
             return self.error(IssueType::Value, &here, || "must be an absolute address");
         }
         let Some(resource) = entry.get("resource") else { return };
+        if kind == "document" && rest_base(url).is_some() && url.starts_with("http") && resource.get("id").is_none() {
+            self.error(IssueType::Required, place, || "the address names an id, and the resource has none");
+        }
         if let Some(base) = rest_base(url)
             && let Some(id) = resource.get_str("id")
             && url.starts_with("http")

@@ -5,9 +5,11 @@ use super::{Check, Scope};
 use crate::base::{DEFINITION, base};
 use crate::instance::Instance;
 use crate::place::Place;
-use crate::profile::{Context, ContextKind, Profile};
+use crate::profile::{Context, ContextKind, Profile, ROOT};
 use tacet_fhir::definitions::GroupKind;
 use tacet_fhir::outcome::IssueType;
+use tacet_fhirpath::{Expression, Node};
+use tacet_types::Timestamp;
 
 impl<'v> Check<'v> {
     /// One extension, standing in `name` (`extension` or `modifierExtension`) of `owner`.
@@ -15,7 +17,7 @@ impl<'v> Check<'v> {
         &mut self,
         instance: Instance<'v>,
         name: &str,
-        owner: Owner<'_>,
+        owner: Owner<'v>,
         scope: &Scope<'v>,
         place: &Place<'_>,
     ) {
@@ -39,10 +41,34 @@ impl<'v> Check<'v> {
             };
             self.error(IssueType::Extension, place, || message);
         }
-        if !may_stand(&profile, owner, scope, place) {
+        let may_stand = profile.contexts.is_empty()
+            || profile.contexts.iter().any(|context| self.is_context(context, owner, scope, place));
+        if !may_stand {
             self.error(IssueType::Extension, place, || "the definition of this extension does not allow it here");
         }
+        for rule in &profile.context_rules {
+            self.rule(rule, owner.holder, scope, place);
+        }
         self.profile(&profile, instance, scope, place);
+        self.parts(&profile, instance, place);
+    }
+
+    /// The parts of a complex extension are those of its definition.
+    fn parts(&mut self, profile: &Profile, instance: Instance<'v>, place: &Place<'_>) {
+        let Some(part) = profile.child(ROOT, "extension") else { return };
+        let slices = &profile.node(part).slices;
+        for item in instance.children("extension") {
+            let Some(url) = item.value.and_then(|value| value.get_str("url")) else { continue };
+            let is_known = url.contains(':')
+                || slices.iter().any(|slice| {
+                    let fixed = profile.child(*slice, "url").and_then(|child| profile.node(child).fixed.as_ref());
+                    fixed.and_then(|fixed| fixed.as_str()).unwrap_or(&profile.node(*slice).slice) == url
+                });
+            if !is_known {
+                let here = place.child("extension", item.index);
+                self.error(IssueType::Extension, &here, || "the definition of the extension has no such part");
+            }
+        }
     }
 
     fn unknown_extension(&mut self, is_modifier: bool, place: &Place<'_>) {
@@ -59,15 +85,33 @@ impl<'v> Check<'v> {
     }
 }
 
-/// Whether one of the contexts of the definition is that of the extension.
-fn may_stand(profile: &Profile, owner: Owner<'_>, scope: &Scope<'_>, place: &Place<'_>) -> bool {
-    profile.contexts.is_empty() || profile.contexts.iter().any(|context| is_context(context, owner, scope, place))
+impl<'v> Check<'v> {
+    /// Whether a context of the definition is that of the extension.
+    fn is_context(&self, context: &Context, owner: Owner<'v>, scope: &Scope<'v>, place: &Place<'_>) -> bool {
+        match context.kind {
+            ContextKind::FhirPath => selects(&context.expression, owner.holder, scope, self.context.now),
+            _ => is_named(context, owner, scope, place),
+        }
+    }
 }
 
-fn is_context(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Place<'_>) -> bool {
+/// Whether an expression, evaluated on the resource, gives the element that an extension stands in.
+fn selects(expression: &str, holder: Instance<'_>, scope: &Scope<'_>, now: Timestamp) -> bool {
+    // What cannot be evaluated says nothing against the extension.
+    let Ok(expression) = Expression::compile(expression) else { return true };
+    let context = tacet_fhirpath::Context::new(scope.resource, now);
+    let Ok(found) = expression.evaluate_on(scope.resource, &context) else { return true };
+    let is_holder = |node: &Node<'_>| match holder.value {
+        Some(value) => std::ptr::eq(node.json, value),
+        None => holder.twin.is_some_and(|twin| node.extra.is_some_and(|extra| std::ptr::eq(extra, twin))),
+    };
+    found.iter().any(|item| item.node().is_some_and(is_holder))
+}
+
+/// Whether an element or extension named by a context is the one that an extension stands in.
+fn is_named(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Place<'_>) -> bool {
     let expression = context.expression.as_str();
     match context.kind {
-        // Which elements an expression selects needs the whole resource; such contexts are rare, and passed.
         ContextKind::FhirPath => true,
         ContextKind::Extension => {
             let url = expression.split('#').next().unwrap_or(expression);

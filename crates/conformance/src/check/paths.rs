@@ -175,8 +175,14 @@ impl<'v> Check<'v> {
         let profile = &parent.profile;
         if let Some(child) = profile.child(parent.node, name) {
             let of = |node: NodeId| Definition { profile: Arc::clone(profile), node };
-            out.extend(profile.node(child).slices.iter().map(|slice| of(*slice)));
-            out.push(of(child));
+            let mut nodes = vec![child];
+            let mut at = 0;
+            while let Some(node) = nodes.get(at).copied() {
+                nodes.extend(&profile.node(node).slices);
+                at += 1;
+            }
+            // Slices say more than the element: they come first.
+            out.extend(nodes.into_iter().rev().map(of));
         }
         if level >= STEPS_MAX {
             return;
@@ -197,7 +203,9 @@ fn is_extension(definition: &Definition, url: &str) -> bool {
     let by_url = definition.profile.child(definition.node, "url").is_some_and(|child| {
         definition.profile.node(child).fixed.as_ref().and_then(|fixed| fixed.as_str()) == Some(url)
     });
-    by_profile || by_url
+    let says_nothing = node.types.iter().all(|rule| rule.profiles.is_empty())
+        && definition.profile.child(definition.node, "url").is_none();
+    by_profile || by_url || says_nothing
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use tacet_fhir::outcome::{IssueType, Severity};
 
 /// The extensions of items begin so.
 const EXTENSION: &str = "http://hl7.org/fhir/StructureDefinition/";
+/// Those of the guide for structured data capture, which later versions of the standard took over.
+const SDC_EXTENSION: &str = "http://hl7.org/fhir/uv/sdc/StructureDefinition/";
 /// Deepest nesting of items.
 const DEPTH_MAX: usize = 32;
 
@@ -171,7 +173,10 @@ fn extensions<'v>(item: &'v Json<'v>, name: &str) -> impl Iterator<Item = &'v Js
     let items = item.get("extension").map(Json::items).unwrap_or_default();
     items
         .iter()
-        .filter(move |extension| extension.get_str("url").and_then(|url| url.strip_prefix(EXTENSION)) == Some(name))
+        .filter(move |extension| {
+            let url = extension.get_str("url").unwrap_or_default();
+            url.strip_prefix(EXTENSION).or_else(|| url.strip_prefix(SDC_EXTENSION)) == Some(name)
+        })
         .filter_map(value)
 }
 

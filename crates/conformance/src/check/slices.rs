@@ -119,15 +119,22 @@ impl<'v> Check<'v> {
         place: &Place<'_>,
     ) -> bool {
         let start = Definition { profile: Arc::clone(profile), node: slice };
-        discriminators.iter().all(|discriminator| match steps(&discriminator.path) {
-            Some(steps) => self.discriminates(discriminator.kind, &steps, &start, item, scope, place),
-            None => {
+        let mut is_told = false;
+        for discriminator in discriminators {
+            let Some(steps) = steps(&discriminator.path) else {
                 self.report(Severity::Warning, IssueType::NotSupported, place, || {
                     format!("a slicing of the profile {} cannot be evaluated", profile.url)
                 });
-                false
+                return false;
+            };
+            match self.discriminates(discriminator.kind, &steps, &start, item, scope, place) {
+                Some(true) => is_told = true,
+                Some(false) => return false,
+                // The slice says nothing about what this one looks at; another has to tell it.
+                None => {}
             }
-        })
+        }
+        is_told
     }
 
     fn discriminates(
@@ -138,7 +145,7 @@ impl<'v> Check<'v> {
         item: Instance<'v>,
         scope: &Scope<'v>,
         place: &Place<'_>,
-    ) -> bool {
+    ) -> Option<bool> {
         // The address of an extension is that of the profile on it.
         if let [Step::Name("url")] = steps
             && let Some(url) = item.value.filter(|_| item.type_name() == "Extension").and_then(|is| is.get_str("url"))
@@ -146,12 +153,15 @@ impl<'v> Check<'v> {
             let node = start.profile.node(start.node);
             let profiles: Vec<&String> = node.types.iter().flat_map(|rule| &rule.profiles).collect();
             if !profiles.is_empty() {
-                return profiles.iter().any(|known| crate::packages::split_canonical(known).0 == url);
+                return Some(profiles.iter().any(|known| crate::packages::split_canonical(known).0 == url));
             }
         }
         let found = self.instances_at(item, steps, scope);
         let definitions = self.definitions_at(start.clone(), steps);
-        match kind {
+        if definitions.is_empty() {
+            return None;
+        }
+        Some(match kind {
             DiscriminatorKind::Exists => {
                 let min = |definition: &Definition| definition.profile.node(definition.node).min.unwrap_or(0);
                 let max = |definition: &Definition| definition.profile.node(definition.node).max;
@@ -173,15 +183,14 @@ impl<'v> Check<'v> {
             }),
             DiscriminatorKind::Value | DiscriminatorKind::Pattern => {
                 if found.is_empty() {
-                    return definitions
-                        .iter()
-                        .any(|definition| definition.profile.node(definition.node).max == Some(0));
+                    let is_none = |known: &Definition| known.profile.node(known.node).max == Some(0);
+                    return Some(definitions.iter().any(is_none));
                 }
                 found.into_iter().any(|(instance, scope)| {
                     definitions.iter().any(|known| self.facts(known, instance, &scope, 0) == Some(true))
                 })
             }
-        }
+        })
     }
 
     /// Whether an element has the profile that a definition asks for: that on its type, or the target's own.

@@ -31,6 +31,9 @@ impl<'v> Check<'v> {
         {
             self.error(IssueType::TooLong, place, || format!("longer than the {max} letters that the profile allows"));
         }
+        if node.length_min.is_some_and(|min| text.chars().take(min).count() < min) {
+            self.error(IssueType::Value, place, || "shorter than the profile allows");
+        }
         let is_number = matches!(instance.value, Some(Json::Number(_)));
         let beyond = |bound: &Option<Json<'static>>, wrong: Ordering| {
             let bound = bound.as_ref().and_then(|bound| bound.as_str().or_else(|| bound.as_number()));

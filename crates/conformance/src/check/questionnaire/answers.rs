@@ -99,6 +99,8 @@ impl<'v> Check<'v> {
         for (name, wrong, message) in [
             ("minValue", Ordering::Less, "less than the questionnaire allows"),
             ("maxValue", Ordering::Greater, "more than the questionnaire allows"),
+            ("sdc-questionnaire-minQuantity", Ordering::Less, "less than the questionnaire allows"),
+            ("sdc-questionnaire-maxQuantity", Ordering::Greater, "more than the questionnaire allows"),
         ] {
             let Some(bound) = extension(question, name) else { continue };
             match order(given, bound) {
