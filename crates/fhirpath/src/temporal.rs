@@ -177,11 +177,13 @@ impl Moment {
 
     /// This one has a time and no zone, the other has both: known only where no zone on Earth would change it.
     fn compare_unzoned(&self, zoned: &Self) -> Option<Ordering> {
+        // A moment known to the hour may lie anywhere in it.
+        let within = |moment: &Moment| if moment.precision == Precision::Hour { 59 } else { 0 };
         let local = self.wall_minutes();
         let other = zoned.in_utc().wall_minutes();
-        if local + WEST_MAX_MINUTES < other {
+        if local + WEST_MAX_MINUTES + within(self) < other {
             Some(Ordering::Less)
-        } else if local - EAST_MAX_MINUTES > other + 60 {
+        } else if local - EAST_MAX_MINUTES > other + within(zoned) {
             Some(Ordering::Greater)
         } else {
             None

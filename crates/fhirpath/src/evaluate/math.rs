@@ -36,7 +36,8 @@ impl<'v> Evaluation<'_, 'v> {
         let Some(x) = number(value.as_ref()) else {
             return if is_bare(item) { Ok(Vec::new()) } else { Err(wrong) };
         };
-        let whole = |value: Decimal| value.to_i64().map(Item::Integer);
+        // Of 32 bits (N1, "Integer").
+        let whole = |value: Decimal| value.to_i32().map(|value| Item::Integer(i64::from(value)));
         let decimal = |value: Option<Decimal>| value.map(Item::Decimal);
         // A series takes some hundred multiplications.
         self.step(100)?;
@@ -48,9 +49,8 @@ impl<'v> Evaluation<'_, 'v> {
             F::Ceiling => whole(x.ceil()),
             F::Floor => whole(x.floor()),
             F::Truncate => whole(x.trunc()),
-            F::Round => match (value.as_ref(), call.args.is_empty()) {
-                (Item::Integer(value), _) => Some(Item::Integer(*value)),
-                (_, true) => whole(self.round(call, x, scope)?),
+            F::Round => match value.as_ref() {
+                Item::Integer(value) => Some(Item::Integer(*value)),
                 _ => Some(Item::Decimal(self.round(call, x, scope)?)),
             },
             F::Exp => decimal(x.checked_exp().map(tidy)),

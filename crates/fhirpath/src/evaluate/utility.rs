@@ -146,13 +146,17 @@ impl<'v> Evaluation<'_, 'v> {
             if id.is_empty() {
                 return Ok(Some(node(root, Location::ROOT)));
             }
-            let contained = root.get("contained").map(Json::items).unwrap_or_default();
-            self.step(contained.len())?;
-            let found = contained.iter().enumerate().find(|(_, inner)| inner.get_str("id") == Some(id));
-            return Ok(found.map(|(index, inner)| {
-                let step = Step { element: "contained", member: "contained", index: Some(index) };
-                node(inner, Location::ROOT.child(step))
-            }));
+            // In the whole, or in the resource at hand where the whole is a bundle.
+            for holder in [root, self.context.resource] {
+                let contained = holder.get("contained").map(Json::items).unwrap_or_default();
+                self.step(contained.len())?;
+                let found = contained.iter().enumerate().find(|(_, inner)| inner.get_str("id") == Some(id));
+                if let Some((index, inner)) = found {
+                    let step = Step { element: "contained", member: "contained", index: Some(index) };
+                    return Ok(Some(node(inner, Location::ROOT.child(step))));
+                }
+            }
+            return Ok(None);
         }
         if root.resource_type() == Some("Bundle") {
             let entries = root.get("entry").map(Json::items).unwrap_or_default();

@@ -19,6 +19,12 @@ fn a_time_without_a_zone_is_known_to_differ_only_past_every_zone() {
     assert_eq!(at("2018-03-01T23:59:00").compare(&zoned), Some(Ordering::Less));
     assert_eq!(at("2018-03-03T04:00:00").compare(&zoned), Some(Ordering::Greater));
     assert_eq!(zoned.compare(&at("2018-03-03T04:00:00")), Some(Ordering::Less));
+    assert_eq!(at("2018-03-03T02:00:00").compare(&zoned), None);
+    assert_eq!(at("2018-03-02T00").compare(&zoned), None);
+    assert_eq!(at("2018-03-01T23").compare(&zoned), Some(Ordering::Less));
+    // A day without a time has no zone to be unsure of.
+    assert_eq!(at("2018-03-01").compare(&zoned), Some(Ordering::Less));
+    assert_eq!(at("2018-03-02").compare(&zoned), None);
 }
 
 #[test]

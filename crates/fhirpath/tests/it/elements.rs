@@ -194,6 +194,9 @@ fn entries_of_a_bundle_find_each_other() {
     let found = texts("entry.resource.ofType(Patient).generalPractitioner.resolve().active", &context);
     assert_eq!(found, Ok(vec!["true".to_owned()]));
     assert_eq!(texts("'urn:uuid:1'.resolve() is Patient", &context), Ok(vec!["true".to_owned()]));
+    let patient = patient();
+    let within = Context { resource: &patient, ..context };
+    assert_eq!(texts("managingOrganization.resolve().name", &within), Ok(vec!["Ward".to_owned()]));
 }
 
 #[test]
