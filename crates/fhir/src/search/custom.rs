@@ -100,6 +100,7 @@ mod tests {
     use super::*;
     use crate::json::{Limits, parse_str};
     use crate::search::{PARAMETER_COUNT, parameters};
+    use proptest::prelude::*;
 
     fn parameter(base: &str, parameter_type: ParameterType, expression: &str) -> CustomParameter {
         CustomParameter {
@@ -180,6 +181,27 @@ mod tests {
                 components: components.collect(),
             };
             assert_eq!(Custom::check(&parameter), Ok(()), "{}", known.id);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_expression_compiles_or_is_refused(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(vec![
+                        "Patient", ".", "name", "extension", "value", "(", ")", "|", " as ", "string", "where", "='x'", "url", "[0]",
+                        "exists()", " and ", "!= false", "resolve()", " is ", "%resource", "ofType(", "'", "deceased",
+                    ]).prop_map(str::to_owned),
+                    ".{0,3}",
+                ],
+                0..12,
+            ),
+        ) {
+            let custom = parameter("Patient", ParameterType::Token, &parts.concat());
+            if Custom::check(&custom).is_ok() {
+                count(&custom, r#"{"resourceType":"Patient","extension":[{"url":"x","valueCode":"c"}]}"#);
+            }
         }
     }
 }

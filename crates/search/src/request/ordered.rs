@@ -49,6 +49,8 @@ pub(super) fn date_range(
 
 /// What a number asks for: a range with both ends, and the end that it stays below.
 struct Asked {
+    /// The number itself, which is always within: a number of so many digits that a binary one cannot hold its range is found too.
+    exact: f64,
     low: f64,
     high: f64,
     /// Whether `high` itself is outside.
@@ -70,18 +72,19 @@ fn asked(name: &str, expected: &str, comparison: Comparison, text: &str) -> Outc
         return Err(invalid());
     }
     Ok(match comparison {
-        Comparison::Equal | Comparison::NotEqual => Asked { low, high, half_open: true },
+        Comparison::Equal | Comparison::NotEqual => Asked { exact, low, high, half_open: true },
         Comparison::Approximately => {
             let gap = exact.abs() * APPROXIMATE_PART;
-            Asked { low: low.min(exact - gap), high: high.max(exact + gap), half_open: false }
+            Asked { exact, low: low.min(exact - gap), high: high.max(exact + gap), half_open: false }
         }
-        _ => Asked { low: exact, high: exact, half_open: false },
+        _ => Asked { exact, low: exact, high: exact, half_open: false },
     })
 }
 
 impl Asked {
     fn ends(&self) -> (f64, f64) {
-        (self.low, if self.half_open { self.high.next_down() } else { self.high })
+        let high = if self.half_open { self.high.next_down() } else { self.high };
+        (self.low.min(self.exact), high.max(self.exact))
     }
 }
 
@@ -116,10 +119,12 @@ pub(super) fn quantity_test(name: &str, comparison: Comparison, raw: &str) -> Ou
         }
         [_, system, code] if !system.is_empty() && !code.is_empty() => {
             let (system, code) = (unescape(system), unescape(code));
+            let in_base = |low, high| canonical_range(Some(&system), Some(&code), low, high);
             if system == UCUM
-                && let Some((low, high, unit)) = canonical_range(Some(&system), Some(&code), asked.low, asked.high)
+                && let (Some((exact, _, _)), Some((low, high, unit))) =
+                    (in_base(asked.exact, asked.exact), in_base(asked.low, asked.high))
             {
-                let (low, high) = Asked { low, high, half_open: asked.half_open }.ends();
+                let (low, high) = Asked { exact, low, high, half_open: asked.half_open }.ends();
                 return Ok(Test::Quantity(comparison, low, high, UnitTest::Canonical(unit)));
             }
             let unit = UnitTest::Is { system: system.into(), code: code.into() };

@@ -88,8 +88,8 @@ impl Compiler<'_> {
                 }
             }
             "_include" | "_revinclude" => {
-                for raw in split(raw, ',') {
-                    let include = self.include(plain, raw, iterate)?;
+                let includes = split(raw, ',').into_iter().map(|raw| self.include(plain, raw, iterate));
+                for include in includes.collect::<Outcome<Vec<_>>>()? {
                     if !request.includes.contains(&include) {
                         request.includes.push(include);
                     }

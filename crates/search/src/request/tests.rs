@@ -1,6 +1,7 @@
 //! Queries against resources: what matches and what does not, by parameter type, and what is refused.
 
 mod chains;
+mod data;
 mod noise;
 mod results;
 mod values;
