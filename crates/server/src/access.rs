@@ -141,9 +141,24 @@ fn event(action: Action) -> Option<EventKind> {
         Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => EventKind::History,
         Action::Everything => EventKind::Everything,
         Action::Create => EventKind::Create,
-        Action::Update | Action::Bundle => EventKind::Update,
-        Action::Delete => EventKind::Delete,
-        Action::Absent(_) => EventKind::Search,
+        Action::Update
+        | Action::ConditionalUpdate
+        | Action::Patch
+        | Action::ConditionalPatch
+        | Action::MetaAdd
+        | Action::MetaDelete
+        | Action::Bundle => EventKind::Update,
+        Action::Delete | Action::ConditionalDelete => EventKind::Delete,
+        Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Match | Action::Absent(_) => {
+            EventKind::Search
+        }
+        Action::Meta => EventKind::Read,
+        Action::ExportSystem
+        | Action::ExportPatients
+        | Action::ExportGroup
+        | Action::CopyStatus
+        | Action::CopyFile
+        | Action::CopyEnd => EventKind::Export,
         Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics => return None,
     })
 }

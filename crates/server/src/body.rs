@@ -1,12 +1,15 @@
 //! Reading a request's body within its bounds: its own, and that of all bodies held at a time.
 //!
-//! Room is taken as bytes arrive, not as they are announced, so a client cannot reserve memory with a header.
+//! Room is taken as bytes arrive, not as they are announced, so a client cannot reserve memory with a header; and as they are
+//! unpacked, so that a small body that unpacks to a large one is no way around the bounds.
 
 use crate::error::ApiError;
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
+use std::io::Read;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -76,9 +79,62 @@ pub(crate) async fn read(
     Ok(Held { bytes, _room: taken })
 }
 
+/// Unpacks a body that was compressed by gzip to at most `bytes_max` bytes. Takes milliseconds where it is long.
+pub(crate) fn unpacked(room: &BodyRoom, held: Held, bytes_max: usize) -> Result<Held, ApiError> {
+    let Held { bytes, _room: mut taken } = held;
+    let mut packed = MultiGzDecoder::new(&*bytes);
+    let mut out = Vec::new();
+    let mut piece = vec![0; STEP_BYTES];
+    loop {
+        let length = packed.read(&mut piece).map_err(|_| ApiError::invalid("the body is not what gzip writes"))?;
+        if length == 0 {
+            break;
+        }
+        if out.len() + length > bytes_max {
+            return Err(ApiError::too_large(bytes_max));
+        }
+        let steps = (out.len() + length).div_ceil(STEP_BYTES).saturating_sub(taken.num_permits());
+        if steps > 0 {
+            taken.merge(room.take(steps)?);
+        }
+        out.extend_from_slice(piece.get(..length).unwrap_or_default());
+    }
+    Ok(Held { bytes: Bytes::from_owner(zeroize::Zeroizing::new(out)), _room: taken })
+}
+
+impl Held {
+    /// The same room with other bytes in it: the body in another form.
+    pub(crate) fn with(self, bytes: Bytes) -> Self {
+        Self { bytes, ..self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    #[tokio::test]
+    async fn what_unpacks_to_too_much_is_refused() {
+        let pack = |bytes: usize| {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+            packed.write_all(&vec![b'x'; bytes]).unwrap();
+            packed.finish().unwrap()
+        };
+        let room = BodyRoom::new(8 * STEP_BYTES);
+        let headers = HeaderMap::new();
+        for (bytes, bytes_max, fits) in [(100_000, 100_000, true), (100_001, 100_000, false), (1 << 24, 1 << 30, false)]
+        {
+            let held = read(&room, &headers, Body::from(pack(bytes)), 1 << 20).await.unwrap();
+            let out = unpacked(&room, held, bytes_max);
+            assert_eq!(out.is_ok_and(|out| out.bytes.len() == bytes), fits, "{bytes}");
+        }
+        let mut broken = pack(1000);
+        broken.truncate(20);
+        let held = read(&room, &headers, Body::from(broken), 1 << 20).await.unwrap();
+        assert!(unpacked(&room, held, 1 << 20).is_err());
+    }
 
     #[tokio::test]
     async fn bodies_share_their_room() {

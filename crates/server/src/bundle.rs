@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 use std::io::Write;
-use tacet_types::{RecordRef, Timestamp, VersionId};
-use tacet_vault::{EverythingPage, HistoryPage, Method};
+use tacet_fhir::outcome::operation_outcome_bytes;
+use tacet_types::{OperationId, RecordRef, Timestamp, VersionId};
+use tacet_vault::{EverythingPage, HistoryPage, Method, SearchMode, SearchPage};
 use zeroize::Zeroizing;
 
 /// Room for what stands around one record, in bytes, beside twice the base URL.
@@ -61,6 +62,41 @@ pub(crate) fn everything(page: &EverythingPage, base_url: &str, links: &Links, a
         put(&mut out, format_args!(",\"search\":{{\"mode\":\"{mode}\"}}}}"));
     }
     close(out, page.entries.len())
+}
+
+/// A Bundle of type `searchset`: the page of a search. What was passed over of the query is said in an OperationOutcome at its end.
+pub(crate) fn search(
+    page: &SearchPage,
+    base_url: &str,
+    links: &Links,
+    at: Timestamp,
+    operation: &OperationId,
+) -> Zeroizing<Vec<u8>> {
+    let outcome = match page.issues.as_slice() {
+        [] => Vec::new(),
+        issues => operation_outcome_bytes(issues, Some(operation)),
+    };
+    let bodies = page.entries.iter().map(|entry| entry.disclosed.body.len());
+    let mut out = buffer(bodies.chain([outcome.len()]), page.entries.len() + 1, base_url, links);
+    head(&mut out, "searchset", page.total, links, at);
+    for (place, entry) in page.entries.iter().enumerate() {
+        open(&mut out, place, base_url, &entry.disclosed.record);
+        put(&mut out, ",\"resource\":");
+        out.extend_from_slice(&entry.disclosed.body);
+        let mode = match entry.mode {
+            SearchMode::Match => "match",
+            SearchMode::Include => "include",
+        };
+        put(&mut out, format_args!(",\"search\":{{\"mode\":\"{mode}\"}}}}"));
+    }
+    let mut entries = page.entries.len();
+    if !outcome.is_empty() {
+        put(&mut out, if entries == 0 { ",\"entry\":[{\"resource\":" } else { ",{\"resource\":" });
+        out.extend_from_slice(&outcome);
+        put(&mut out, ",\"search\":{\"mode\":\"outcome\"}}");
+        entries += 1;
+    }
+    close(out, entries)
 }
 
 /// A buffer that will not have to grow: it is wiped at its end, and one that grew would have left copies behind.

@@ -5,6 +5,7 @@
 use crate::routes::{Action, ROUTES, is_kept};
 use hyper::Method;
 use serde_json::{Value, json};
+use tacet_fhir::search::{Parameter, ParameterType, parameters_of};
 use tacet_types::{ResourceType, Timestamp};
 
 /// The statement as JSON. `at` is the server's start, since what it can do does not change while it runs.
@@ -18,7 +19,8 @@ pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
         "software": { "name": "Tacet", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Tacet, a sealed FHIR record store", "url": base_url },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [{
             "mode": "server",
             "documentation": "Every answer is written into the access ledger before it is given. \
@@ -31,39 +33,86 @@ pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
             },
             "resource": types.collect::<Vec<_>>(),
             "interaction": system_interactions(),
+            "searchParam": SYSTEM_PARAMETERS.map(|(name, kind)| json!({ "name": name, "type": kind })),
+            "operation": operations(None),
         }],
     });
     statement.to_string().into_bytes()
 }
 
 fn resource(resource_type: ResourceType) -> Value {
-    let interactions: Vec<Value> = ROUTES.iter().filter_map(|route| type_code(route.action)).map(code).collect();
-    let mut resource = json!({
+    let mut codes: Vec<&str> = Vec::new();
+    // A search has two routes and is one interaction.
+    for name in ROUTES.iter().filter_map(|route| type_code(route.action)) {
+        if !codes.contains(&name) {
+            codes.push(name);
+        }
+    }
+    let interactions: Vec<Value> = codes.into_iter().map(code).collect();
+    let parameters: Vec<&Parameter> = parameters_of(resource_type).iter().map(|id| id.parameter()).collect();
+    let searched = parameters.iter().map(|parameter| {
+        json!({ "name": parameter.code, "definition": parameter.url(), "type": parameter.parameter_type.as_str() })
+    });
+    let references = parameters.iter().filter(|parameter| parameter.parameter_type == ParameterType::Reference);
+    let includes = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
+    json!({
         "type": resource_type.as_str(),
         "interaction": interactions,
         "versioning": "versioned-update",
         "readHistory": has(Action::Vread),
         "updateCreate": has(Action::Update),
-        "conditionalCreate": false,
+        "conditionalCreate": has(Action::Create),
         "conditionalRead": "full-support",
-        "conditionalUpdate": false,
-        "conditionalDelete": "not-supported",
-    });
-    if resource_type.as_str() == "Patient"
-        && has(Action::Everything)
-        && let Some(members) = resource.as_object_mut()
-    {
-        members.insert("operation".to_owned(), everything());
-    }
-    resource
+        "conditionalUpdate": has(Action::ConditionalUpdate),
+        "conditionalDelete": if has(Action::ConditionalDelete) { "single" } else { "not-supported" },
+        "referencePolicy": ["literal", "logical"],
+        "searchInclude": includes.collect::<Vec<_>>(),
+        "searchParam": searched.collect::<Vec<_>>(),
+        "operation": operations(Some(resource_type)),
+    })
 }
 
-fn everything() -> Value {
-    json!([{
-        "name": "everything",
-        "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything",
-        "documentation": "Takes `_since`, `_type` and `_count`.",
-    }])
+/// Parameters of a search among all records.
+const SYSTEM_PARAMETERS: [(&str, &str); 6] = [
+    ("_id", "token"),
+    ("_lastUpdated", "date"),
+    ("_profile", "uri"),
+    ("_security", "token"),
+    ("_tag", "token"),
+    ("_type", "token"),
+];
+
+/// Operations: the route that each has, its name, its definition, and the types that it is for (all where there are none).
+const OPERATIONS: [(Action, &str, &str, &[&str]); 7] = [
+    (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything", &["Patient"]),
+    (Action::Match, "match", "http://hl7.org/fhir/OperationDefinition/Patient-match", &["Patient"]),
+    (Action::Meta, "meta", "http://hl7.org/fhir/OperationDefinition/Resource-meta", &[]),
+    (Action::MetaAdd, "meta-add", "http://hl7.org/fhir/OperationDefinition/Resource-meta-add", &[]),
+    (Action::MetaDelete, "meta-delete", "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete", &[]),
+    (
+        Action::ExportPatients,
+        "export",
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
+        &["Patient"],
+    ),
+    (Action::ExportGroup, "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export", &["Group"]),
+];
+
+fn operations(resource_type: Option<ResourceType>) -> Vec<Value> {
+    let operation = |name: &str, definition: &str| json!({ "name": name, "definition": definition });
+    match resource_type {
+        Some(resource_type) => OPERATIONS
+            .iter()
+            .filter(|(action, _, _, types)| {
+                has(*action) && (types.is_empty() || types.contains(&resource_type.as_str()))
+            })
+            .map(|(_, name, definition, _)| operation(name, definition))
+            .collect(),
+        None if has(Action::ExportSystem) => {
+            vec![operation("export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export")]
+        }
+        None => Vec::new(),
+    }
 }
 
 fn has(action: Action) -> bool {
@@ -84,6 +133,8 @@ fn type_code(action: Action) -> Option<&'static str> {
         Action::Delete => "delete",
         Action::HistoryInstance => "history-instance",
         Action::HistoryType => "history-type",
+        Action::SearchType => "search-type",
+        Action::Patch => "patch",
         _ => return None,
     })
 }
@@ -97,6 +148,7 @@ fn system_interactions() -> Vec<Value> {
                 interactions.extend([code("batch"), code("transaction")]);
             }
             Action::HistorySystem => interactions.push(code("history-system")),
+            Action::SearchSystem if route.pattern == "/" => interactions.push(code("search-system")),
             _ => {}
         }
     }
@@ -115,10 +167,13 @@ mod tests {
             rest["resource"].as_array().unwrap().iter().find(|resource| resource["type"] == "Patient").unwrap();
         let codes: Vec<&str> =
             patient["interaction"].as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
-        let expected = ["create", "history-type", "read", "update", "delete", "history-instance", "vread"];
+        let expected =
+            ["create", "search-type", "history-type", "read", "update", "delete", "patch", "history-instance", "vread"];
         assert_eq!(codes, expected);
         assert_eq!(patient["operation"][0]["name"], "everything");
-        assert_eq!(rest["interaction"].as_array().unwrap().len(), 3);
-        assert!(!statement.to_string().contains("search-type"));
+        assert_eq!(rest["interaction"].as_array().unwrap().len(), 4);
+        let parameters = patient["searchParam"].as_array().unwrap();
+        assert!(parameters.iter().any(|parameter| parameter["name"] == "birthdate" && parameter["type"] == "date"));
+        assert!(patient["searchInclude"].as_array().unwrap().contains(&json!("Patient:organization")));
     }
 }

@@ -8,14 +8,15 @@
 
 use crate::access;
 use crate::app::App;
-use crate::body;
+use crate::body::{self, Held};
 use crate::connection::Peer;
+use crate::content;
 use crate::error::ApiError;
 use crate::handlers::{self, Call, Lease};
 use crate::metrics::{NO_ROUTE, PathFigures, method_name};
-use crate::negotiate::{Form, check_body_type};
+use crate::negotiate::{BodyType, Form, Taken, body_type};
 use crate::query::Query;
-use crate::reply::{Reply, response};
+use crate::reply::Reply;
 use crate::routes::{self, Access, Action, Route};
 use crate::service::RecordService;
 use axum::Router;
@@ -23,7 +24,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::Method;
-use hyper::header::HeaderValue;
+use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tacet_types::{OperationId, ResourceType};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 /// What answers a path: the lines of the table that share it.
@@ -80,13 +82,13 @@ impl<S: RecordService> Endpoint<S> {
             None => Err(ApiError::internal("a request came without its connection")),
         };
         let answer = match result {
-            Ok((reply, form)) => reply.into_response(form, &operation),
+            Ok((reply, form)) => reply.into_response(form, &operation).await,
             Err(error) => {
                 if let Some(internal) = error.internal_face() {
                     tracing::error!(operation = %operation, error = internal, "a request failed");
                 }
-                let (status, headers, body) = error.public_face(&operation);
-                response(status, headers, None, body.into(), &operation)
+                let form = Form::of_error(&parts.headers, parts.uri.query());
+                Reply::refusal(error.public_face(&operation)).into_response(form, &operation).await
             }
         };
         let took = started.elapsed();
@@ -144,14 +146,17 @@ impl<S: RecordService> Endpoint<S> {
             return handlers::metrics(app).map(|reply| (reply, Form::DEFAULT));
         }
         let caller = access::caller(token, peer, &parts.headers, operation)?;
-        let form = Form::of(&parts.headers, &query)?;
+        let path = parts.uri.path();
+        let is_read = matches!(line.action, Action::Read | Action::Vread);
+        let form = Form::of(&parts.headers, &query, is_read && path.starts_with("/Binary/"))?;
         let deadline = started + app.limits.request();
-        let held = match bytes_max(line.action, &parts.method, &app.limits) {
-            None => None,
-            Some(bytes_max) => {
-                check_body_type(&parts.headers)?;
-                let reading = body::read(&app.bodies, &parts.headers, body, bytes_max);
-                Some(timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??)
+        let (held, body_type) = match taken(line.action, &parts.method, &app.limits) {
+            None => (None, BodyType::Json),
+            Some((taken, bytes_max)) => {
+                let body_type = body_type(&parts.headers, taken)?;
+                let reading = self.body(parts, body, &body_type, bytes_max);
+                let held = timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??;
+                (Some(held), body_type)
             }
         };
         let handling = async {
@@ -162,14 +167,39 @@ impl<S: RecordService> Endpoint<S> {
                 caller: &caller,
                 method: &parts.method,
                 headers: &parts.headers,
-                path: parts.uri.path(),
+                path,
                 query,
+                form,
+                body_type,
                 lease,
             };
             handlers::record(line.action, call).await
         };
         let reply = timeout_at(deadline, handling).await.map_err(|_| ApiError::timeout())??;
         Ok((reply, form))
+    }
+
+    /// Reads a body, and takes it to JSON where it is a resource in another form.
+    async fn body(&self, parts: &Parts, body: Body, body_type: &BodyType, bytes_max: usize) -> Result<Held, ApiError> {
+        let held = body::read(&self.app.bodies, &parts.headers, body, bytes_max).await?;
+        let packed = parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        let other = matches!(body_type, BodyType::Xml | BodyType::Native(_));
+        if !packed && !other {
+            return Ok(held);
+        }
+        let (app, body_type) = (Arc::clone(&self.app), body_type.clone());
+        let (headers, path) = (parts.headers.clone(), parts.uri.path().to_owned());
+        let elsewhere = packed || held.bytes.len() > handlers::INLINE_BYTES_MAX;
+        let shape = move || {
+            let held = if packed { body::unpacked(&app.bodies, held, bytes_max)? } else { held };
+            let json =
+                if other { content::to_json(&held.bytes, &body_type, &headers, &path)? } else { held.bytes.clone() };
+            Ok(held.with(json))
+        };
+        if !elsewhere {
+            return shape();
+        }
+        spawn_blocking(shape).await.unwrap_or_else(|_| Err(ApiError::internal("reading a body ended in a panic")))
     }
 }
 
@@ -192,14 +222,24 @@ async fn unless_panic<T>(mut work: Pin<&mut impl Future<Output = Result<T, ApiEr
     .await
 }
 
-/// The longest body of a request; `None` where none is read.
-fn bytes_max(action: Action, method: &Method, limits: &crate::config::Limits) -> Option<usize> {
-    match action {
-        Action::Create | Action::Update => Some(limits.body_bytes_max),
-        Action::Bundle => Some(limits.bundle_bytes_max),
-        Action::Everything if method == Method::POST => Some(handlers::PARAMETERS_BYTES_MAX),
-        _ => None,
-    }
+/// What a request's body may be, and how long; `None` where none is read.
+fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Option<(Taken, usize)> {
+    Some(match action {
+        Action::Create | Action::Update | Action::ConditionalUpdate => (Taken::Content, limits.body_bytes_max),
+        Action::Patch | Action::ConditionalPatch => (Taken::Patch, limits.body_bytes_max),
+        Action::Bundle => (Taken::Resource, limits.bundle_bytes_max),
+        Action::SearchType | Action::SearchSystem | Action::SearchCompartment if method == Method::POST => {
+            (Taken::Form, handlers::PARAMETERS_BYTES_MAX)
+        }
+        Action::Everything | Action::Meta | Action::ExportSystem | Action::ExportPatients | Action::ExportGroup
+            if method == Method::POST =>
+        {
+            (Taken::Resource, handlers::PARAMETERS_BYTES_MAX)
+        }
+        Action::MetaAdd | Action::MetaDelete => (Taken::Resource, handlers::PARAMETERS_BYTES_MAX),
+        Action::Match => (Taken::Resource, limits.body_bytes_max),
+        _ => return None,
+    })
 }
 
 impl<S> App<S> {

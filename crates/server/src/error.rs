@@ -2,9 +2,7 @@
 //! and what the log is told. Both carry the operation id, so that a person who reports the one leads to the other.
 
 use hyper::StatusCode;
-use hyper::header::{
-    ALLOW, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::borrow::Cow;
 use std::error::Error;
 use tacet_fhir::outcome::{Issue, IssueType, operation_outcome_bytes};
@@ -122,6 +120,11 @@ impl ApiError {
         error
     }
 
+    /// 500, where what is wrong may be said.
+    pub(crate) fn internal_said(message: String) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, IssueType::Exception, message)
+    }
+
     fn logged(mut self, internal: String) -> Self {
         self.0.internal = Some(internal);
         self
@@ -132,10 +135,9 @@ impl ApiError {
         self.0.internal.as_deref()
     }
 
-    /// What the client is told.
+    /// What the client is told; the body is an OperationOutcome in JSON.
     pub(crate) fn public_face(self, operation: &OperationId) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let Faces { status, issues, mut headers, .. } = *self.0;
-        headers.insert(CONTENT_TYPE, crate::negotiate::FHIR_JSON);
+        let Faces { status, issues, headers, .. } = *self.0;
         (status, headers, operation_outcome_bytes(&issues, Some(operation)))
     }
 }

@@ -1,8 +1,10 @@
 //! What the routes do: HTTP in, one call of the record store, HTTP out. No rule of access or of storage stands here.
 
+mod bulk;
 mod everything;
 mod history;
 mod record;
+mod search;
 mod system;
 
 pub(crate) use everything::PARAMETERS_BYTES_MAX;
@@ -11,6 +13,7 @@ pub(crate) use system::{metrics, public};
 use crate::app::App;
 use crate::body::Held;
 use crate::error::ApiError;
+use crate::negotiate::{BodyType, Form};
 use crate::query::{Query, decode};
 use crate::reply::Reply;
 use crate::routes::{Action, is_kept};
@@ -28,7 +31,7 @@ use tokio::task::spawn_blocking;
 
 /// Longest body that is worked on where connections are served too. A longer one takes milliseconds to parse and seal, and
 /// goes to a thread of its own so that the others do not wait for it.
-const INLINE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Entries of a page of one record's versions that is put together where connections are served too; a longer one, and any
 /// other page, goes to a thread of its own.
@@ -49,6 +52,10 @@ pub(crate) struct Call<'a, S> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) path: &'a str,
     pub(crate) query: Query,
+    /// The form in which the answer is wanted.
+    pub(crate) form: Form,
+    /// What the body is; JSON where it is a resource, whatever it was on the way.
+    pub(crate) body_type: BodyType,
     pub(crate) lease: Arc<Lease>,
 }
 
@@ -60,9 +67,20 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::Create => record::create(&call).await,
         Action::Update => record::update(&call).await,
         Action::Delete => record::delete(&call).await,
+        Action::ConditionalUpdate => record::update_conditional(&call).await,
+        Action::ConditionalPatch => record::patch_conditional(&call).await,
+        Action::ConditionalDelete => record::delete_conditional(&call).await,
+        Action::Patch => record::patch(&call).await,
         Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => history::history(action, &call).await,
         Action::Bundle => record::bundle(&call).await,
         Action::Everything => everything::everything(call).await,
+        Action::ExportSystem | Action::ExportPatients | Action::ExportGroup => bulk::export(action, call).await,
+        Action::CopyStatus => bulk::status(&call).await,
+        Action::CopyFile => bulk::file(&call).await,
+        Action::CopyEnd => bulk::end(&call).await,
+        // The methods of the record store come with the next part.
+        Action::Meta | Action::MetaAdd | Action::MetaDelete | Action::Match => Err(ApiError::not_supported("this operation")),
+        Action::SearchType | Action::SearchSystem | Action::SearchCompartment => search::search(action, call).await,
         Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics | Action::Absent(_) => {
             Err(ApiError::internal("a route of the table reached a handler that is not its own"))
         }

@@ -30,6 +30,7 @@ mod bundle;
 mod capability;
 mod config;
 mod connection;
+mod content;
 mod dispatch;
 mod error;
 mod handlers;

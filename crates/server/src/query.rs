@@ -9,18 +9,11 @@ use tacet_types::Timestamp;
 /// Most parameters of a request.
 const PARAMETERS_MAX: usize = 64;
 
+/// Where a page begins.
+const CURSOR: &str = "_cursor";
+
 /// Parameters that any route takes, and that say only how the answer looks.
 const GENERAL: [&str; 2] = ["_format", "_pretty"];
-
-/// Parameters that FHIR has and this server has not yet.
-const ABSENT: [(&str, &str); 6] = [
-    ("_summary", "`_summary`"),
-    ("_elements", "`_elements`"),
-    ("_list", "`_list`"),
-    ("_sort", "`_sort`"),
-    ("start", "`start`"),
-    ("end", "`end`"),
-];
 
 /// The parameters of a request.
 #[derive(Debug, Default)]
@@ -42,6 +35,31 @@ impl Query {
             }
         }
         Ok(Self(parameters))
+    }
+
+    /// Adds the parameters of a form that was sent as a body.
+    pub(crate) fn push_form(&mut self, body: &[u8]) -> Result<(), ApiError> {
+        let text = std::str::from_utf8(body).map_err(|_| ApiError::invalid("the form is not UTF-8"))?;
+        for (name, value) in Self::parse(Some(text))?.0 {
+            self.push(&name, value)?;
+        }
+        Ok(())
+    }
+
+    /// The parameters of a search: all but those that say how the answer looks or where its page begins.
+    pub(crate) fn search(&self) -> Vec<(String, String)> {
+        let other = |name: &str| GENERAL.contains(&name) || name == CURSOR;
+        self.0.iter().filter(|(name, _)| !other(name)).cloned().collect()
+    }
+
+    /// The parameters that say how the answer looks.
+    pub(crate) fn general(&self) -> Vec<(String, String)> {
+        self.0.iter().filter(|(name, _)| GENERAL.contains(&name.as_str())).cloned().collect()
+    }
+
+    /// As they stand.
+    pub(crate) fn from_pairs(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
     }
 
     /// Adds a parameter that came in another way (a `Parameters` resource).
@@ -74,9 +92,6 @@ impl Query {
             let name = name.as_str();
             if known.contains(&name) || GENERAL.contains(&name) {
                 continue;
-            }
-            if let Some((_, said)) = ABSENT.iter().find(|(absent, _)| *absent == name) {
-                return Err(ApiError::not_supported(said));
             }
             let message = "a parameter of this request is not known here: see /metadata";
             return Err(ApiError::new(hyper::StatusCode::BAD_REQUEST, IssueType::NotSupported, message));

@@ -58,6 +58,40 @@ pub enum Action {
     Bundle,
     /// A patient with the patient's compartment.
     Everything,
+    /// A search among the records of a type.
+    SearchType,
+    /// A search among all records.
+    SearchSystem,
+    /// A search within a compartment.
+    SearchCompartment,
+    /// Stores a version of the one record that a search finds, or the first one.
+    ConditionalUpdate,
+    /// Changes the one record that a search finds.
+    ConditionalPatch,
+    /// Deletes what a search finds.
+    ConditionalDelete,
+    /// Changes a part of a record.
+    Patch,
+    /// The labels of a record.
+    Meta,
+    /// Adds labels to a record.
+    MetaAdd,
+    /// Takes labels from a record.
+    MetaDelete,
+    /// Finds a patient by the rules for identities.
+    Match,
+    /// Begins a copy of everything.
+    ExportSystem,
+    /// Begins a copy of all patients' compartments.
+    ExportPatients,
+    /// Begins a copy of the compartments of a group's patients.
+    ExportGroup,
+    /// How far a copy is, and what it holds.
+    CopyStatus,
+    /// A file of a copy.
+    CopyFile,
+    /// Ends a copy.
+    CopyEnd,
     /// Not there yet; the text names it.
     Absent(&'static str),
 }
@@ -85,7 +119,6 @@ const GET_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 const READ: Access = Access::Bearer(Capability::RecordsRead);
 const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
 
-const SEARCH: Action = Action::Absent("search");
 const OPERATION: Action = Action::Absent("this operation");
 
 const fn route(methods: &'static [Method], pattern: &'static str, access: Access, action: Action) -> Route {
@@ -101,28 +134,38 @@ pub const ROUTES: &[Route] = &[
     route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
     // --- the whole system
     route(POST, "/", WRITE, Action::Bundle),
-    route(READING, "/", READ, SEARCH),
-    route(GET_POST, "/_search", READ, SEARCH),
+    route(READING, "/", READ, Action::SearchSystem),
+    route(GET_POST, "/_search", READ, Action::SearchSystem),
     route(READING, "/_history", READ, Action::HistorySystem),
+    route(GET_POST, "/$export", READ, Action::ExportSystem),
+    route(READING, "/_copies/{copy}", READ, Action::CopyStatus),
+    route(DELETE, "/_copies/{copy}", READ, Action::CopyEnd),
+    route(READING, "/_copies/{copy}/{file}", READ, Action::CopyFile),
     // --- a type
     route(POST, "/{type}", WRITE, Action::Create),
-    route(READING, "/{type}", READ, SEARCH),
-    route(PUT, "/{type}", WRITE, Action::Absent("conditional update")),
-    route(PATCH, "/{type}", WRITE, Action::Absent("conditional patch")),
-    route(DELETE, "/{type}", WRITE, Action::Absent("conditional delete")),
-    route(GET_POST, "/{type}/_search", READ, SEARCH),
+    route(READING, "/{type}", READ, Action::SearchType),
+    route(PUT, "/{type}", WRITE, Action::ConditionalUpdate),
+    route(PATCH, "/{type}", WRITE, Action::ConditionalPatch),
+    route(DELETE, "/{type}", WRITE, Action::ConditionalDelete),
+    route(GET_POST, "/{type}/_search", READ, Action::SearchType),
     route(READING, "/{type}/_history", READ, Action::HistoryType),
+    route(POST, "/Patient/$match", READ, Action::Match),
+    route(GET_POST, "/Patient/$export", READ, Action::ExportPatients),
+    route(GET_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
     // --- a record
     route(READING, "/{type}/{id}", READ, Action::Read),
     route(PUT, "/{type}/{id}", WRITE, Action::Update),
     route(DELETE, "/{type}/{id}", WRITE, Action::Delete),
-    route(PATCH, "/{type}/{id}", WRITE, Action::Absent("patch")),
+    route(PATCH, "/{type}/{id}", WRITE, Action::Patch),
     route(POST, "/{type}/{id}", WRITE, OPERATION), // POST [type]/$name
     route(READING, "/{type}/{id}/_history", READ, Action::HistoryInstance),
     route(READING, "/{type}/{id}/_history/{version}", READ, Action::Vread),
+    route(GET_POST, "/{type}/{id}/$meta", READ, Action::Meta),
+    route(POST, "/{type}/{id}/$meta-add", WRITE, Action::MetaAdd),
+    route(POST, "/{type}/{id}/$meta-delete", WRITE, Action::MetaDelete),
     route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
-    route(GET_POST, "/{type}/{id}/{operation}", READ, OPERATION), // $name, or a search within a compartment
-    route(GET_POST, "/{type}/{id}/{operation}/_search", READ, SEARCH),
+    route(GET_POST, "/{type}/{id}/{operation}", READ, Action::SearchCompartment), // a type, `*`, or $name
+    route(GET_POST, "/{type}/{id}/{operation}/_search", READ, Action::SearchCompartment),
 ];
 
 /// The lines of the table that share a path.

@@ -8,8 +8,9 @@ use std::future::Future;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
-    Caller, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope,
-    ReturnPreference, Stored, Token, VaultError, VaultStatistics,
+    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage,
+    HistoryQuery, HistoryScope, Patch, ReturnPreference, SearchCall, SearchPage, Stored, Token, VaultError,
+    VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -95,6 +96,95 @@ pub trait RecordService: Send + Sync + 'static {
         patient: &ResourceId,
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
+
+    /// A page of what a search finds.
+    fn search(
+        &self,
+        caller: &Caller,
+        call: &SearchCall,
+    ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
+
+    /// Stores a new record unless one fits the criteria.
+    fn create_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        criteria: &Criteria,
+    ) -> impl Future<Output = Result<ConditionalCreate, VaultError>> + Send;
+
+    /// Stores a version of the one record that fits the criteria, or a new record where none does.
+    fn update_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        criteria: &Criteria,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
+
+    /// Deletes the record that fits the criteria.
+    fn delete_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        base_url: &str,
+        criteria: &Criteria,
+    ) -> impl Future<Output = Result<Vec<Deleted>, VaultError>> + Send;
+
+    /// Changes a part of a record.
+    fn patch(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        patch: &Patch<'_>,
+        base_url: &str,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
+
+    /// Changes a part of the one record that fits the criteria.
+    fn patch_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        criteria: &Criteria,
+        patch: &Patch<'_>,
+        base_url: &str,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
+
+    /// The ids of all records of a type that a search means: for an export, which writes down each record that it opens.
+    fn find(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        parameters: &[(String, String)],
+        base_url: &str,
+    ) -> impl Future<Output = Result<Vec<ResourceId>, VaultError>> + Send;
+
+    /// Begins a copy; gives its id.
+    fn begin_copy(
+        &self,
+        caller: &Caller,
+        request: CopyRequest,
+    ) -> impl Future<Output = Result<String, VaultError>> + Send;
+
+    /// What is known of a copy. To anybody but its owner it is not there.
+    fn copy(&self, caller: &Caller, id: &str) -> Result<CopyStatus, VaultError>;
+
+    /// Opens a file of a copy for reading.
+    fn read_copy(
+        &self,
+        caller: &Caller,
+        id: &str,
+        file: usize,
+    ) -> impl Future<Output = Result<CopyReader, VaultError>> + Send;
+
+    /// Ends a copy.
+    fn end_copy(&self, caller: &Caller, id: &str) -> impl Future<Output = Result<(), VaultError>> + Send;
 
     /// Writes an event that touches no record (a failed login, a refusal) into the ledger.
     fn note(

@@ -5,8 +5,9 @@ use std::future::Future;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
-    Caller, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope,
-    ReturnPreference, Stored, Token, Vault, VaultError, VaultStatistics,
+    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage,
+    HistoryQuery, HistoryScope, Patch, ReturnPreference, SearchCall, SearchPage, Stored, Token, Vault, VaultError,
+    VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -89,6 +90,106 @@ impl RecordService for Vault {
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send {
         Vault::everything(self, caller, patient, query)
+    }
+
+    fn search(
+        &self,
+        caller: &Caller,
+        call: &SearchCall,
+    ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send {
+        Vault::search(self, caller, call)
+    }
+
+    fn create_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        criteria: &Criteria,
+    ) -> impl Future<Output = Result<ConditionalCreate, VaultError>> + Send {
+        Vault::create_conditional(self, caller, resource_type, body, base_url, criteria)
+    }
+
+    fn update_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        criteria: &Criteria,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
+        Vault::update_conditional(self, caller, resource_type, body, base_url, criteria, if_match)
+    }
+
+    fn delete_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        base_url: &str,
+        criteria: &Criteria,
+    ) -> impl Future<Output = Result<Vec<Deleted>, VaultError>> + Send {
+        Vault::delete_conditional(self, caller, resource_type, base_url, criteria)
+    }
+
+    fn patch(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        patch: &Patch<'_>,
+        base_url: &str,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
+        Vault::patch(self, caller, resource_type, id, patch, base_url, if_match)
+    }
+
+    fn patch_conditional(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        criteria: &Criteria,
+        patch: &Patch<'_>,
+        base_url: &str,
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Stored, VaultError>> + Send {
+        Vault::patch_conditional(self, caller, resource_type, criteria, patch, base_url, if_match)
+    }
+
+    fn find(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        parameters: &[(String, String)],
+        base_url: &str,
+    ) -> impl Future<Output = Result<Vec<ResourceId>, VaultError>> + Send {
+        Vault::find(self, caller, resource_type, parameters, base_url)
+    }
+
+    fn begin_copy(
+        &self,
+        caller: &Caller,
+        request: CopyRequest,
+    ) -> impl Future<Output = Result<String, VaultError>> + Send {
+        Vault::begin_copy(self, caller, request)
+    }
+
+    fn copy(&self, caller: &Caller, id: &str) -> Result<CopyStatus, VaultError> {
+        Vault::copy(self, caller, id)
+    }
+
+    fn read_copy(
+        &self,
+        caller: &Caller,
+        id: &str,
+        file: usize,
+    ) -> impl Future<Output = Result<CopyReader, VaultError>> + Send {
+        Vault::read_copy(self, caller, id, file)
+    }
+
+    fn end_copy(&self, caller: &Caller, id: &str) -> impl Future<Output = Result<(), VaultError>> + Send {
+        Vault::end_copy(self, caller, id)
     }
 
     fn note(

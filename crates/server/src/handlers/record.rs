@@ -3,18 +3,23 @@
 //! FHIR R4, <https://hl7.org/fhir/R4/http.html>; RFC 9110, section 13 (conditions).
 
 use super::{Call, INLINE_BYTES_MAX};
+use crate::content;
 use crate::error::ApiError;
-use crate::negotiate::preference;
+use crate::negotiate::{self, BodyType, preference};
+use crate::query::Query;
 use crate::reply::Reply;
 use crate::service::RecordService;
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
-    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+    CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
 };
 use std::sync::Arc;
 use tacet_fhir::outcome::{IssueType, operation_outcome_bytes};
-use tacet_types::{Timestamp, VersionId};
-use tacet_vault::{Disclosed, ReturnPreference, Stored};
+use tacet_types::{RecordRef, ResourceType, Timestamp, VersionId};
+use tacet_vault::{ConditionalCreate, Disclosed, Patch, ReturnPreference, Stored};
+
+const ATTACHMENT: HeaderValue = HeaderValue::from_static("attachment");
 
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 
@@ -23,6 +28,9 @@ pub(super) async fn read<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, 
     let (resource_type, id) = (call.resource_type()?, call.id()?);
     refuse_write_conditions(call.headers)?;
     let disclosed = call.app.service.read(call.caller, resource_type, &id).await?;
+    if call.form.native {
+        return native_reply(call.headers, &disclosed);
+    }
     Ok(disclosed_reply(call.headers, disclosed))
 }
 
@@ -31,20 +39,127 @@ pub(super) async fn vread<S: RecordService>(call: &Call<'_, S>) -> Result<Reply,
     let (resource_type, id, version) = (call.resource_type()?, call.id()?, call.version()?);
     refuse_write_conditions(call.headers)?;
     let disclosed = call.app.service.vread(call.caller, resource_type, &id, version).await?;
+    if call.form.native {
+        return native_reply(call.headers, &disclosed);
+    }
     Ok(disclosed_reply(call.headers, disclosed))
 }
 
 pub(super) async fn create<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
     let resource_type = call.resource_type()?;
-    if call.headers.contains_key(IF_NONE_EXIST) {
-        return Err(ApiError::not_supported("conditional create (`If-None-Exist`)"));
+    if let Some(criteria) = single(call.headers, IF_NONE_EXIST)? {
+        return create_unless(call, resource_type, criteria).await;
     }
     let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
     let elsewhere = body.len() > INLINE_BYTES_MAX;
     let work = async move { app.service.create(&caller, resource_type, &body, &app.base_url).await };
     let stored = call.run(work, elsewhere).await?;
     Ok(stored_reply(call, stored))
+}
+
+/// A conditional create: `If-None-Exist` holds the criteria as the query of a search.
+async fn create_unless<S: RecordService>(
+    call: &Call<'_, S>,
+    resource_type: ResourceType,
+    criteria: &str,
+) -> Result<Reply, ApiError> {
+    let criteria = criteria_of(criteria.rsplit_once('?').map_or(criteria, |(_, query)| query))?;
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let work =
+        async move { app.service.create_conditional(&caller, resource_type, &body, &app.base_url, &criteria).await };
+    match call.run(work, true).await? {
+        ConditionalCreate::Created(stored) => Ok(stored_reply(call, stored)),
+        // Nothing was shown but that it is there: whoever wants to see it reads it.
+        ConditionalCreate::Exists { record, last_updated } => {
+            Ok(Reply::empty(StatusCode::OK).version(&record, last_updated).location(&call.app.base_url, &record))
+        }
+    }
+}
+
+pub(super) async fn update_conditional<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    let (resource_type, criteria) = (call.resource_type()?, criteria(call)?);
+    let if_match = if_match(call.headers)?;
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let work = async move {
+        app.service.update_conditional(&caller, resource_type, &body, &app.base_url, &criteria, if_match).await
+    };
+    let stored = call.run(work, true).await?;
+    Ok(stored_reply(call, stored))
+}
+
+pub(super) async fn delete_conditional<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    let (resource_type, criteria) = (call.resource_type()?, criteria(call)?);
+    let (app, caller) = (Arc::clone(call.app), call.caller.clone());
+    let work = async move { app.service.delete_conditional(&caller, resource_type, &app.base_url, &criteria).await };
+    let deleted = call.run(work, true).await?;
+    Ok(deleted_reply(call, deleted.first().and_then(|deleted| deleted.record.as_ref())))
+}
+
+pub(super) async fn patch<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let (resource_type, id) = (call.resource_type()?, call.id()?);
+    let if_match = if_match(call.headers)?;
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let kind = call.body_type.clone();
+    let work = async move {
+        let patch = patch_of(&kind, &body);
+        app.service.patch(&caller, resource_type, &id, &patch, &app.base_url, if_match).await
+    };
+    let stored = call.run(work, true).await?;
+    Ok(stored_reply(call, stored))
+}
+
+pub(super) async fn patch_conditional<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    let (resource_type, criteria) = (call.resource_type()?, criteria(call)?);
+    let if_match = if_match(call.headers)?;
+    let (app, caller, body) = (Arc::clone(call.app), call.caller.clone(), call.body());
+    let kind = call.body_type.clone();
+    let work = async move {
+        let patch = patch_of(&kind, &body);
+        app.service.patch_conditional(&caller, resource_type, &criteria, &patch, &app.base_url, if_match).await
+    };
+    let stored = call.run(work, true).await?;
+    Ok(stored_reply(call, stored))
+}
+
+/// The patch that a body is. Plain JSON is told by its shape: an array is a JSON Patch, a Parameters resource a FHIRPath Patch, and
+/// any other object a merge patch (RFC 7396), which FHIR does not name but clients send.
+fn patch_of<'a>(kind: &BodyType, body: &'a [u8]) -> Patch<'a> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match kind {
+        BodyType::JsonPatch => Patch::Json(body),
+        BodyType::MergePatch => Patch::Merge(body),
+        _ if first == Some(&b'[') => Patch::Json(body),
+        _ if is_parameters(body) => Patch::FhirPath(body),
+        _ => Patch::Merge(body),
+    }
+}
+
+fn is_parameters(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head {
+        resource_type: Option<String>,
+    }
+    serde_json::from_slice::<Head>(body).is_ok_and(|head| head.resource_type.as_deref() == Some("Parameters"))
+}
+
+/// The criteria of a conditional request: its query.
+fn criteria<S>(call: &Call<'_, S>) -> Result<Vec<(String, String)>, ApiError> {
+    criteria_from(call.query.search())
+}
+
+fn criteria_of(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    criteria_from(Query::parse(Some(query))?.search())
+}
+
+fn criteria_from(parameters: Vec<(String, String)>) -> Result<Vec<(String, String)>, ApiError> {
+    if parameters.is_empty() {
+        let message = "a conditional request needs criteria, such as `?identifier=system|value`";
+        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, IssueType::Required, message));
+    }
+    Ok(parameters)
 }
 
 pub(super) async fn update<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
@@ -70,14 +185,18 @@ pub(super) async fn delete<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     let (resource_type, id) = (call.resource_type()?, call.id()?);
     let if_match = if_match(call.headers)?;
     let deleted = call.app.service.delete(call.caller, resource_type, &id, if_match).await?;
+    Ok(deleted_reply(call, deleted.record.as_ref()))
+}
+
+fn deleted_reply<S: RecordService>(call: &Call<'_, S>, deleted: Option<&RecordRef>) -> Reply {
     let reply = match preference(call.headers) {
         Some(ReturnPreference::OperationOutcome) => outcome_reply(call, StatusCode::OK),
         _ => Reply::empty(StatusCode::NO_CONTENT),
     };
-    Ok(match &deleted.record {
+    match deleted {
         Some(record) => reply.etag(record.version),
         None => reply,
-    })
+    }
 }
 
 /// A batch or a transaction. Unlike a single change it answers without the records where nothing is preferred: whoever sends
@@ -96,6 +215,18 @@ fn disclosed_reply(headers: &HeaderMap, disclosed: Disclosed) -> Reply {
         return Reply::empty(StatusCode::NOT_MODIFIED).version(&record, last_updated);
     }
     Reply::record(StatusCode::OK, body).version(&record, last_updated)
+}
+
+/// What a Binary holds, as a file: a browser is not to run it.
+fn native_reply(headers: &HeaderMap, disclosed: &Disclosed) -> Result<Reply, ApiError> {
+    let refused = |message: &'static str| ApiError::new(StatusCode::NOT_ACCEPTABLE, IssueType::NotSupported, message);
+    let (kind, bytes) = content::native(&disclosed.body).ok_or_else(|| refused("this Binary holds no content"))?;
+    if !negotiate::takes(headers, &kind) {
+        return Err(refused("the content of this Binary is of another type than those in `Accept`"));
+    }
+    let kind = HeaderValue::try_from(kind).map_err(|_| refused("the content of this Binary has no usable type"))?;
+    let reply = Reply::text(StatusCode::OK, kind, Bytes::from_owner(bytes));
+    Ok(reply.version(&disclosed.record, disclosed.last_updated).header(CONTENT_DISPOSITION, ATTACHMENT))
 }
 
 fn stored_reply<S: RecordService>(call: &Call<'_, S>, stored: Stored) -> Reply {

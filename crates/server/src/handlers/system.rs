@@ -33,7 +33,7 @@ fn metadata<S>(app: &App<S>, headers: &HeaderMap, query: &Query) -> Result<(Repl
     if !matches!(query.get("mode")?, None | Some("full")) {
         return Err(ApiError::not_supported("a `mode` other than `full`"));
     }
-    let form = Form::of(headers, query)?;
+    let form = Form::of(headers, query, false)?;
     Ok((Reply::fhir(StatusCode::OK, app.capability.clone()), form))
 }
 

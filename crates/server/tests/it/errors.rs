@@ -70,5 +70,5 @@ async fn the_capability_statement_is_valid_and_public() {
     assert_eq!(pretty.value(), statement);
     assert!(pretty.body.len() > answer.body.len());
     server.ask(Ask::new("GET", "/metadata?mode=terminology")).await.is_refusal(501, "not-supported");
-    server.ask(Ask::new("GET", "/metadata?_format=xml")).await.is_refusal(406, "not-supported");
+    server.ask(Ask::new("GET", "/metadata?_format=ttl")).await.is_refusal(406, "not-supported");
 }

@@ -10,6 +10,7 @@ mod logs;
 mod matrix;
 mod memory;
 mod running;
+mod searches;
 mod semantics;
 mod stop;
 mod tls;

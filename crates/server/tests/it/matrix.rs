@@ -34,6 +34,8 @@ fn path_of(pattern: &str) -> String {
         .replace("{id}", "p1")
         .replace("{version}", "1")
         .replace("{operation}", "Observation")
+        .replace("{copy}", "c1")
+        .replace("{file}", "0")
         .replace("{*document}", "smart-configuration")
 }
 

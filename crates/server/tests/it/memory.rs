@@ -56,7 +56,7 @@ impl Memory {
         self.0.callers.lock().unwrap().push(caller.clone());
     }
 
-    fn find(&self, kind: ResourceType, id: &ResourceId, version: Option<VersionId>) -> Result<Disclosed, VaultError> {
+    fn look(&self, kind: ResourceType, id: &ResourceId, version: Option<VersionId>) -> Result<Disclosed, VaultError> {
         let records = self.0.records.lock().unwrap();
         let versions = records.get(&(kind, id.clone())).ok_or(VaultError::NotFound)?;
         let version = version.unwrap_or(VersionId(versions.len() as u64));
@@ -111,7 +111,7 @@ impl RecordService for Memory {
             }
             _ => {}
         }
-        self.find(kind, id, None)
+        self.look(kind, id, None)
     }
 
     async fn vread(
@@ -122,7 +122,7 @@ impl RecordService for Memory {
         version: VersionId,
     ) -> Result<Disclosed, VaultError> {
         self.asked(caller);
-        self.find(kind, id, Some(version))
+        self.look(kind, id, Some(version))
     }
 
     async fn create(&self, caller: &Caller, kind: ResourceType, body: &[u8], _: &str) -> Result<Stored, VaultError> {
@@ -142,7 +142,7 @@ impl RecordService for Memory {
         if_none_match_any: bool,
     ) -> Result<Stored, VaultError> {
         self.asked(caller);
-        let current = self.find(kind, id, None).ok().map(|found| found.record.version);
+        let current = self.look(kind, id, None).ok().map(|found| found.record.version);
         if (if_match.is_some() && current != if_match) || (if_none_match_any && current.is_some()) {
             return Err(VaultError::PreconditionFailed);
         }
@@ -157,7 +157,7 @@ impl RecordService for Memory {
         if_match: Option<VersionId>,
     ) -> Result<Deleted, VaultError> {
         self.asked(caller);
-        let current = self.find(kind, id, None).ok().map(|found| found.record.version);
+        let current = self.look(kind, id, None).ok().map(|found| found.record.version);
         if if_match.is_some() && current != if_match {
             return Err(VaultError::PreconditionFailed);
         }
@@ -229,9 +229,115 @@ impl RecordService for Memory {
     ) -> Result<EverythingPage, VaultError> {
         self.asked(caller);
         self.0.page_threads.lock().unwrap().push(std::thread::current().id());
-        let found = self.find(ResourceType::parse("Patient").unwrap(), patient, None)?;
+        let found = self.look(ResourceType::parse("Patient").unwrap(), patient, None)?;
         let next = (query.count == 1).then(|| query.types.len().to_string());
         Ok(EverythingPage { entries: vec![(found, true)], next })
+    }
+
+    /// Finds nothing; what searches mean is tested on the vault.
+    async fn search(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {
+        self.asked(caller);
+        Ok(SearchPage {
+            entries: Vec::new(),
+            total: Some(0),
+            next: None,
+            used: call.parameters.clone(),
+            issues: Vec::new(),
+            summary: tacet_search::request::Summary::False,
+            elements: Vec::new(),
+        })
+    }
+
+    async fn create_conditional(
+        &self,
+        caller: &Caller,
+        kind: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        _: &Criteria,
+    ) -> Result<ConditionalCreate, VaultError> {
+        self.create(caller, kind, body, base_url).await.map(ConditionalCreate::Created)
+    }
+
+    async fn update_conditional(
+        &self,
+        caller: &Caller,
+        kind: ResourceType,
+        body: &[u8],
+        base_url: &str,
+        _: &Criteria,
+        _: Option<VersionId>,
+    ) -> Result<Stored, VaultError> {
+        self.create(caller, kind, body, base_url).await
+    }
+
+    async fn delete_conditional(
+        &self,
+        caller: &Caller,
+        _: ResourceType,
+        _: &str,
+        _: &Criteria,
+    ) -> Result<Vec<Deleted>, VaultError> {
+        self.asked(caller);
+        Ok(Vec::new())
+    }
+
+    async fn patch(
+        &self,
+        caller: &Caller,
+        kind: ResourceType,
+        id: &ResourceId,
+        _: &Patch<'_>,
+        _: &str,
+        _: Option<VersionId>,
+    ) -> Result<Stored, VaultError> {
+        self.asked(caller);
+        let Disclosed { record, last_updated, body } = self.look(kind, id, None)?;
+        Ok(Stored { record, last_updated, body, created: false })
+    }
+
+    async fn patch_conditional(
+        &self,
+        caller: &Caller,
+        _: ResourceType,
+        _: &Criteria,
+        _: &Patch<'_>,
+        _: &str,
+        _: Option<VersionId>,
+    ) -> Result<Stored, VaultError> {
+        self.asked(caller);
+        Err(VaultError::NotFound)
+    }
+
+    async fn find(
+        &self,
+        caller: &Caller,
+        _: ResourceType,
+        _: &[(String, String)],
+        _: &str,
+    ) -> Result<Vec<ResourceId>, VaultError> {
+        self.asked(caller);
+        Ok(Vec::new())
+    }
+
+    async fn begin_copy(&self, caller: &Caller, _: CopyRequest) -> Result<String, VaultError> {
+        self.asked(caller);
+        Ok("c1".to_owned())
+    }
+
+    fn copy(&self, caller: &Caller, _: &str) -> Result<CopyStatus, VaultError> {
+        self.asked(caller);
+        Err(VaultError::NotFound)
+    }
+
+    async fn read_copy(&self, caller: &Caller, _: &str, _: usize) -> Result<CopyReader, VaultError> {
+        self.asked(caller);
+        Err(VaultError::NotFound)
+    }
+
+    async fn end_copy(&self, caller: &Caller, _: &str) -> Result<(), VaultError> {
+        self.asked(caller);
+        Ok(())
     }
 
     async fn note(&self, _: &Caller, kind: EventKind, outcome: Outcome) -> Result<(), VaultError> {

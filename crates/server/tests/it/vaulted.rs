@@ -14,18 +14,18 @@ use tacet_store::memory::{Disk, Effect, Faults, MemoryEngine, Operation};
 use tacet_types::{Clock, OperationId, SystemClock};
 use tacet_vault::{Caller, Limits, Role, Vault, VaultOptions};
 
-struct House {
+pub(crate) struct House {
     vault: Vault,
     faults: Faults,
     address: SocketAddr,
-    base_url: String,
+    pub(crate) base_url: String,
     /// Of a clinician.
     token: String,
     _folder: tempfile::TempDir,
 }
 
 impl House {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (path, cost) = (folder.path().join("root.key"), PassphraseCost::DANGEROUSLY_CHEAP);
         let (root, _) =
@@ -39,6 +39,7 @@ impl House {
             rng: Arc::new(SecureRng),
             limits: Limits::default(),
             store: StoreOptions::default(),
+            index: Some(tacet_vault::IndexSettings::default()),
         };
         let operator = Caller {
             owner: "operator".to_owned(),
@@ -60,11 +61,11 @@ impl House {
         Self { vault, faults, address, base_url, token, _folder: folder }
     }
 
-    async fn ask(&self, ask: Ask) -> Answer {
+    pub(crate) async fn ask(&self, ask: Ask) -> Answer {
         ask.bearer(&self.token).send(self.address).await
     }
 
-    fn entries(&self, answer: &Answer) -> Vec<tacet_ledger::Entry> {
+    pub(crate) fn entries(&self, answer: &Answer) -> Vec<tacet_ledger::Entry> {
         let operation = answer.header("x-request-id").unwrap();
         let size = self.vault.ledger_head().unwrap().map_or(0, |head| head.size());
         let entries = (0..size).map(|index| self.vault.ledger_entry(index).unwrap());

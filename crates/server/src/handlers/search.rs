@@ -1,0 +1,77 @@
+//! Searches: among the records of a type, of a compartment, of all. What a search means and finds is the record store's
+//! business; here are its parameters, its links and its Bundle.
+//!
+//! FHIR R4, <https://hl7.org/fhir/R4/http.html#search>.
+
+use super::Call;
+use crate::bundle::{self, Links};
+use crate::error::ApiError;
+use crate::negotiate::{BodyType, is_strict};
+use crate::query::Query;
+use crate::reply::Reply;
+use crate::routes::{Action, is_kept};
+use crate::service::RecordService;
+use hyper::{Method, StatusCode};
+use std::sync::Arc;
+use tacet_fhir::compartment::Compartment;
+use tacet_search::request::{Handling, Scope};
+use tacet_types::{ResourceId, ResourceType};
+use tacet_vault::SearchCall;
+
+pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, S>) -> Result<Reply, ApiError> {
+    let (scope, path) = scope(action, &call)?;
+    if call.method == Method::POST {
+        if call.body_type != BodyType::Form {
+            return Err(ApiError::invalid("send the parameters as `application/x-www-form-urlencoded`"));
+        }
+        let body = call.body();
+        call.query.push_form(&body)?;
+    }
+    let base = &call.app.base_url;
+    // Unknown parameters are refused unless the client asks otherwise: a filter that is dropped shows more than was asked for.
+    let handling = if is_strict(call.headers).unwrap_or(true) { Handling::Strict } else { Handling::Lenient };
+    let search = SearchCall {
+        scope,
+        parameters: call.query.search(),
+        handling,
+        base_url: base.clone(),
+        cursor: call.query.get("_cursor")?.map(str::to_owned),
+    };
+    let general = call.query.general();
+    let (app, caller) = (Arc::clone(call.app), call.caller.clone());
+    let page = call.run(async move { app.service.search(&caller, &search).await }, true).await?;
+
+    let link = |parameters: &[(String, String)], cursor: Option<&str>| {
+        let all = parameters.iter().chain(&general).cloned().collect();
+        format!("{base}{path}{}", Query::from_pairs(all).link(cursor))
+    };
+    // The link to the next page holds nothing of the query: it is all in the cursor, sealed.
+    let links =
+        Links { this: link(&page.used, None), next: page.next.as_deref().map(|cursor| link(&[], Some(cursor))) };
+    Ok(Reply::record(StatusCode::OK, bundle::search(&page, base, &links, call.app.clock.now(), &call.caller.operation)))
+}
+
+/// What is searched, and the path of links.
+fn scope<S: RecordService>(action: Action, call: &Call<'_, S>) -> Result<(Scope, String), ApiError> {
+    match action {
+        Action::SearchSystem => Ok((Scope::System, "/".to_owned())),
+        Action::SearchType => {
+            let resource_type = call.resource_type()?;
+            Ok((Scope::Type(resource_type), format!("/{resource_type}")))
+        }
+        _ => {
+            let (of, id): (ResourceType, ResourceId) = (call.resource_type()?, call.id()?);
+            let name = call.segment(2).unwrap_or_default().into_owned();
+            if name.starts_with('$') {
+                return Err(ApiError::not_supported("this operation"));
+            }
+            let types = match name.as_str() {
+                "*" => None,
+                name => Some(ResourceType::parse(name).filter(|kind| is_kept(*kind)).ok_or_else(ApiError::not_found)?),
+            };
+            let compartment = Compartment::of(of).ok_or_else(ApiError::not_found)?;
+            let path = format!("/{of}/{}/{name}", id.as_str());
+            Ok((Scope::Compartment { compartment, id, types }, path))
+        }
+    }
+}
