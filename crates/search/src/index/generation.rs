@@ -152,7 +152,7 @@ impl Generation {
                 .memory_budget_per_thread(bytes_max.clamp(WRITER_BYTES_MIN, WRITER_BYTES_MAX))
                 .build();
             let writer: IndexWriter = index.writer_with_options(options)?;
-            set_merging(&writer);
+            prepare_writer(&writer)?;
             Ok::<_, tantivy::TantivyError>((reader, writer))
         }));
         let (reader, writer) = match opened {
@@ -280,9 +280,8 @@ impl Generation {
         {
             tracing::warn!(%error, "the search index could not be committed");
             let undone = catch_unwind(AssertUnwindSafe(|| {
-                let undone = writer.rollback();
-                set_merging(writer);
-                undone
+                writer.rollback()?;
+                prepare_writer(writer)
             }));
             let mut live = self.live();
             live.failures += 1;
@@ -412,9 +411,15 @@ impl Drop for Generation {
     }
 }
 
-/// How segments are put together. Undoing a commit makes the library forget it.
-fn set_merging(writer: &IndexWriter) {
+/// What every new writer needs, and one that undid a commit.
+///
+/// The library gives the first operation the number that the last commit has. A merge that begins then takes it for committed
+/// in segments without deletions, and not in those whose deletions have that number; the merged segment forgets it for the latter, and a
+/// deleted document stays. An empty group of operations uses that number up.
+fn prepare_writer(writer: &IndexWriter) -> tantivy::Result<()> {
+    writer.run(Vec::new())?;
     let mut policy = LogMergePolicy::default();
     policy.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
     writer.set_merge_policy(Box::new(policy));
+    Ok(())
 }

@@ -278,3 +278,18 @@ fn pages_go_through_both_halves_once() {
         assert!(seen.windows(2).all(|pair| pair[0].compare(&pair[1], &sort).is_lt()));
     }
 }
+
+#[test]
+fn no_operation_has_the_number_of_the_commit_before() {
+    // Otherwise a merge that begins at that moment may forget a deletion: see `prepare_writer`.
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = Arc::new(SeededRng::new(11));
+    let model = sample(scratch.path(), &rng);
+    let (index, _) = open(scratch.path(), &rng, model.store());
+    let generation = index.0.current().unwrap();
+    let numbers = |writer: &mut tantivy::IndexWriter| {
+        (writer.commit_opstamp(), writer.delete_term(crate::engine::key_term(&key_of(1))))
+    };
+    let (committed, first) = generation.with_writer(numbers).unwrap();
+    assert!(committed > 0 && first > committed, "{first} after {committed}");
+}
