@@ -55,7 +55,7 @@ fn resource(resource_type: ResourceType) -> Value {
     });
     let references = parameters.iter().filter(|parameter| parameter.parameter_type == ParameterType::Reference);
     let includes = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
-    json!({
+    without_empty_lists(json!({
         "type": resource_type.as_str(),
         "interaction": interactions,
         "versioning": "versioned-update",
@@ -69,7 +69,15 @@ fn resource(resource_type: ResourceType) -> Value {
         "searchInclude": includes.collect::<Vec<_>>(),
         "searchParam": searched.collect::<Vec<_>>(),
         "operation": operations(Some(resource_type)),
-    })
+    }))
+}
+
+/// FHIR has no empty lists.
+fn without_empty_lists(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| member.as_array().is_none_or(|items| !items.is_empty()));
+    }
+    value
 }
 
 /// Parameters of a search among all records.
