@@ -61,11 +61,11 @@ impl<'v> Instance<'v> {
     pub(crate) fn children(&self, name: &str) -> Vec<Instance<'v>> {
         let (Some(group), Some(object)) = (self.group(), self.object()) else { return Vec::new() };
         let mut found = Vec::new();
-        if let Some(member) = group.member(name) {
-            if !group.element(member).is_choice() {
-                push_items(object, name, member.kind(), &mut found);
-                return found;
-            }
+        if let Some(member) = group.member(name)
+            && !group.element(member).is_choice()
+        {
+            push_items(object, name, member.kind(), &mut found);
+            return found;
         }
         for member in group.members().iter().filter(|member| {
             let element = group.element(member);

@@ -144,7 +144,8 @@ impl<'v> Check<'v> {
                         self.primitives(object, bare, member.kind(), on_element, scope, place);
                     }
                     if is_twin {
-                        self.twins(object, bare, member.kind(), (group, element.name()), scope, place);
+                        let url = owner.extension_url.filter(|_| group.path() == "Extension");
+                        self.twins(object, bare, member.kind(), (group, element.name(), url), scope, place);
                     }
                 }
                 Kind::Resource => {
@@ -175,6 +176,7 @@ impl<'v> Check<'v> {
                             match inner.path() {
                                 "Attachment" => self.attachment(item, &here),
                                 "Coding" => self.coding_exists(item, &here),
+                                "Identifier" => self.identifier(item, &here),
                                 _ => {}
                             }
                         }
@@ -188,7 +190,12 @@ impl<'v> Check<'v> {
                             type_name: base::type_name(inner),
                             element: Some((group, element.name())),
                             group: Some(inner),
-                            extension_url: (inner.path() == "Extension").then(|| item.get_str("url")).flatten(),
+                            extension_url: match (inner.path(), group.path()) {
+                                ("Extension", _) => item.get_str("url"),
+                                // The value of an extension stands for the extension.
+                                (_, "Extension") => owner.extension_url,
+                                _ => None,
+                            },
                             holder: instance,
                         };
                         self.members(instance, inner, own, scope, &here);
@@ -223,7 +230,7 @@ impl<'v> Check<'v> {
         object: &'v Json<'v>,
         name: &str,
         kind: Kind,
-        element: (&'static Group, &'static str),
+        element: (&'static Group, &'static str, Option<&'v str>),
         scope: &Scope<'v>,
         place: &Place<'_>,
     ) {
@@ -235,7 +242,9 @@ impl<'v> Check<'v> {
                 return;
             }
             let type_name = instance.type_name();
-            let owner = Owner { type_name, element: Some(element), group: None, extension_url: None, holder: instance };
+            let (group, name, extension_url) = element;
+            let element = Some((group, name));
+            let owner = Owner { type_name, element, group: None, extension_url, holder: instance };
             self.members(instance, tables().element(), owner, scope, &here);
         }
     }

@@ -41,9 +41,24 @@ impl<'v> Check<'v> {
 
     /// The code of a coding is one of its system, where that is all there.
     pub(super) fn coding_exists(&mut self, coding: &Json<'_>, place: &Place<'_>) {
-        let (Some(system), Some(code)) = (coding.get_str("system"), coding.get_str("code")) else { return };
+        let Some(system) = coding.get_str("system") else { return };
+        if !system.contains(':') {
+            // R4, datatypes, Coding.system: an absolute address.
+            let here = place.child("system", None);
+            return self.error(IssueType::Value, &here, || "must be an absolute address");
+        }
+        let Some(code) = coding.get_str("code") else { return };
         if self.context.terminology.code_exists(system, code) == Membership::No {
             self.error(IssueType::CodeInvalid, place, || "the code system has no such code");
+        }
+    }
+
+    /// An identifier that is an address (its system is that of URIs) is a whole one: R4, datatypes, Identifier.
+    pub(super) fn identifier(&mut self, identifier: &Json<'_>, place: &Place<'_>) {
+        let is_address = identifier.get_str("system") == Some("urn:ietf:rfc:3986");
+        if is_address && identifier.get_str("value").is_some_and(|value| !value.contains(':')) {
+            let here = place.child("value", None);
+            self.error(IssueType::Value, &here, || "must be a whole address, as its system is that of addresses");
         }
     }
 

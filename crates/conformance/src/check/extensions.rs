@@ -122,7 +122,8 @@ fn is_named(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Plac
         ContextKind::Element => {
             let expression = expression.strip_prefix(DEFINITION).unwrap_or(expression);
             let bare = |text: &str| text.replace("[x]", "");
-            if base().is_a(owner.type_name, expression) || expression == "Element" && owner.element.is_some() {
+            // R4's own definitions say `Element` for anywhere, resources included.
+            if base().is_a(owner.type_name, expression) || expression == "Element" {
                 return true;
             }
             if matches!(expression, "CanonicalResource" | "MetadataResource") {
@@ -131,8 +132,11 @@ fn is_named(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Plac
             if owner.group.is_some_and(|group| group.kind() == GroupKind::Part && group.path() == expression) {
                 return true;
             }
+            // The element by its name in the type that has it, or in one that this type is derived from.
             if let Some((group, name)) = owner.element
-                && format!("{}.{name}", group.path()) == bare(expression)
+                && let Some((parent, last)) = bare(expression).rsplit_once('.')
+                && last == name
+                && (group.path() == parent || base().is_a(group.path(), parent))
             {
                 return true;
             }

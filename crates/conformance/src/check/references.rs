@@ -27,10 +27,9 @@ impl Fetched {
         if let Some(resolver) = context.resolver {
             let mut asked = std::collections::HashSet::new();
             for_each_reference(resource, &mut |text| {
-                if !text.starts_with('#') && asked.len() < FETCHED_MAX && asked.insert(text) {
-                    if let Some(found) = resolver.resolve(text) {
-                        by_reference.insert(text.to_owned(), found);
-                    }
+                let is_new = !text.starts_with('#') && asked.len() < FETCHED_MAX && asked.insert(text);
+                if let Some(found) = is_new.then(|| resolver.resolve(text)).flatten() {
+                    by_reference.insert(text.to_owned(), found);
                 }
             });
         }

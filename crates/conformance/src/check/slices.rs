@@ -25,7 +25,7 @@ impl<'v> Check<'v> {
         place: &Place<'_>,
     ) {
         let node = profile.node(id);
-        let slicing = node.slicing.clone().unwrap_or_else(|| self.usual_slicing(profile, id));
+        let slicing = node.slicing.clone().unwrap_or_else(|| usual_slicing(profile, id));
         if slicing.discriminators.is_empty() && !items.is_empty() {
             // Nothing tells the slices apart, so nothing can be said about them.
             return;
@@ -96,19 +96,6 @@ impl<'v> Check<'v> {
         }
     }
 
-    /// What tells slices apart where the profile does not say: the address of extensions, the type of choices.
-    fn usual_slicing(&self, profile: &Profile, id: NodeId) -> Slicing {
-        let node = profile.node(id);
-        let discriminators = if matches!(node.name.as_str(), "extension" | "modifierExtension") {
-            vec![Discriminator { kind: DiscriminatorKind::Value, path: "url".to_owned() }]
-        } else if node.slices.iter().all(|slice| !profile.node(*slice).types.is_empty()) {
-            vec![Discriminator { kind: DiscriminatorKind::Type, path: "$this".to_owned() }]
-        } else {
-            Vec::new()
-        };
-        Slicing { discriminators, rules: SlicingRules::Open, ordered: false }
-    }
-
     fn is_of_slice(
         &mut self,
         profile: &Arc<Profile>,
@@ -134,7 +121,9 @@ impl<'v> Check<'v> {
                 None => {}
             }
         }
-        is_told
+        // A slice that says nothing itself, and is there to be sliced again, is told by its slices.
+        let slices = if is_told { &[][..] } else { profile.node(slice).slices.as_slice() };
+        is_told || slices.iter().any(|inner| self.is_of_slice(profile, *inner, discriminators, item, scope, place))
     }
 
     fn discriminates(
@@ -186,9 +175,9 @@ impl<'v> Check<'v> {
                     let is_none = |known: &Definition| known.profile.node(known.node).max == Some(0);
                     return Some(definitions.iter().any(is_none));
                 }
-                found.into_iter().any(|(instance, scope)| {
-                    definitions.iter().any(|known| self.facts(known, instance, &scope, 0) == Some(true))
-                })
+                found
+                    .into_iter()
+                    .any(|(instance, _)| definitions.iter().any(|known| self.facts(known, instance, 0) == Some(true)))
             }
         })
     }
@@ -214,13 +203,7 @@ impl<'v> Check<'v> {
 
     /// Whether an element has the values by which a definition tells it; `None` where the definition says nothing that
     /// would tell.
-    fn facts(
-        &mut self,
-        definition: &Definition,
-        instance: Instance<'v>,
-        scope: &Scope<'v>,
-        depth: usize,
-    ) -> Option<bool> {
+    fn facts(&mut self, definition: &Definition, instance: Instance<'v>, depth: usize) -> Option<bool> {
         if depth > FACTS_DEPTH_MAX || !self.step(&Place::root("")) {
             return None;
         }
@@ -250,8 +233,7 @@ impl<'v> Check<'v> {
             for id in of_child {
                 let known = Definition { profile: Arc::clone(profile), node: id };
                 let min = profile.node(id).min.unwrap_or(0);
-                let facts: Vec<Option<bool>> =
-                    items.iter().map(|item| self.facts(&known, *item, scope, depth + 1)).collect();
+                let facts: Vec<Option<bool>> = items.iter().map(|item| self.facts(&known, *item, depth + 1)).collect();
                 let holds = facts.contains(&Some(true));
                 let says = facts.iter().any(Option::is_some) || (items.is_empty() && has_facts(profile, id, 0));
                 if says && (holds || min > 0 || (!items.is_empty() && profile.node(id).slice.is_empty())) {
@@ -268,7 +250,7 @@ impl<'v> Check<'v> {
                 && let Some(profile) = self.packages.profile(only)
             {
                 let root = Definition { profile, node: crate::profile::ROOT };
-                return self.facts(&root, instance, scope, depth + 1);
+                return self.facts(&root, instance, depth + 1);
             }
         }
         result
@@ -281,4 +263,17 @@ fn has_facts(profile: &Profile, id: NodeId, depth: usize) -> bool {
     node.fixed.is_some()
         || node.pattern.is_some()
         || (depth < FACTS_DEPTH_MAX && node.children.iter().any(|child| has_facts(profile, *child, depth + 1)))
+}
+
+/// What tells slices apart where the profile does not say: the address of extensions, the type of choices.
+fn usual_slicing(profile: &Profile, id: NodeId) -> Slicing {
+    let node = profile.node(id);
+    let discriminators = if matches!(node.name.as_str(), "extension" | "modifierExtension") {
+        vec![Discriminator { kind: DiscriminatorKind::Value, path: "url".to_owned() }]
+    } else if node.slices.iter().all(|slice| !profile.node(*slice).types.is_empty()) {
+        vec![Discriminator { kind: DiscriminatorKind::Type, path: "$this".to_owned() }]
+    } else {
+        Vec::new()
+    };
+    Slicing { discriminators, rules: SlicingRules::Open, ordered: false }
 }

@@ -1,5 +1,7 @@
 //! What the invariants cost on real records. Prints figures; asserts none.
 
+#![expect(clippy::disallowed_methods, reason = "measures durations on purpose")]
+
 use crate::data;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
