@@ -38,7 +38,7 @@ impl Bench {
             operation: OperationId([0; 16]),
             on_behalf_of: None,
         };
-        let options = VaultOptions { clock, rng, limits: Limits::default(), store: StoreOptions::default() };
+        let options = VaultOptions { clock, rng, limits: Limits::default(), store: StoreOptions::default(), index: None };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let vault = Vault::initialize(Arc::new(MemoryEngine::new()), Arc::new(keeper), options, &caller);
         let vault = runtime.block_on(vault).expect("a vault");

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Check every row, seal and link
     Check,
+    /// The search index
+    Index(IndexArgs),
     /// The record of access
     Ledger(LedgerArgs),
     /// The root key
@@ -179,6 +181,20 @@ pub(crate) struct ExportArgs {
     /// Only these types; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct IndexArgs {
+    #[command(subcommand)]
+    pub(crate) command: IndexCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Make it anew from every record
+    Rebuild,
+    /// Say what it holds and whether it is up to date
+    Status,
 }
 
 #[derive(Args)]

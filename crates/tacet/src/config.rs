@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tacet_seal::KeeperLimits;
 use tacet_server::ServerConfig;
+use tacet_vault::IndexSettings;
 
 /// Name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "tacet.toml";
@@ -18,6 +19,7 @@ const DATA_DEFAULT: &str = "tacet-data";
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) store: StoreConfig,
+    pub(crate) index: IndexConfig,
     pub(crate) keeper: KeeperConfig,
     pub(crate) server: ServerConfig,
     pub(crate) log: LogConfig,
@@ -36,6 +38,33 @@ pub(crate) struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self { engine: EngineKind::default(), cache_mib: 128 }
+    }
+}
+
+/// How the search index is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct IndexConfig {
+    /// Memory for it, in MiB.
+    pub(crate) memory_mib: u64,
+    /// How long a change may stay out of its files, in milliseconds.
+    pub(crate) commit_ms: u64,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        let settings = IndexSettings::default();
+        Self { memory_mib: settings.memory_bytes_max as u64 >> 20, commit_ms: settings.commit_interval_ms }
+    }
+}
+
+impl IndexConfig {
+    pub(crate) fn settings(&self, directory: &Path) -> IndexSettings {
+        IndexSettings {
+            directory: Some(directory.to_owned()),
+            memory_bytes_max: usize::try_from(self.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX),
+            commit_interval_ms: self.commit_ms,
+        }
     }
 }
 
@@ -108,6 +137,7 @@ pub(crate) fn template(engine: EngineKind) -> String {
          [store]\nengine = \"{engine}\"\n# cache_mib = 128\n\n\
          [server]\n# listen = \"127.0.0.1:8443\"\n# base_url = \"https://records.example.org\"\n\
          # tls = {{ certificate = \"/etc/tacet/server.pem\", key = \"/etc/tacet/server.key\" }}\n\n\
+         [index]\n# memory_mib = 256\n# commit_ms = 1000\n\n\
          [keeper]\n# unwraps_per_second = 100\n# unwraps_burst = 5000\n\n\
          [log]\n# level = \"info\"\n# json = true\n"
     )

@@ -52,6 +52,7 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Import(args) => commands::import::run(&global, &args, output),
         Command::Export(args) => commands::export::run(&global, &args, output),
         Command::Check => commands::check::run(&global, output),
+        Command::Index(args) => commands::index::run(&global, &args, output),
         Command::Ledger(args) => commands::ledger::run(&global, &args, output),
         Command::Key(args) => commands::key::run(&global, &args, output),
         Command::Patient(args) => commands::patient::run(&global, &args, output),

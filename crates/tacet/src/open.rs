@@ -25,15 +25,19 @@ pub(crate) const STORE_DIRECTORY: &str = "store";
 /// the ledger, and whoever has the passphrase and the disk is bound by no process of ours.
 pub(crate) const MAINTENANCE_LIMITS: KeeperLimits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
 
+/// Name of the search index's directory in the data directory.
+pub(crate) const INDEX_DIRECTORY: &str = "index";
+
 /// Where the parts of a data directory are.
 pub(crate) struct Paths {
     pub(crate) root: PathBuf,
     pub(crate) store: PathBuf,
+    pub(crate) index: PathBuf,
 }
 
 impl Paths {
     pub(crate) fn of(data: &Path) -> Self {
-        Self { root: data.join(ROOT_FILE), store: data.join(STORE_DIRECTORY) }
+        Self { root: data.join(ROOT_FILE), store: data.join(STORE_DIRECTORY), index: data.join(INDEX_DIRECTORY) }
     }
 }
 
@@ -66,7 +70,8 @@ pub(crate) fn open_vault(
     limits: KeeperLimits,
 ) -> Result<Vault, CliError> {
     let engine = engine(&paths.store, config)?;
-    Vault::open(engine, keeper(root, limits), vault_options()).map_err(CliError::Opening)
+    let options = VaultOptions { index: Some(config.index.settings(&paths.index)), ..vault_options() };
+    Vault::open(engine, keeper(root, limits), options).map_err(CliError::Opening)
 }
 
 pub(crate) fn keeper(root: &RootFile, limits: KeeperLimits) -> Arc<InProcessKeeper> {
@@ -103,9 +108,10 @@ pub(crate) fn engine(path: &Path, config: &Config) -> Result<Arc<dyn Engine>, Cl
     })
 }
 
+/// Without a search index: what is changed so is found by the index when it is opened next.
 pub(crate) fn vault_options() -> VaultOptions {
     let store = StoreOptions { durability: crate::measuring::durability(), ..StoreOptions::default() };
-    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store }
+    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store, index: None }
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {

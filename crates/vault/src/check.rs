@@ -96,6 +96,7 @@ impl Vault {
             check.feed()?;
             check.sealed_rows(layout::TOKENS, Purpose::Token)?;
             check.sealed_rows(layout::IMPORT_MARKS, Purpose::ImportMark)?;
+            check.sealed_rows(layout::INDEX, Purpose::State)?;
             check.ledger()?;
             check.report
         };
@@ -141,7 +142,7 @@ impl Check<'_> {
 
     /// No row stands outside of the known spaces.
     fn spaces(&mut self) -> Result<(), VaultError> {
-        let known = [0x09..=0x0f, 0x12..=0xff];
+        let known = [0x0a..=0x0f, 0x12..=0xff];
         for unknown in known {
             for space in unknown {
                 let (from, to) = (vec![space], if space == 0xff { vec![0xff; 32] } else { vec![space + 1] });
@@ -297,7 +298,9 @@ impl Check<'_> {
             after = last;
         }
         let expected = self.report.versions + self.gone;
-        if mentioned != expected {
+        // Once somebody was erased, an id may have begun anew: the feed then names its first versions twice.
+        let erased = self.report.erased_keys > 0;
+        if mentioned < expected || (mentioned > expected && !erased) {
             self.found("feed", format!("it names {mentioned} versions, {expected} are there"));
         }
         Ok(())

@@ -13,8 +13,11 @@ use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::{BTreeMap, btree_map};
+use tacet_fhir::json::{self, Json};
 use tacet_ledger::{ENTRIES_MAX, Entry, RECORDS_MAX, Receipt};
 use tacet_seal::{OnBehalf, Sealer, WrappedKey};
+use tacet_search::document::{Document, Key};
+use tacet_search::parameters::Parameters;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 use zeroize::Zeroizing;
 
@@ -281,11 +284,29 @@ impl Inner {
     /// For `tacet check`, which discloses nothing.
     pub(crate) fn verify_content(&self, sealer: &Sealer, located: &Located) -> Result<(), VaultError> {
         let text = self.open_content(sealer, located)?;
-        let value = tacet_fhir::json::parse(&text, &json_limits())?;
-        let string = |name: &str| value.get(name).and_then(tacet_fhir::json::Json::as_str);
+        let value = json::parse(&text, &json_limits())?;
+        let string = |name: &str| value.get(name).and_then(Json::as_str);
         let names_itself = string("resourceType") == Some(located.record.resource_type.as_str())
             && string("id") == Some(located.record.id.as_str());
         if names_itself { Ok(()) } else { Err(VaultError::Damaged("a record is not the one its row names")) }
+    }
+
+    /// The search document of a record, with a key in hand. For the search index, which discloses nothing.
+    pub(crate) fn document_of(
+        &self,
+        sealer: &Sealer,
+        located: &Located,
+        parameters: &Parameters,
+    ) -> Result<Document, VaultError> {
+        let text = self.open_content(sealer, located)?;
+        let value = json::parse(&text, &json_limits())?;
+        let RecordRef { resource_type, id, version } = located.record.clone();
+        Ok(Document::of(&value, Key { resource_type, id }, version, located.meta.last_updated, parameters))
+    }
+
+    /// The value of a record that the vault itself goes by (a SearchParameter), with a key in hand. It is shown to nobody.
+    pub(crate) fn value_of(&self, sealer: &Sealer, located: &Located) -> Result<Json<'static>, VaultError> {
+        Ok(json::parse(&self.open_content(sealer, located)?, &json_limits())?.into_owned())
     }
 
     fn open_content(&self, sealer: &Sealer, located: &Located) -> Result<Zeroizing<Vec<u8>>, VaultError> {
@@ -296,10 +317,10 @@ impl Inner {
 }
 
 /// What was accepted once is read back whatever the bounds are now.
-pub(crate) fn json_limits() -> tacet_fhir::json::Limits {
-    tacet_fhir::json::Limits {
+pub(crate) fn json_limits() -> json::Limits {
+    json::Limits {
         bytes_max: CONTENT_BYTES_MAX,
-        depth_max: tacet_fhir::json::DEPTH_CEILING,
+        depth_max: json::DEPTH_CEILING,
         values_max: usize::MAX,
         members_max: usize::MAX,
     }

@@ -4,6 +4,7 @@
 //! entries about them, which the law keeps, and records shared with other patients, which the report names.
 
 use crate::caller::Caller;
+use crate::change::ChangeSet;
 use crate::error::VaultError;
 use crate::layout::{self, ERASED, RowKey};
 use crate::members::CHUNK_MEMBERS;
@@ -12,6 +13,9 @@ use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use tacet_ledger::Prepared;
+use tacet_seal::Purpose;
+use tacet_search::Change;
+use tacet_search::document::Key;
 use tacet_store::{Commit, Precondition, StoreError, Write};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 
@@ -43,6 +47,8 @@ struct Erasure {
     preview: ErasePreview,
     preconditions: Vec<Precondition>,
     writes: Vec<Write>,
+    /// The heads that go, and what the search index is told of each.
+    heads: Vec<(RowKey, Change)>,
 }
 
 impl Vault {
@@ -60,14 +66,21 @@ impl Vault {
             let mut entry = caller.entry(now, EventKind::Erase, Outcome::Success, owner.ledger_patient());
             entry.categories = erasure.preview.resources.keys().copied().collect();
             entry.detail = Some(format!("{} versions destroyed", erasure.preview.versions));
-            let commit = Commit {
-                preconditions: erasure.preconditions,
-                writes: erasure.writes,
-                feed: None,
-                item: vec![Prepared::new(&entry)?],
-            };
-            match self.0.store.submit(commit).await {
+            // No version is made, and still it stands in the feed: an index that was not told of it finds out there.
+            let set = ChangeSet { operation: caller.operation, at: now, changes: Vec::new() };
+            let feed = Some(self.0.seal_structure(Purpose::Feed, b"feed", &set.encode())?);
+            let rows = erasure.heads.iter().map(|(row, _)| *row).collect();
+            let erasing = self.0.indexing().map(|indexing| indexing.erasing(rows));
+            let commit =
+                Commit { preconditions: erasure.preconditions, writes, feed, item: vec![Prepared::new(&entry)?] };
+            // Blocks, and so cannot be given up halfway: what is erased must go out of the index before anybody is answered.
+            match self.0.store.submit(commit).wait() {
                 Ok(committed) => {
+                    if let Some((indexing, sequence)) = self.0.indexing().zip(committed.sequence) {
+                        let forgotten = erasure.heads.into_iter().map(|(_, change)| change).collect();
+                        indexing.erase(sequence, forgotten)?;
+                    }
+                    drop(erasing);
                     let ledger_entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
                     return Ok(EraseReport { erased: erasure.preview, ledger_entry });
                 }
@@ -108,6 +121,8 @@ impl Inner {
                 }
             }
             if whole {
+                let key = Key { resource_type, id: id.clone() };
+                erasure.heads.push((head_row, Change { key, version: head.record.version, document: None }));
                 erasure.replace(&head_row, value, None);
             } else {
                 erasure.preconditions.push(Precondition::Unchanged { key: head_row.to_vec(), value });

@@ -1,7 +1,9 @@
 //! Why the vault did not do what it was asked. No variant carries personal data in what it prints.
 
+use crate::index::IndexState;
 use tacet_fhir::json::ParseError;
 use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_search::SearchError;
 use tacet_types::{RecordRef, Timestamp};
 use thiserror::Error;
 
@@ -64,6 +66,40 @@ pub enum VaultError {
     /// The store holds something that it should not: run `tacet check`.
     #[error("the store is damaged ({0}): run `tacet check`")]
     Damaged(&'static str),
+    /// The search index is not up to date yet.
+    #[error(
+        "the search index is being brought up to date: searches and conditional requests must wait; try again later"
+    )]
+    Indexing(IndexState),
+    /// The search index cannot be used.
+    #[error("the search index cannot be used ({0}): rebuild it with `tacet index rebuild`")]
+    Index(&'static str),
+    /// A search that cannot be understood, is not supported or not allowed; the issues say why.
+    #[error("the search is refused")]
+    Search(Vec<Issue>),
+    /// A search that asks for too much.
+    #[error("the search asks for too many {what}: at most {max}; narrow it")]
+    TooCostly {
+        /// What there is too much of.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// Patients may only be looked for by `$match` here.
+    #[error("patients are looked for by `Patient/$match` here, or by their id or a whole identifier")]
+    OnlyByMatch,
+    /// The criteria of a conditional request fit more than one resource.
+    #[error("the criteria fit more than one resource: give criteria that only one can fit")]
+    SeveralMatch,
+    /// A link to a page that was given long ago.
+    #[error("this link to a page has expired: repeat the search")]
+    CursorExpired,
+    /// A link to a page that was not given to this caller for this search, or was changed.
+    #[error("this link to a page was not given to this account, or it was changed: repeat the search")]
+    CursorRefused,
+    /// A patch that cannot be applied.
+    #[error("the patch cannot be applied")]
+    Patch(Vec<Issue>),
     /// A fault inside Tacet.
     #[error("internal fault")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -74,14 +110,17 @@ impl VaultError {
     pub fn http_status(&self) -> &'static str {
         match self {
             Self::NotFound | Self::Forbidden => "404 Not Found",
-            Self::Gone { .. } | Self::Erased => "410 Gone",
-            Self::Invalid(_) => "422 Unprocessable Entity",
-            Self::Malformed(_) | Self::IdMismatch => "400 Bad Request",
-            Self::PreconditionFailed => "412 Precondition Failed",
+            Self::Gone { .. } | Self::Erased | Self::CursorExpired => "410 Gone",
+            Self::Invalid(_) | Self::Patch(_) => "422 Unprocessable Entity",
+            Self::Malformed(_) | Self::IdMismatch | Self::Search(_) | Self::TooCostly { .. } | Self::CursorRefused => {
+                "400 Bad Request"
+            }
+            Self::OnlyByMatch => "403 Forbidden",
+            Self::PreconditionFailed | Self::SeveralMatch => "412 Precondition Failed",
             Self::Conflict => "409 Conflict",
             Self::NotSupported(_) => "501 Not Implemented",
             Self::TooLarge { .. } => "413 Content Too Large",
-            Self::Unavailable(_) => "503 Service Unavailable",
+            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) => "503 Service Unavailable",
             Self::RateExceeded { .. } => "429 Too Many Requests",
             Self::Damaged(_) | Self::Internal(_) => "500 Internal Server Error",
         }
@@ -90,7 +129,7 @@ impl VaultError {
     /// The outcome as issues, fit to be shown: nothing of what lies under an internal fault.
     pub fn issues(&self) -> Vec<Issue> {
         let code = match self {
-            Self::Invalid(issues) => return issues.clone(),
+            Self::Invalid(issues) | Self::Search(issues) | Self::Patch(issues) => return issues.clone(),
             Self::NotFound | Self::Forbidden => IssueType::NotFound,
             Self::Gone { .. } | Self::Erased => IssueType::Deleted,
             Self::Malformed(_) => IssueType::Structure,
@@ -98,7 +137,12 @@ impl VaultError {
             Self::PreconditionFailed | Self::Conflict => IssueType::Conflict,
             Self::NotSupported(_) => IssueType::NotSupported,
             Self::TooLarge { .. } => IssueType::TooLong,
-            Self::Unavailable(_) => IssueType::Transient,
+            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) => IssueType::Transient,
+            Self::TooCostly { .. } => IssueType::TooCostly,
+            Self::OnlyByMatch => IssueType::BusinessRule,
+            Self::SeveralMatch => IssueType::MultipleMatches,
+            Self::CursorExpired => IssueType::Expired,
+            Self::CursorRefused => IssueType::Invalid,
             Self::RateExceeded { .. } => IssueType::Throttled,
             Self::Damaged(_) | Self::Internal(_) => IssueType::Exception,
         };
@@ -110,5 +154,18 @@ impl VaultError {
             other => other.to_string(),
         };
         vec![Issue::error(code, "", message)]
+    }
+}
+
+impl From<SearchError> for VaultError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Refused(issue) => Self::Search(vec![*issue]),
+            SearchError::TooCostly { what, max } => Self::TooCostly { what, max },
+            SearchError::Terminology(_) => Self::Search(vec![Issue::error(IssueType::NotFound, "", error.to_string())]),
+            SearchError::NotReady { at, last } => Self::Indexing(IndexState::CatchingUp { done: at, all: last }),
+            SearchError::Damaged => Self::Index("a file of it is damaged"),
+            other => Self::Internal(Box::new(other)),
+        }
     }
 }

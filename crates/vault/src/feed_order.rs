@@ -4,6 +4,7 @@
 //! in the ledger name the same versions in the order in which they were written; this walks both side by side. It opens
 //! no record and needs memory for one commit.
 
+use crate::EventKind;
 use crate::change::ChangeSet;
 use crate::error::VaultError;
 use crate::layout::RowKey;
@@ -17,7 +18,7 @@ pub(crate) struct FeedOrder<'a> {
     inner: &'a Inner,
     /// The ledger entry to fetch next.
     next: u64,
-    /// The versions that fetched entries name, each entry's by themselves.
+    /// The versions that fetched entries name, each entry's by themselves; none for an erasure.
     fetched: VecDeque<Vec<(RowKey, VersionId)>>,
     /// Nothing more can be said: the two went apart, or an entry does not open. Both are told once.
     over: bool,
@@ -32,13 +33,16 @@ impl<'a> FeedOrder<'a> {
     pub(crate) fn follows(&mut self, set: &ChangeSet) -> Result<bool, VaultError> {
         let mut open: HashSet<(RowKey, VersionId)> =
             set.changes.iter().map(|change| (change.head, change.version)).collect();
-        while !open.is_empty() && !self.over {
+        // A commit that made no version is an erasure, and has one entry.
+        let mut erasure = set.changes.is_empty();
+        while (!open.is_empty() || erasure) && !self.over {
             // Set until this entry is found to be the right one.
             self.over = true;
             let Some(named) = self.next_entry()? else { return Ok(false) };
-            if !named.iter().all(|version| open.remove(version)) {
+            if named.is_empty() != erasure || !named.iter().all(|version| open.remove(version)) {
                 return Ok(false);
             }
+            erasure = false;
             self.over = false;
         }
         Ok(true)
@@ -51,7 +55,8 @@ impl<'a> FeedOrder<'a> {
             let Some((last, _)) = entries.last() else { return Ok(None) };
             self.next = last + 1;
             for (_, entry) in &entries {
-                if entry.kind.changes() && entry.outcome == Outcome::Success && !entry.records.is_empty() {
+                let erasure = entry.kind == EventKind::Erase;
+                if entry.kind.changes() && entry.outcome == Outcome::Success && (erasure || !entry.records.is_empty()) {
                     let row = |record: &tacet_types::RecordRef| {
                         (self.inner.head_row(record.resource_type, &record.id), record.version)
                     };

@@ -67,6 +67,7 @@ fn the_spaces_are_those_of_the_page() {
         (layout::TOKENS, "token"),
         (layout::IMPORT_MARKS, "import mark"),
         (layout::DESCRIPTION, "description"),
+        (layout::INDEX, "index mark"),
     ];
     for (space, what) in spaces {
         said(&format!("| `{space:02x}` | {what}"));

@@ -9,6 +9,7 @@
 //! | `0x06` | token | sealed [`crate::tokens::Token`] |
 //! | `0x07` | import mark | sealed |
 //! | `0x08` | the store's own description | in clear: format, establishment, wrapped establishment key |
+//! | `0x09` | what the search index must have | sealed |
 //!
 //! Documented to the byte in `docs/formats/vault.md`.
 
@@ -25,9 +26,16 @@ pub(crate) const MEMBERS: u8 = 0x05;
 pub(crate) const TOKENS: u8 = 0x06;
 pub(crate) const IMPORT_MARKS: u8 = 0x07;
 pub(crate) const DESCRIPTION: u8 = 0x08;
+pub(crate) const INDEX: u8 = 0x09;
 
 /// The row that describes the store, the only one that is not under a keyed hash: it is read before there is a key.
 pub(crate) const DESCRIPTION_ROW: [u8; 1] = [DESCRIPTION];
+
+/// How far the search index has come. One for the store, so it has no hash.
+pub(crate) const INDEX_LEAST_ROW: [u8; 2] = [INDEX, 1];
+
+/// The head rows of the SearchParameter resources.
+pub(crate) const CUSTOM_PARAMETERS_ROW: [u8; 2] = [INDEX, 2];
 
 /// What stands in the place of a data key that was destroyed.
 pub(crate) const ERASED: &[u8] = b"erased";

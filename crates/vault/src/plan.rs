@@ -8,6 +8,7 @@ use crate::change::{Change, ChangeSet};
 use crate::disclose::content_sealer;
 use crate::error::VaultError;
 use crate::head::{Head, Method, VersionMeta};
+use crate::index::{CUSTOM_PARAMETERS_MAX, Extractor, decode_rows};
 use crate::layout::{self, RowKey};
 use crate::members::{CHUNK_MEMBERS, decode_chunk, decode_count, encode_chunk};
 use crate::owner::{Belonging, Owner};
@@ -18,6 +19,7 @@ use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
 use tacet_ledger::{ENTRIES_MAX, Entry, Prepared, RECORDS_MAX};
 use tacet_seal::{Dictionary, Key, OnBehalf, Purpose, Sealer, WrappedKey};
+use tacet_search::Change as IndexChange;
 use tacet_store::{Commit, Precondition, Write};
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 use zeroize::Zeroizing;
@@ -68,6 +70,12 @@ pub(crate) struct Plan<'a> {
     touched: BTreeMap<(Owner, Method2), Vec<RecordRef>>,
     /// The change planned last, and what it found.
     attempted: Option<(EventKind, Option<Head>)>,
+    /// What the search index is told; none where there is no index.
+    extractor: Option<Extractor>,
+    /// The criteria of a conditional request, for the entries.
+    query: Option<String>,
+    /// The list of SearchParameter resources as this plan leaves it; none where it was not looked at.
+    custom_parameters: Option<Vec<RowKey>>,
 }
 
 /// [`Method`] in an order, so that entries come out the same way each time.
@@ -89,6 +97,9 @@ impl<'a> Plan<'a> {
             changes: Vec::new(),
             touched: BTreeMap::new(),
             attempted: None,
+            extractor: inner.indexing().map(|indexing| Extractor::new(indexing.parameters())),
+            query: None,
+            custom_parameters: None,
         }
     }
 
@@ -101,6 +112,7 @@ impl<'a> Plan<'a> {
         let mut entry = self.caller.entry(self.now, kind.unwrap_or(*attempted), Outcome::Failed, patient);
         entry.records.extend(found.as_ref().map(|head| head.record.clone()));
         entry.categories.extend(found.as_ref().map(|head| head.record.resource_type));
+        entry.query.clone_from(&self.query);
         Some(entry)
     }
 
@@ -122,6 +134,9 @@ impl<'a> Plan<'a> {
         let record = RecordRef { resource_type, id: id.clone(), version };
         resource::with_meta(resource, id, version, self.now);
         let body = Zeroizing::new(json::write(resource));
+        if resource_type.as_str() == "SearchParameter" {
+            self.list_custom_parameter(row, true)?;
+        }
 
         let belonging = Belonging::of(resource_type, id, resource);
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
@@ -142,6 +157,9 @@ impl<'a> Plan<'a> {
             tacet_seal::seal(sealer, &associated, &body, hint, inner.rng.as_ref())?
         };
         self.write_version(row, version_row, &record, meta, patients, &content)?;
+        if let Some(extractor) = &mut self.extractor {
+            extractor.put(resource, resource_type, id, version, self.now);
+        }
         let created = before.as_ref().is_none_or(Head::is_deleted);
         Ok(Planned { record, last_updated: self.now, body, created })
     }
@@ -169,6 +187,12 @@ impl<'a> Plan<'a> {
         let meta = VersionMeta { last_updated: self.now, method: Method::Delete, owner: before.current.owner };
         let version_row = self.inner.version_row(&row, version);
         self.write_version(row, version_row, &record, meta, before.patients, &[])?;
+        if resource_type.as_str() == "SearchParameter" {
+            self.list_custom_parameter(row, false)?;
+        }
+        if let Some(extractor) = &mut self.extractor {
+            extractor.delete(resource_type, id, version);
+        }
         Ok(Some((record, self.now)))
     }
 
@@ -183,8 +207,17 @@ impl<'a> Plan<'a> {
         self.changes.len()
     }
 
-    /// The commit. `kind` stands in the entries in the place of create, update and delete where it is given.
-    pub(crate) fn finish(mut self, kind: Option<EventKind>) -> Result<Commit<Vec<Prepared>>, VaultError> {
+    /// Notes the criteria by which the resources were found.
+    pub(crate) fn set_query(&mut self, query: &str) {
+        self.query = Some(query.to_owned());
+    }
+
+    /// The commit, and what the search index is to be told of it. `kind` stands in the entries in the place of create, update and
+    /// delete where it is given.
+    pub(crate) fn finish(
+        mut self,
+        kind: Option<EventKind>,
+    ) -> Result<(Commit<Vec<Prepared>>, Vec<IndexChange>), VaultError> {
         self.write_members()?;
         let feed = if self.changes.is_empty() {
             None
@@ -201,6 +234,7 @@ impl<'a> Plan<'a> {
             });
             for records in records.chunks(RECORDS_MAX) {
                 let mut entry = self.caller.entry(self.now, kind, Outcome::Success, owner.ledger_patient());
+                entry.query.clone_from(&self.query);
                 entry.records = records.to_vec();
                 entry.categories = records.iter().map(|record| record.resource_type).collect();
                 entry.categories.sort_unstable();
@@ -211,7 +245,35 @@ impl<'a> Plan<'a> {
         if item.len() > ENTRIES_MAX {
             return Err(VaultError::TooLarge { what: "patients changed by one transaction", max: ENTRIES_MAX });
         }
-        Ok(Commit { preconditions: self.preconditions, writes: self.writes, feed, item })
+        let changes = self.extractor.map(|extractor| extractor.changes).unwrap_or_default();
+        Ok((Commit { preconditions: self.preconditions, writes: self.writes, feed, item }, changes))
+    }
+
+    /// Puts a SearchParameter on the list by which they are found at the start, or takes it off.
+    fn list_custom_parameter(&mut self, head: RowKey, there: bool) -> Result<(), VaultError> {
+        let row = layout::CUSTOM_PARAMETERS_ROW;
+        let mut rows = match &self.custom_parameters {
+            Some(rows) => rows.clone(),
+            None => match self.look(row.to_vec())? {
+                Some(value) => decode_rows(&self.inner.open_structure(Purpose::State, &row, &value)?)?,
+                None => Vec::new(),
+            },
+        };
+        if rows.contains(&head) == there {
+            self.custom_parameters = Some(rows);
+            return Ok(());
+        }
+        rows.retain(|known| *known != head);
+        if there {
+            if rows.len() == CUSTOM_PARAMETERS_MAX {
+                return Err(VaultError::TooLarge { what: "SearchParameter resources", max: CUSTOM_PARAMETERS_MAX });
+            }
+            rows.push(head);
+        }
+        let value = self.inner.seal_structure(Purpose::State, &row, &rows.concat())?;
+        self.writes.push(Write::Put { key: row.to_vec(), value });
+        self.custom_parameters = Some(rows);
+        Ok(())
     }
 
     fn write_version(
@@ -254,6 +316,10 @@ impl<'a> Plan<'a> {
         }
         let head = match self.look(row.to_vec())? {
             Some(value) => Some(self.inner.open_head(row, &value)?),
+            // What stood here was erased a moment ago: the index must have forgotten it before the id begins anew.
+            None if self.inner.indexing().is_some_and(|indexing| indexing.is_erasing(row)) => {
+                return Err(VaultError::Conflict);
+            }
             None => None,
         };
         self.heads.insert(*row, head.clone());

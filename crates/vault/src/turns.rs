@@ -62,6 +62,16 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// The lines of these names, however many.
+    pub(crate) fn of_names<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut lines: Vec<usize> = names.map(line_of).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        Self(lines)
+    }
+}
+
 /// A row's line, by the last bytes of its key.
 fn line_of(key: &[u8]) -> usize {
     key.iter().rev().take(4).fold(0usize, |number, byte| (number << 8) | usize::from(*byte)) % LINES

@@ -2,18 +2,20 @@
 
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
+use crate::index::{Background, IndexSettings, Indexing};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::tokens::TokenCache;
 use crate::turns::Turns;
 use crate::{Caller, EventKind, Outcome};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tacet_fhir::json;
 use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Receipt};
 use tacet_seal::{
     Associated, Dictionary, EstablishmentKeys, Key, KeyKeeper, OnBehalf, Purpose, UnwrapCounts, WrappedKey,
 };
+use tacet_search::request::QueryLimits;
 use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreError, StoreOptions, Write};
 use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
 
@@ -30,11 +32,23 @@ pub struct Limits {
     pub json: json::Limits,
     /// Whether resources are validated on write. Off only in measurements.
     pub validate: bool,
+    /// Bounds on searches.
+    pub queries: QueryLimits,
+    /// Whether patients may be looked for only by `Patient/$match`, by their id or by a whole identifier.
+    pub patients_only_by_match: bool,
+    /// Whether a conditional delete may delete several resources; where it may not, it is refused if several fit.
+    pub conditional_delete_several: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { json: json::Limits::default(), validate: true }
+        Self {
+            json: json::Limits::default(),
+            validate: true,
+            queries: QueryLimits::default(),
+            patients_only_by_match: false,
+            conditional_delete_several: false,
+        }
     }
 }
 
@@ -49,6 +63,9 @@ pub struct VaultOptions {
     pub limits: Limits,
     /// How the committer works.
     pub store: StoreOptions,
+    /// The search index. None: there are no searches and no conditional requests; what is changed is found by the index at the
+    /// next start with one.
+    pub index: Option<IndexSettings>,
 }
 
 /// Whether the vault can do its work.
@@ -78,7 +95,7 @@ pub struct VaultStatistics {
 
 /// The record store. Cheap to clone.
 #[derive(Clone)]
-pub struct Vault(pub(crate) Arc<Inner>);
+pub struct Vault(pub(crate) Arc<Inner>, Option<Arc<Background>>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store<LedgerSequencer>,
@@ -92,6 +109,10 @@ pub(crate) struct Inner {
     pub(crate) turns: Turns,
     /// Plans made since the start.
     pub(crate) plans: AtomicU64,
+    /// The search index, if there is one; set before anybody else has the vault.
+    pub(crate) index: OnceLock<Arc<Indexing>>,
+    /// Turns of conditional requests with the same criteria.
+    pub(crate) criteria: Turns,
 }
 
 impl Vault {
@@ -155,7 +176,7 @@ impl Vault {
             return Err(VaultError::Damaged("its ledger was taken away"));
         }
         let store = tacet_ledger::open_store(engine, ledger_keys.clone(), options.rng.clone(), options.store)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             store,
             keeper,
             keys,
@@ -166,11 +187,26 @@ impl Vault {
             tokens: TokenCache::default(),
             turns: Turns::default(),
             plans: AtomicU64::new(0),
-        })))
+            index: OnceLock::new(),
+            criteria: Turns::default(),
+        });
+        let Some(settings) = options.index else { return Ok(Self(inner, None)) };
+        let (indexing, ends) = inner.open_index(&settings)?;
+        let _ = inner.index.set(Arc::clone(&indexing));
+        let background = Background::start(&inner, &indexing, ends)?;
+        Ok(Self(inner, Some(Arc::new(background))))
     }
 
     /// Closes the store: what is queued is written, and the next start need not look for damage.
     pub fn close(self) -> Result<(), VaultError> {
+        if let Some((background, indexing)) = self.1.as_ref().zip(self.0.indexing()) {
+            background.stop();
+            // What is not on disk is in the change feed: a failure here costs the next start some time.
+            let closed = self.0.write_least(indexing).and_then(|()| Ok(indexing.index.clone().close()?));
+            if let Err(error) = closed {
+                tracing::warn!(%error, "the search index was not closed");
+            }
+        }
         Ok(self.0.store.clone().close()?)
     }
 

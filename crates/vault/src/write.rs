@@ -4,6 +4,7 @@ use crate::EventKind;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
+use crate::index::{Applying, Indexing};
 use crate::plan::{Expect, Plan, Planned, Unwrapped};
 use crate::references::resolve_alone;
 use crate::turns::Lines;
@@ -165,6 +166,7 @@ impl Inner {
         let (mut turns, mut held) = (Vec::new(), Lines::default());
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             self.plans.fetch_add(1, Ordering::Relaxed);
+            let place = self.indexing().map(Indexing::enter);
             let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller, &mut unwrapped);
                 match build(&mut plan) {
@@ -178,8 +180,10 @@ impl Inner {
                     Err(error) => return Err(error),
                 }
             };
-            let (built, commit) = match planned {
-                Ok((built, commit)) if !commit.writes.is_empty() || !commit.item.is_empty() => (built, commit),
+            let (built, (commit, changes)) = match planned {
+                Ok((built, (commit, changes))) if !commit.writes.is_empty() || !commit.item.is_empty() => {
+                    (built, (commit, changes))
+                }
                 // Nothing was changed, or nothing may be: that is told only once it is written down.
                 other => {
                     if let Some(entry) = refusal {
@@ -191,6 +195,7 @@ impl Inner {
             let lines = Lines::of(&commit);
             if turns.is_empty() && self.turns.taken(&lines) {
                 // Others have lined up for the same rows: a commit now would only cost them their attempt.
+                drop(place);
                 turns = self.turns.take(&lines).await;
                 held = lines;
                 continue;
@@ -201,7 +206,7 @@ impl Inner {
                 Some(EventKind::Import) if turns.is_empty() => self.store.submit_bulk(commit),
                 _ => self.store.submit(commit),
             };
-            match ticket.await {
+            match Applying::new(ticket, changes, place).await {
                 Ok(committed) => return Ok((built, committed.outcome)),
                 // Who has the turn keeps it, and those who were under way run out; unless other rows are in question by now.
                 Err(StoreError::PreconditionFailed { .. }) if lines == held => {}

@@ -247,6 +247,7 @@ pub(crate) fn options() -> VaultOptions {
         rng: Arc::new(SecureRng),
         limits: Limits::default(),
         store: StoreOptions::default(),
+        index: Some(tacet_vault::IndexSettings::default()),
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) keeper: Arc<InProcessKeeper>,
     pub(crate) root: RootFile,
+    /// For the next start.
+    pub(crate) patients_only_by_match: bool,
     _directory: tempfile::TempDir,
 }
 
@@ -51,7 +53,7 @@ impl House {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&disk, faults.clone()));
         let operator = caller(Role::Operator);
         let vault = block_on(Vault::initialize(engine, keeper.clone(), options(&clock), &operator)).unwrap();
-        Self { vault, disk, faults, clock, keeper, root, _directory: directory }
+        Self { vault, disk, faults, clock, keeper, root, patients_only_by_match: false, _directory: directory }
     }
 
     /// Closes the vault and opens what is on the disk.
@@ -59,7 +61,9 @@ impl House {
         let _ = self.vault.clone().close();
         self.faults.clear();
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
-        self.vault = Vault::open(engine, self.keeper.clone(), options(&self.clock)).unwrap();
+        let mut options = options(&self.clock);
+        options.limits.patients_only_by_match = self.patients_only_by_match;
+        self.vault = Vault::open(engine, self.keeper.clone(), options).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str, id: &str) -> Result<String, VaultError> {
@@ -99,6 +103,7 @@ pub(crate) fn options(clock: &Arc<ManualClock>) -> VaultOptions {
         rng: Arc::new(SecureRng),
         limits: Limits::default(),
         store: StoreOptions::default(),
+        index: Some(tacet_vault::IndexSettings::default()),
     }
 }
 

@@ -18,3 +18,4 @@ mod imports;
 mod lifecycle;
 mod real_data;
 mod records;
+mod searching;
