@@ -98,7 +98,9 @@ impl<'s> Compiler<'s> {
         }
         let mut wanted = [false; 256];
         for found in types {
-            wanted[usize::from(found.code())] = true;
+            if let Some(wanted) = wanted.get_mut(usize::from(found.code())) {
+                *wanted = true;
+            }
         }
         let column = self.segment.fixed(encode::TYPE)?;
         let check = move |doc| {

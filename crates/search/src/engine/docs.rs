@@ -38,8 +38,8 @@ impl Docs for Nothing {
 
 /// All documents below a number.
 pub(super) struct Everything {
-    pub at: DocId,
-    pub max: DocId,
+    pub(super) at: DocId,
+    pub(super) max: DocId,
 }
 
 impl Docs for Everything {

@@ -26,13 +26,13 @@ use tantivy::{Term, f64_to_u64, i64_to_u64};
 pub(super) mod field {
     use super::Field;
 
-    pub const TERMS: Field = Field::from_field_id(0);
-    pub const KEY: Field = Field::from_field_id(1);
-    pub const LONG: Field = Field::from_field_id(2);
-    pub const ORDER: Field = Field::from_field_id(3);
-    pub const UPDATED: Field = Field::from_field_id(4);
-    pub const TYPE: Field = Field::from_field_id(5);
-    pub const COLUMNS: Field = Field::from_field_id(6);
+    pub(crate) const TERMS: Field = Field::from_field_id(0);
+    pub(crate) const KEY: Field = Field::from_field_id(1);
+    pub(crate) const LONG: Field = Field::from_field_id(2);
+    pub(crate) const ORDER: Field = Field::from_field_id(3);
+    pub(crate) const UPDATED: Field = Field::from_field_id(4);
+    pub(crate) const TYPE: Field = Field::from_field_id(5);
+    pub(crate) const COLUMNS: Field = Field::from_field_id(6);
 }
 
 /// Names of the single columns, as in [`schema`].
@@ -43,23 +43,23 @@ pub(super) const TYPE: &str = "y";
 /// What a column of a parameter holds: the letters after the parameter's index in its name. Columns of one group have a value each
 /// for every value of the parameter, in the same order.
 pub(super) mod column {
-    pub const DATE_LOW: &str = "dl";
-    pub const DATE_WIDTH: &str = "dw";
-    pub const NUMBER_LOW: &str = "nl";
-    pub const NUMBER_WIDTH: &str = "nw";
-    pub const QUANTITY_LOW: &str = "ql";
-    pub const QUANTITY_WIDTH: &str = "qw";
-    pub const QUANTITY_UNIT: &str = "qu";
-    pub const QUANTITY_BASE_LOW: &str = "qm";
-    pub const QUANTITY_BASE_WIDTH: &str = "qn";
-    pub const LATITUDE: &str = "pa";
-    pub const LONGITUDE: &str = "po";
+    pub(crate) const DATE_LOW: &str = "dl";
+    pub(crate) const DATE_WIDTH: &str = "dw";
+    pub(crate) const NUMBER_LOW: &str = "nl";
+    pub(crate) const NUMBER_WIDTH: &str = "nw";
+    pub(crate) const QUANTITY_LOW: &str = "ql";
+    pub(crate) const QUANTITY_WIDTH: &str = "qw";
+    pub(crate) const QUANTITY_UNIT: &str = "qu";
+    pub(crate) const QUANTITY_BASE_LOW: &str = "qm";
+    pub(crate) const QUANTITY_BASE_WIDTH: &str = "qn";
+    pub(crate) const LATITUDE: &str = "pa";
+    pub(crate) const LONGITUDE: &str = "po";
     /// Texts to sort by, but for references: the least and the greatest.
-    pub const TEXT: &str = "s";
+    pub(crate) const TEXT: &str = "s";
     /// Type and id of each resource referred to.
-    pub const REFERENCE: &str = "r";
+    pub(crate) const REFERENCE: &str = "r";
     /// Values to look at once more: composites, and texts where there are several.
-    pub const WHOLE: &str = "v";
+    pub(crate) const WHOLE: &str = "v";
 }
 
 /// The fields of the index.

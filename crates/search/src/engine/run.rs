@@ -94,14 +94,14 @@ pub fn references(searcher: &Searcher, key: &Key, parameters: &[ParameterId]) ->
 
 /// A segment, and which of its documents are meant.
 pub(super) struct Part<'s> {
-    pub segment: &'s Segment<'s>,
-    pub node: Node<'s>,
+    pub(super) segment: &'s Segment<'s>,
+    pub(super) node: Node<'s>,
     superseded: Option<&'s HashSet<DocId>>,
 }
 
 /// A search that goes on.
 pub(super) struct Run<'s> {
-    pub parts: Vec<Part<'s>>,
+    pub(super) parts: Vec<Part<'s>>,
 }
 
 fn run<T>(

@@ -58,10 +58,6 @@ impl Numbers {
             Self::Signed(column) => NumbersOf::Signed(column.index.value_row_ids(doc), column),
         }
     }
-
-    pub(super) fn first(&self, doc: DocId) -> Option<u64> {
-        self.of(doc).next()
-    }
 }
 
 /// The numbers of one document, in order.
@@ -83,12 +79,12 @@ impl Iterator for NumbersOf<'_> {
 
 /// One segment, for one search.
 pub(super) struct Segment<'s> {
-    pub reader: &'s SegmentReader,
-    pub ordinal: u32,
-    pub searcher: &'s Searcher,
-    pub budget: &'s Budget,
+    pub(super) reader: &'s SegmentReader,
+    pub(super) ordinal: u32,
+    pub(super) searcher: &'s Searcher,
+    pub(super) budget: &'s Budget,
     /// Set when a column or a stored value could not be read inside a check: the search must fail then.
-    pub broken: &'s Cell<bool>,
+    pub(super) broken: &'s Cell<bool>,
     inverted: Arc<InvertedIndexReader>,
 }
 

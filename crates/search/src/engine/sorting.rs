@@ -17,9 +17,9 @@ type Rank = (u8, u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
     ranks: [Rank; SORT_KEYS_MAX],
-    pub order: u64,
-    pub segment: u32,
-    pub doc: DocId,
+    pub(super) order: u64,
+    pub(super) segment: u32,
+    pub(super) doc: DocId,
 }
 
 impl Candidate {
@@ -31,10 +31,10 @@ impl Candidate {
 
 /// Kinds of values in the order in which [`SortValue`] has them; what is missing comes last both ways.
 mod rank {
-    pub const INTEGER: u8 = 0;
-    pub const NUMBER: u8 = 1;
-    pub const TEXT: u8 = 2;
-    pub const MISSING: u8 = u8::MAX;
+    pub(crate) const INTEGER: u8 = 0;
+    pub(crate) const NUMBER: u8 = 1;
+    pub(crate) const TEXT: u8 = 2;
+    pub(crate) const MISSING: u8 = u8::MAX;
 }
 
 /// The columns of one key of the order.

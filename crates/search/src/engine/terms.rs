@@ -21,48 +21,48 @@ pub(super) const LAST_UPDATED: u16 = u16::MAX - 1;
 /// What a term says, after the parameter. Written to disk: none may change its number or its shape without a new format.
 pub(super) mod kind {
     /// A token's code, ended; then its system.
-    pub const CODE: u8 = 1;
+    pub(crate) const CODE: u8 = 1;
     /// A token's system, or that the element implies it.
-    pub const SYSTEM: u8 = 2;
+    pub(crate) const SYSTEM: u8 = 2;
     /// A word of a token's text.
-    pub const TOKEN_WORD: u8 = 3;
+    pub(crate) const TOKEN_WORD: u8 = 3;
     /// A word of a string.
-    pub const STRING_WORD: u8 = 4;
+    pub(crate) const STRING_WORD: u8 = 4;
     /// Identifier, ended; code of its type, ended; system of its type.
-    pub const OF_TYPE: u8 = 5;
+    pub(crate) const OF_TYPE: u8 = 5;
     /// A string folded, ended; then as written, unless that is the same.
-    pub const STRING: u8 = 6;
+    pub(crate) const STRING: u8 = 6;
     /// Type and id that a reference leads to.
-    pub const REFERENCE: u8 = 7;
+    pub(crate) const REFERENCE: u8 = 7;
     /// Type that a reference leads to.
-    pub const REFERENCE_TYPE: u8 = 8;
+    pub(crate) const REFERENCE_TYPE: u8 = 8;
     /// A reference elsewhere.
-    pub const REFERENCE_URL: u8 = 9;
+    pub(crate) const REFERENCE_URL: u8 = 9;
     /// Value of an identifier, ended; then its system.
-    pub const REFERENCE_IDENTIFIER: u8 = 10;
+    pub(crate) const REFERENCE_IDENTIFIER: u8 = 10;
     /// A uri or canonical, ended; then which of them, and the version.
-    pub const URI: u8 = 11;
+    pub(crate) const URI: u8 = 11;
     /// Place of the part in a composite, its code ended.
-    pub const PART: u8 = 12;
+    pub(crate) const PART: u8 = 12;
     /// The parameter has a value.
-    pub const PRESENT: u8 = 13;
+    pub(crate) const PRESENT: u8 = 13;
     /// A date's bucket: level, class and number.
-    pub const BUCKET: u8 = 14;
+    pub(crate) const BUCKET: u8 = 14;
     /// The parameter has more than one date.
-    pub const DATES: u8 = 15;
+    pub(crate) const DATES: u8 = 15;
     /// The parameter has a value too long for a term: it is kept whole.
-    pub const LONG: u8 = 16;
+    pub(crate) const LONG: u8 = 16;
 
     /// Global: the resource's type.
-    pub const TYPE: u8 = 1;
+    pub(crate) const TYPE: u8 = 1;
     /// Global: the resource's type and id.
-    pub const KEY: u8 = 2;
+    pub(crate) const KEY: u8 = 2;
     /// Global: a word of the narrative.
-    pub const NARRATIVE: u8 = 3;
+    pub(crate) const NARRATIVE: u8 = 3;
     /// Global: a word of the content.
-    pub const CONTENT: u8 = 4;
+    pub(crate) const CONTENT: u8 = 4;
     /// Global: the highest bits of the order key.
-    pub const ORDER: u8 = 5;
+    pub(crate) const ORDER: u8 = 5;
 }
 
 /// How many of the highest bits of an order key make its bucket: 4,096 buckets, so that one of ten million documents holds 2,440.
@@ -79,13 +79,13 @@ const ZERO_ESCAPED: u8 = 0xff;
 
 /// How a term goes on after an ended text.
 mod mark {
-    pub const ABSENT: u8 = b'a';
-    pub const IMPLIED: u8 = b'i';
-    pub const URI: u8 = b'u';
-    pub const SAME: u8 = b's';
-    pub const WRITTEN: u8 = b'w';
-    pub const CANONICAL: u8 = b'c';
-    pub const VERSIONED: u8 = b'v';
+    pub(crate) const ABSENT: u8 = b'a';
+    pub(crate) const IMPLIED: u8 = b'i';
+    pub(crate) const URI: u8 = b'u';
+    pub(crate) const SAME: u8 = b's';
+    pub(crate) const WRITTEN: u8 = b'w';
+    pub(crate) const CANONICAL: u8 = b'c';
+    pub(crate) const VERSIONED: u8 = b'v';
 }
 
 /// Begins a term.

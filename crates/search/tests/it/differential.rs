@@ -268,9 +268,9 @@ fn index_and_matcher_answer_alike() {
         let [of_run, filters, told] = run(seed);
         (done, asked, telling) = (done + of_run, asked + filters, telling + told);
         seed += 1;
-        if (seed - first).is_multiple_of(100) {
+        if (seed - first).is_multiple_of(20) {
             // To resume from. Shown with --nocapture.
-            eprintln!("{done} of {cases} cases, next seed {seed}");
+            eprintln!("{done} of {cases} cases, {telling} of {asked} filters told something, next seed {seed}");
         }
     }
     // Filters that mean nothing or everything show little.
