@@ -156,10 +156,15 @@ struct Inner {
     expansions: RwLock<Kept>,
 }
 
+/// A canonical address and its version.
+type Address = (Box<str>, Option<Box<str>>);
+
 /// Expansions by the address in memory of their value set, which the snapshot holds.
 #[derive(Debug, Default)]
 struct Kept {
     expansions: HashMap<usize, Arc<Expansion>>,
+    /// Those of implicit value sets, which nobody holds: by `url` and version.
+    implicit: HashMap<Address, Arc<Expansion>>,
     codes: usize,
 }
 
@@ -369,15 +374,31 @@ impl Terminology {
         if let Some(kept) = self.kept(value_set) {
             return Ok(kept);
         }
+        let held = self.holds(value_set);
+        // Only implicit value sets are held by nobody and have no resource.
+        let implicit = match (&value_set.url, held || value_set.resource.is_some()) {
+            (Some(url), false) => Some((url.clone(), value_set.version.clone())),
+            _ => None,
+        };
+        if let Some(key) = &implicit {
+            let kept = self.0.expansions.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = kept.implicit.get(key) {
+                return Ok(Arc::clone(kept));
+            }
+        }
         let made = Arc::new(evaluate(self, value_set, pins)?);
-        if self.holds(value_set) {
+        if held || implicit.is_some() {
             let mut kept = self.0.expansions.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.codes + made.len() > CACHED_CODES_MAX || kept.expansions.len() >= CACHED_EXPANSIONS_MAX {
+            let count = kept.expansions.len() + kept.implicit.len();
+            if kept.codes + made.len() > CACHED_CODES_MAX || count >= CACHED_EXPANSIONS_MAX {
                 *kept = Kept::default();
             }
             kept.codes += made.len();
             // INVARIANT: the key is the address of a value set that this snapshot holds until it is dropped.
-            kept.expansions.insert(Arc::as_ptr(value_set) as usize, Arc::clone(&made));
+            match implicit {
+                Some(key) => kept.implicit.insert(key, Arc::clone(&made)),
+                None => kept.expansions.insert(Arc::as_ptr(value_set) as usize, Arc::clone(&made)),
+            };
         }
         Ok(made)
     }

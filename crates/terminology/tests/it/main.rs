@@ -1,4 +1,11 @@
 //! Terminology as its callers use it. All code systems here are invented.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test says what it expects, in its support code too"
+)]
 
 mod hostile;
 mod loaders;
