@@ -1,6 +1,6 @@
 //! The plain matcher: whether one document is what a filter means. It is the definition; the index is held to it.
 //!
-//! [`prepare`] resolves what asks about other documents, and [`matches`] then looks at one document only.
+//! [`prepare`] resolves what asks about other documents, and [`matches()`] then looks at one document only.
 
 mod near;
 mod prepare;
