@@ -9,7 +9,7 @@ use crate::index::page::{Hits, PAGE_COUNT_MAX, Page, Position};
 use crate::index::plain;
 use crate::matcher::{self, World};
 use std::collections::HashSet;
-use tacet_fhir::search::{ParameterId, ParameterType, parameters_of};
+use tacet_fhir::search::{ParameterId, ParameterType};
 use tacet_types::VersionId;
 
 /// A page of what a filter means.
@@ -54,8 +54,8 @@ pub(crate) fn references(view: &View, key: &Key, parameter: Option<ParameterId>)
     let parameters = match parameter {
         Some(parameter) => vec![parameter],
         None => {
-            let of_type = parameters_of(key.resource_type).iter().copied();
-            of_type.filter(|id| id.parameter().parameter_type == ParameterType::Reference).collect()
+            let of_type = view.parameters.of_type(key.resource_type).into_iter();
+            of_type.filter(|id| view.parameters.type_of(*id) == ParameterType::Reference).collect()
         }
     };
     Ok(engine::references(&view.searcher, key, &parameters)?.unwrap_or_default())

@@ -89,6 +89,7 @@ pub(crate) struct View {
     pub(crate) superseded: Arc<Superseded>,
     pub(crate) overlay: Overlay,
     pub(crate) order: Order,
+    pub(crate) parameters: Parameters,
 }
 
 /// What a generation needs from outside.
@@ -348,6 +349,7 @@ impl Generation {
             superseded: Arc::clone(&live.superseded),
             overlay: live.overlay.clone(),
             order: self.order.clone(),
+            parameters: self.parameters.clone(),
         })
     }
 
