@@ -1,3 +1,5 @@
+//! The engine over small indexes in memory: what the differential test does not reach.
+
 use super::{Superseded, count, key_term, matching, references, schema, search, to_document};
 use crate::document::{Document, Key, System, Value};
 use crate::error::SearchError;

@@ -21,7 +21,7 @@ use tacet_search::{Change, IndexKey, IndexOptions, Opened, Page, SearchIndex, St
 use tacet_types::{EstablishmentId, SeededRng, Sequence, SystemClock, VersionId};
 
 /// How many cases are a sample: a minute at most without optimisation.
-const CASES_SAMPLE: u64 = 20_000;
+const CASES_SAMPLE: u64 = 15_000;
 
 /// Filters asked of each state.
 const FILTERS: usize = 60;
