@@ -224,8 +224,10 @@ impl Packages {
             let list = definition.get(name).and_then(|part| part.get("element"));
             list.map(Json::items).unwrap_or_default()
         };
-        if definition.get_str("derivation") != Some("constraint") {
-            // A type of its own. Those of R4 are known; others (logical models) have no rules here.
+        let is_own = definition.get_str("url").and_then(|url| url.strip_prefix(DEFINITION)) == Some(type_name);
+        if definition.get_str("derivation") != Some("constraint") && (is_own || !base::base().is_type(type_name)) {
+            // A type of its own. Those of R4 are known; others (logical models) have no rules here. What calls itself a
+            // type and is of one of R4's is a constraint on it.
             return base::base().is_type(type_name).then(|| Arc::new(Profile::of_type(type_name)));
         }
         let base_url = definition.get_str("baseDefinition").unwrap_or_default();

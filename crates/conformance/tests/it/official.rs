@@ -39,7 +39,10 @@ fn add(packages: &mut Packages, folder: &Path, case: &Json<'_>, member: &str) {
 
 fn add_file(packages: &mut Packages, folder: &Path, file: &str) -> Option<String> {
     let bytes = std::fs::read(folder.join(file)).ok()?;
-    let resource = data::read(file, &bytes)?;
+    let Some(resource) = data::read(file, &bytes) else {
+        println!("cannot be read: {file}");
+        return None;
+    };
     if resource.resource_type() == Some("Bundle") {
         for entry in resource.get("entry").map(Json::items).unwrap_or_default() {
             if let Some(resource) = entry.get("resource") {
