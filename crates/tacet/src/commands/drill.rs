@@ -3,6 +3,7 @@
 mod child;
 mod dump;
 mod encodings;
+mod frequency;
 mod http;
 mod look;
 mod needles;

@@ -1,6 +1,7 @@
 //! What the drill says: for people, with the scoreboard's line, or as one JSON document.
 
 use super::dump::{self, Dump};
+use super::frequency::{Frequency, Guess};
 use super::look::{Looked, Thief};
 use super::needles::Needles;
 use super::play::Played;
@@ -19,7 +20,7 @@ const NOT_LOOKED_AT: [&str; 5] = [
     "blocks of the disk that the file system has freed, and its journal",
     "what the terminal or a caller does with what commands print on stdout (recovery shares, tokens, counts)",
     "other encodings and packings than those named (raw deflate, other compressors, other ciphers than none)",
-    "guessing: frequency and size analysis beyond the figures above",
+    "guessing beyond the statistics above: by the times of rows, or with records that the thief planted himself",
 ];
 
 /// All that came out.
@@ -35,6 +36,7 @@ pub(super) struct Report<'a> {
     pub(super) control_strings: u64,
     pub(super) files: &'a [Looked],
     pub(super) dump: &'a Dump,
+    pub(super) frequency: &'a Frequency,
     pub(super) core_pattern: String,
     pub(super) seconds: f64,
 }
@@ -45,6 +47,7 @@ impl Report<'_> {
         !self.thief.found.is_empty()
             || self.thief.records_unpacked > 0
             || self.dump.repeats.repeated() > 0
+            || self.frequency.is_finding()
             || self.played.core_dumped
             || self.thief.gave_up_unpacking()
     }
@@ -133,6 +136,11 @@ impl Report<'_> {
                 "ledger_entries": self.dump.ledger_entries, "records": self.dump.rows_in(dump::HEADS),
                 "versions": self.dump.rows_in(dump::VERSIONS), "patients_about": self.dump.rows_in(dump::DATA_KEYS),
             },
+            "frequency": {
+                "names": guess(self.frequency.names), "codes": guess(self.frequency.codes),
+                "index_files": self.frequency.index_files, "index_windows": self.frequency.index_windows,
+                "index_repeated": self.frequency.index_repeated,
+            },
             "check": self.played.check, "not_looked_at": NOT_LOOKED_AT, "seconds": rounded(self.seconds),
         })
     }
@@ -190,6 +198,7 @@ impl Report<'_> {
         let dumped = if self.played.core_dumped { "A CORE WAS DUMPED" } else { "no core" };
         writeln!(out, "  crash by SIGABRT: {dumped} (core_pattern: {})\n", self.core_pattern)?;
         self.write_findings(out)?;
+        self.write_frequency(out)?;
         writeln!(
             out,
             "\nWhat a thief learns all the same: {:.1} MB are in use; the store has {} rows, of which how many in each space, so that\n\
@@ -209,6 +218,19 @@ impl Report<'_> {
             writeln!(out, "  - {what}")?;
         }
         writeln!(out, "\nThe attackers' scoreboard ({:.1} s)\n{}", self.seconds, self.scoreboard())
+    }
+
+    fn write_frequency(&self, out: &mut String) -> std::fmt::Result {
+        let Frequency { names, codes, index_files, index_windows, index_repeated } = self.frequency;
+        writeln!(
+            out,
+            "Guessing with the true statistics of names and codes, and a twin hospital run on the same program:\n\
+             \x20 names from lengths of rows: {} of {} right, {} by always saying the commonest\n\
+             \x20 codes from lengths of rows: {} of {} right, {} by always saying the commonest\n\
+             \x20 terms whose frequency shows in the {index_files} files of the search index: {index_repeated} \
+             ({index_windows} blocks compared)",
+            names.right, names.asked, names.by_chance, codes.right, codes.asked, codes.by_chance
+        )
     }
 
     fn write_findings(&self, out: &mut String) -> std::fmt::Result {
@@ -256,6 +278,10 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+fn guess(guess: Guess) -> Value {
+    json!({ "asked": guess.asked, "right": guess.right, "by_chance": guess.by_chance, "gain_permille": guess.gain_permille() })
 }
 
 fn rounded(value: f64) -> f64 {

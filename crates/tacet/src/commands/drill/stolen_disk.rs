@@ -13,7 +13,7 @@ use super::needles::Needles;
 use super::report::Report;
 use super::scanner::Scanner;
 use super::scratch::{Area, Scratch};
-use super::{dump, play, proof};
+use super::{dump, frequency, play, proof};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::exit;
@@ -72,6 +72,9 @@ pub(super) fn run(
     let dump = dump::read(engine.as_ref(), bytes, &mut thief)?;
     drop(engine);
 
+    say("guessing with statistics");
+    let frequency = frequency::guess(&hospital, &Paths::of(&scratch.area(Area::Data)).index)?;
+
     let core_pattern =
         std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_else(|_| "unknown".to_owned());
     let report = Report {
@@ -85,6 +88,7 @@ pub(super) fn run(
         thief: &thief,
         files: &files,
         dump: &dump,
+        frequency: &frequency,
         core_pattern: core_pattern.trim().to_owned(),
         seconds: started.elapsed().as_secs_f64(),
     };

@@ -93,6 +93,7 @@ pub(super) fn day(client: &Client, hospital: &Hospital) -> Result<u64, CliError>
             asking.ask("a read of what is deleted", "GET", &path, &[], "", &[410])?;
         }
     }
+    searches(&mut asking, hospital)?;
     asking.get("the history of a type", "/Observation/_history?_count=20")?;
     asking.get("the history of all", "/_history?_count=20&_since=2020-01-01T00:00:00Z")?;
     for n in patients..patients + super::play::ADMITTED {
@@ -100,6 +101,30 @@ pub(super) fn day(client: &Client, hospital: &Hospital) -> Result<u64, CliError>
         asking.ask("a transaction", "POST", "/", &[], &bundle, &[200])?;
     }
     Ok(asking.requests)
+}
+
+/// What clinicians look for, by the strings of a patient; in the URL and in forms, with a match and without.
+fn searches(asking: &mut Asking<'_>, hospital: &Hospital) -> Result<(), CliError> {
+    let Known { family, url, birth, number, phone, id, .. } = &Known::of(hospital);
+    let (family, number, phone) = (for_url(family), for_url(number), for_url(phone));
+    for query in [
+        format!("/Patient?family={family}&_count=5"),
+        format!("/Patient?name:contains={family}&birthdate={birth}&_sort=family,-birthdate"),
+        format!("/Patient?identifier={number}&_revinclude=Encounter:patient"),
+        format!("/Patient?telecom={phone}&_summary=count"),
+        format!("/Patient?name:exact={url}&gender:not=unknown"),
+        format!("/Observation?patient={id}&_sort=-date&_count=10&_include=Observation:subject"),
+        format!("/Observation?subject:Patient.family={family}&_total=accurate&_count=3"),
+        format!("/Condition?patient.birthdate={birth}&_count=3"),
+        format!("/Patient/{id}/Encounter?_count=5"),
+        "/Encounter?date=ge2020&_sort=date&_count=5".to_owned(),
+        format!("/Patient?_filter=family%20sw%20%22{family}%22%20and%20birthdate%20eq%20{birth}"),
+    ] {
+        asking.get("a search", &query)?;
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    asking.ask("a search by form", "POST", "/Patient/_search", &form, &format!("family={family}"), &[200])?;
+    Ok(())
 }
 
 /// The same record with `active` the other way round, so that there is something new to store.
@@ -198,8 +223,8 @@ fn paths(asking: &mut Asking<'_>, known: &Known) -> Result<(), CliError> {
         format!("/{url}/{id}"),
         format!("/Patient/{id}/_history/{url}"),
         format!("/Patient/{id}/${url}"),
-        format!("/Patient?name={url}&birthdate={birth}&identifier={number}&telecom={phone}"),
-        format!("/Observation?patient={id}&code={url}"),
+        format!("/Patient?{url}={number}&telecom={phone}"),
+        format!("/Observation?patient={id}&code:{url}={birth}"),
         format!("/_history?_since={url}"),
         format!("/Patient/{id}/$everything?_since={url}"),
         format!("/Patient/{id}/$everything?_type={url}"),
