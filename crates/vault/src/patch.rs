@@ -150,7 +150,7 @@ impl Inner {
     }
 
     /// The record with the patch applied: valid, with its type, its id and final references.
-    fn patched(
+    pub(crate) fn patched(
         &self,
         current: &Disclosed,
         patch: &PatchValue<'_>,

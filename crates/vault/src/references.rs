@@ -45,7 +45,7 @@ pub(crate) fn refuse_unresolved(resource: &Json<'_>) -> Result<(), VaultError> {
         ));
     }
     if conditional {
-        return Err(VaultError::NotSupported("conditional references come with search"));
+        return Err(invalid("resource", "a conditional reference is resolved in a transaction only"));
     }
     Ok(())
 }

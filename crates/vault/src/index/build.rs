@@ -19,10 +19,8 @@ use std::thread::{Builder, JoinHandle};
 use tacet_ledger::{Agent, Entry, Prepared};
 use tacet_seal::Purpose;
 use tacet_search::document::Key;
-use tacet_search::filter::Filter;
 use tacet_search::parameters::Parameters;
-use tacet_search::request::Total;
-use tacet_search::{Change, Opened, Page, Rebuild};
+use tacet_search::{Change, Opened, Rebuild};
 use tacet_store::{Commit, StoreError, Write};
 use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Sequence, VersionId};
 
@@ -37,9 +35,6 @@ const HEADS_FETCH: usize = 1000;
 
 /// Feed rows fetched at once. Few: the row of a large import takes half a megabyte.
 const FEED_FETCH: usize = 32;
-
-/// Keys of the index compared with the store at once.
-const COMPARED_KEYS: usize = 1000;
 
 /// Most resources of type SearchParameter.
 pub(crate) const CUSTOM_PARAMETERS_MAX: usize = 1000;
@@ -175,7 +170,7 @@ impl Building {
     fn catch_up(&self, at: Sequence, last: Sequence) -> Result<(), VaultError> {
         self.inner.note_own_work(&format!("search index: commits {} to {} are taken in", at.0 + 1, last.0))?;
         let mut keys = Keys::new(&self.inner, &self.indexing.stop);
-        let (mut after, all, mut erased) = (at, last.0 - at.0, false);
+        let (mut after, all) = (at, last.0 - at.0);
         while after < last {
             let rows = self.inner.store.feed(after, FEED_FETCH)?;
             if rows.is_empty() {
@@ -184,29 +179,24 @@ impl Building {
             for (sequence, sealed) in rows.into_iter().take_while(|(sequence, _)| *sequence <= last) {
                 self.stopped()?;
                 let set = self.inner.open_change_set(&sealed)?;
-                // A commit without changes is an erasure; one whose rows are gone was erased later on.
-                erased |= set.changes.is_empty();
+                if set.changes.is_empty() {
+                    // An erasure that the index was not told of. What it took cannot be named any more: the index is made of what is left.
+                    self.indexing.set_state(IndexState::Building { done: 0 });
+                    return self.build();
+                }
+                // A commit is taken in by one call, whatever its size: it was held in memory as a whole when it was made.
                 let mut batch = Batch::default();
                 for change in set.changes {
-                    match self.inner.locate_row(&change.head)? {
-                        None => erased = true,
-                        // A later commit has it.
-                        Some(found) if found.record.version != change.version => {}
-                        Some(found) => {
-                            self.look_up(change.head, &found, &mut keys, &mut batch)?;
-                            if batch.is_full() {
-                                self.take_in(&mut batch, &mut Target::Sequence(after))?;
-                            }
-                        }
+                    // Where it is gone, an erasure comes later in the feed; where it is another, a later commit has it.
+                    let found = self.inner.locate_row(&change.head)?;
+                    if let Some(found) = found.filter(|found| found.record.version == change.version) {
+                        self.look_up(change.head, &found, &mut keys, &mut batch)?;
                     }
                 }
                 self.take_in(&mut batch, &mut Target::Sequence(sequence))?;
                 after = sequence;
                 self.indexing.set_state(IndexState::CatchingUp { done: after.0 - at.0, all });
             }
-        }
-        if erased {
-            self.forget_erased()?;
         }
         Ok(())
     }
@@ -329,32 +319,6 @@ impl Building {
         Ok(self.inner.open_head(row, &value)?.record.version == version)
     }
 
-    /// Takes out of the index what has no head any more: erased, and the index was not told.
-    fn forget_erased(&self) -> Result<(), VaultError> {
-        let mut after = None;
-        loop {
-            self.stopped()?;
-            let page = Page { sort: Vec::new(), count: COMPARED_KEYS, after, total: Total::None };
-            let hits = self.indexing.index.search(&Filter::Everything, &page)?;
-            let _gate = self.indexing.gate.write().unwrap_or_else(PoisonError::into_inner);
-            let mut gone = Vec::new();
-            for (key, version) in hits.keys {
-                let row = self.inner.head_row(key.resource_type, &key.id);
-                if self.inner.store.reader().get(&row)?.is_none() {
-                    gone.push(Change { key, version, document: None });
-                }
-            }
-            if !gone.is_empty() {
-                self.indexing.index.apply(self.inner.store.last_sequence(), gone)?;
-            }
-            after = hits.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        Ok(self.indexing.index.purge()?)
-    }
-
     /// Makes the index anew where the SearchParameter resources say other than it was built with.
     fn parameters(&self) {
         let parameters = match self.inner.current_parameters() {
@@ -383,7 +347,7 @@ impl Batch {
 
 impl Inner {
     /// Writes down that records are opened for work of the store's own.
-    fn note_own_work(&self, detail: &str) -> Result<(), VaultError> {
+    pub(crate) fn note_own_work(&self, detail: &str) -> Result<(), VaultError> {
         let agent = Agent { owner: OWN_ACCOUNT.to_owned(), role: OWN_ROLE.to_owned(), token: None };
         let operation = OperationId::random(self.rng.as_ref());
         let mut entry =

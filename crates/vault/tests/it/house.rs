@@ -25,6 +25,10 @@ pub(crate) struct House {
     pub(crate) root: RootFile,
     /// For the next start.
     pub(crate) patients_only_by_match: bool,
+    /// For the next start.
+    pub(crate) validation: tacet_vault::ValidationSettings,
+    /// For the next start: where the search index is; in memory where it is none.
+    pub(crate) index: Option<std::path::PathBuf>,
     _directory: tempfile::TempDir,
 }
 
@@ -53,7 +57,18 @@ impl House {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&disk, faults.clone()));
         let operator = caller(Role::Operator);
         let vault = block_on(Vault::initialize(engine, keeper.clone(), options(&clock), &operator)).unwrap();
-        Self { vault, disk, faults, clock, keeper, root, patients_only_by_match: false, _directory: directory }
+        Self {
+            vault,
+            disk,
+            faults,
+            clock,
+            keeper,
+            root,
+            patients_only_by_match: false,
+            validation: tacet_vault::ValidationSettings::default(),
+            index: None,
+            _directory: directory,
+        }
     }
 
     /// Closes the vault and opens what is on the disk.
@@ -63,6 +78,19 @@ impl House {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
         let mut options = options(&self.clock);
         options.limits.patients_only_by_match = self.patients_only_by_match;
+        options.limits.validation = self.validation.clone();
+        options.index = Some(tacet_vault::IndexSettings { directory: self.index.clone(), ..Default::default() });
+        self.vault = Vault::open(engine, self.keeper.clone(), options).unwrap();
+    }
+
+    /// The process is killed, and what is on the disk is opened: the store, and the index in this directory.
+    pub(crate) fn kill(&mut self, index: &std::path::Path) {
+        self.disk = self.disk.crash(tacet_store::memory::Crash::KeepSynced);
+        self.faults = Faults::default();
+        self.index = Some(index.to_owned());
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
+        let mut options = options(&self.clock);
+        options.index = Some(tacet_vault::IndexSettings { directory: self.index.clone(), ..Default::default() });
         self.vault = Vault::open(engine, self.keeper.clone(), options).unwrap();
     }
 

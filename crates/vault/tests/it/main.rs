@@ -10,11 +10,14 @@
 )]
 
 mod bundles;
+mod conditional;
 mod crash;
 mod disclosure;
 mod histories;
 mod house;
 mod imports;
+mod index_files;
+mod knowledge;
 mod lifecycle;
 mod real_data;
 mod records;

@@ -1,0 +1,140 @@
+//! The index on disk: what a stop, a kill, an erasure and a swapped directory leave of it.
+
+use crate::house::*;
+use crate::searching::{assert_index_is_the_heads, found};
+use pollster::block_on;
+use std::path::{Path, PathBuf};
+use tacet_seal::KeyKeeper;
+use tacet_vault::{IndexState, Role};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        // Files come and go while the index commits, as they do under a backup.
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target)),
+        }
+    }
+}
+
+fn settled(house: &House) {
+    assert_eq!(house.vault.wait_for_index(&mut |_| {}), Some(IndexState::Ready));
+}
+
+fn on_disk(scratch: &Path) -> House {
+    let mut house = House::new();
+    house.index = Some(scratch.join("index"));
+    house.reopen();
+    for number in 0..8 {
+        let id = format!("p{number}");
+        house.put("Patient", &id, &patient(&id, &format!("Nom{number}"))).unwrap();
+        let observed = format!("o{number}");
+        house.put("Observation", &observed, &observation(&observed, &id, "1")).unwrap();
+    }
+    house
+}
+
+fn own_work(house: &House) -> usize {
+    house.ledger().iter().filter(|entry| entry.agent.owner == "tacet").count()
+}
+
+#[test]
+fn after_a_clean_stop_nothing_is_opened() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    for round in 0..3 {
+        house.reopen();
+        settled(&house);
+        assert_eq!((own_work(&house), house.keeper.counts().maintenance), (0, 0), "round {round}");
+        assert_eq!(found(&house, "Patient?family=nom3"), ["Patient/p3"]);
+        house
+            .put("Patient", &format!("r{round}"), &patient("x", "Neu").replace("\"x\"", &format!("\"r{round}\"")))
+            .unwrap();
+    }
+    let house_before = house.keeper.counts().maintenance;
+    assert_index_is_the_heads(&house);
+    assert!(house.keeper.counts().maintenance > house_before, "the check opens records; the index did not");
+}
+
+#[test]
+fn after_a_kill_the_feed_gives_what_is_missing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    house.reopen();
+    settled(&house);
+    for kill in 0..6 {
+        // The index as it was a while ago, the store as it is.
+        let then: PathBuf = scratch.path().join(format!("killed{kill}"));
+        if kill % 2 == 0 {
+            copy(house.index.as_ref().unwrap(), &then);
+        }
+        house.put("Patient", "p1", &patient("p1", &format!("Kill{kill}"))).unwrap();
+        house.put("Observation", &format!("k{kill}"), &observation(&format!("k{kill}"), "p2", "1")).unwrap();
+        house.delete("Observation", &format!("o{kill}")).unwrap();
+        if kill % 2 == 1 {
+            copy(house.index.as_ref().unwrap(), &then);
+        }
+        house.kill(&then);
+        settled(&house);
+        assert_eq!(found(&house, &format!("Patient?family=kill{kill}")), ["Patient/p1"], "kill {kill}");
+        assert_index_is_the_heads(&house);
+    }
+}
+
+#[test]
+fn an_erasure_that_the_index_was_not_told_of_is_found_in_the_feed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    house.reopen();
+    settled(&house);
+    let then = scratch.path().join("then");
+    copy(house.index.as_ref().unwrap(), &then);
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p3"))).unwrap();
+    assert_eq!(house.vault.index_statistics().unwrap().documents, 14);
+    house.kill(&then);
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=nom3"), [] as [&str; 0]);
+    assert_eq!(found(&house, "Observation?subject=Patient/p3"), [] as [&str; 0]);
+    assert_eq!(house.vault.index_statistics().unwrap().documents, 14);
+    house.put("Observation", "o3", &observation("o3", "p4", "2")).unwrap();
+    assert_eq!(found(&house, "Observation?subject=Patient/p4").len(), 2);
+    assert_index_is_the_heads(&house);
+}
+
+#[test]
+fn an_older_index_or_another_stores_is_made_anew() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    house.reopen();
+    settled(&house);
+    let old = scratch.path().join("old");
+    house.vault.clone().close().unwrap();
+    copy(house.index.as_ref().unwrap(), &old);
+    house.reopen();
+    for number in 0..20 {
+        let id = format!("n{number}");
+        house.put("Patient", &id, &patient(&id, "Neu")).unwrap();
+    }
+    house.reopen();
+    house.vault.clone().close().unwrap();
+    house.index = Some(old);
+    house.reopen();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=neu").len(), 20);
+    assert_index_is_the_heads(&house);
+
+    let other = tempfile::tempdir().unwrap();
+    let mut stranger = on_disk(other.path());
+    stranger.reopen();
+    stranger.vault.clone().close().unwrap();
+    let foreign = other.path().join("index");
+    house.vault.clone().close().unwrap();
+    house.index = Some(foreign);
+    house.reopen();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=neu").len(), 20);
+    assert_index_is_the_heads(&house);
+}
