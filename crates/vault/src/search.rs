@@ -19,7 +19,6 @@ use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::index::Indexing;
-use crate::knowledge::SearchCodes;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
@@ -30,7 +29,7 @@ use tacet_fhir::summary::{Part, part};
 use tacet_ledger::QUERY_BYTES_MAX;
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{self, Call, Handling, Scope, SearchRequest, Summary, Total};
-use tacet_search::SearchError;
+use tacet_search::terminology::NoTerminology;
 use tacet_search::{Hits, Page, Position};
 use tacet_types::{RecordRef, ResourceType};
 use zeroize::Zeroizing;
@@ -183,8 +182,7 @@ impl Inner {
         }
         let now = self.clock.now();
         let call = Call { scope: scope.clone(), parameters, handling, base_url, now };
-        let codes = SearchCodes(&self.knowing);
-        let compile = |known: Parameters| request::compile(&call, &known, &codes, &self.limits.queries);
+        let compile = |known: Parameters| request::compile(&call, &known, &NoTerminology, &self.limits.queries);
         let compiled = compile(indexing.index.parameters());
         if indexing.parameters_change() {
             // A parameter that a SearchParameter resource brought or took away: what it finds is not known before the index is there.
@@ -198,11 +196,7 @@ impl Inner {
                 return Err(VaultError::Indexing(indexing.state()));
             }
         }
-        let request = compiled.map_err(|error| match error {
-            // Nothing but the definitions is asked while a search is understood.
-            SearchError::NotReady { .. } => VaultError::Definitions,
-            other => other.into(),
-        })?;
+        let request = compiled?;
         if self.limits.patients_only_by_match {
             policy::refuse_looking_for_patients(scope, &request)?;
         }

@@ -21,6 +21,9 @@ use zeroize::Zeroizing;
 /// Most distinct criteria in one bundle.
 pub(super) const CRITERIA_MAX: usize = 1000;
 
+/// Conditional references by their text, each with the type and the criteria that it is.
+pub(super) type References = BTreeMap<String, (ResourceType, Vec<(String, String)>)>;
+
 /// What was found for a step before the plan.
 pub(super) enum Resolved {
     /// A create that finds its resource there.
@@ -56,9 +59,7 @@ fn decode(text: &str) -> Option<String> {
 }
 
 /// The conditional references of a transaction's resources: each text with its type and criteria.
-pub(super) fn conditional_references(
-    steps: &[Step<'_>],
-) -> Result<BTreeMap<String, (ResourceType, Vec<(String, String)>)>, VaultError> {
+pub(super) fn conditional_references(steps: &[Step<'_>]) -> Result<References, VaultError> {
     let mut found = BTreeMap::new();
     for (place, step) in steps.iter().enumerate() {
         let Some(resource) = &step.resource else { continue };
@@ -81,7 +82,7 @@ impl Vault {
     pub(super) async fn turns_of<'a>(
         &'a self,
         steps: &'a [Step<'_>],
-        references: &'a BTreeMap<String, (ResourceType, Vec<(String, String)>)>,
+        references: &'a References,
     ) -> Result<Vec<Turn<'a>>, VaultError> {
         let of_steps = steps.iter().filter_map(|step| match &step.target {
             Target::Criteria(criteria) if step.writes() => Some((step.resource_type, criteria.as_slice())),
@@ -102,7 +103,7 @@ impl Vault {
     pub(super) async fn lead(
         &self,
         caller: &Caller,
-        references: &BTreeMap<String, (ResourceType, Vec<(String, String)>)>,
+        references: &References,
         base_url: &str,
     ) -> Result<HashMap<String, String>, VaultError> {
         let mut targets = HashMap::new();
