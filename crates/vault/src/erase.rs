@@ -72,7 +72,7 @@ impl Vault {
             let rows = erasure.heads.iter().map(|(row, _)| *row).collect();
             let erasing = self.0.indexing().map(|indexing| indexing.erasing(rows));
             let commit =
-                Commit { preconditions: erasure.preconditions, writes, feed, item: vec![Prepared::new(&entry)?] };
+                Commit { preconditions: erasure.preconditions, writes: erasure.writes, feed, item: vec![Prepared::new(&entry)?] };
             // Blocks, and so cannot be given up halfway: what is erased must go out of the index before anybody is answered.
             match self.0.store.submit(commit).wait() {
                 Ok(committed) => {
