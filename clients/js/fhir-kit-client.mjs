@@ -1,9 +1,8 @@
 // fhir-kit-client against a running Tacet: create, read, search, page, patch, delete.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { createRequire } from "node:module";
+import { Client } from "fhir-kit-client";
 
-const Client = createRequire(import.meta.url)("fhir-kit-client");
 const client = new Client({ baseUrl: process.env.TACET_BASE, bearerToken: process.env.TACET_TOKEN });
 const system = `urn:uuid:${randomUUID()}`;
 
@@ -77,7 +76,7 @@ assert.deepEqual(included.entry.map((entry) => entry.search.mode).sort(), ["incl
 const patched = await client.patch({
   resourceType: "Patient",
   id: patient.id,
-  JSONPatch: [{ op: "replace", path: "/birthDate", value: "1984-03-01" }],
+  jsonPatch: [{ op: "replace", path: "/birthDate", value: "1984-03-01" }],
 });
 assert.equal(patched.birthDate, "1984-03-01");
 assert.equal(patched.meta.versionId, "2");

@@ -1,10 +1,10 @@
 //! How string parameters compare: without case, accents and width of blanks.
 
 use std::borrow::Cow;
+use unicode_normalization::char::decompose_canonical;
 
-/// The text as string searches compare it: lower case, accents taken off letters of European languages, ligatures and
-/// `ß` spelled out, punctuation kept, blanks single and none at the ends (R4 search, "String"). Letters of other
-/// scripts are only lowered.
+/// The text as string searches compare it: lower case, diacritical marks taken off, ligatures and `ß` spelled out,
+/// punctuation kept, blanks single and none at the ends (R4 search, "String").
 pub fn fold(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte.is_ascii_punctuation();
     if text.bytes().all(plain) {
@@ -22,8 +22,7 @@ pub fn fold(text: &str) -> Cow<'_, str> {
             for lower in c.to_lowercase() {
                 match base(lower) {
                     Some(letters) => folded.push_str(letters),
-                    None if is_mark(lower) => {}
-                    None => folded.push(lower),
+                    None => without_marks(lower, &mut folded),
                 }
             }
         }
@@ -32,12 +31,25 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     folded.into()
 }
 
-/// Combining diacritical marks (Unicode block U+0300 to U+036F): accents of decomposed texts.
-fn is_mark(c: char) -> bool {
-    ('\u{300}'..='\u{36f}').contains(&c)
+/// The letter under any number of marks: Unicode's canonical decomposition (`ễ` is `e` with two).
+fn without_marks(c: char, folded: &mut String) {
+    decompose_canonical(c, |part| {
+        if !is_mark(part) {
+            match base(part) {
+                Some(letters) => folded.push_str(letters),
+                None => folded.push(part),
+            }
+        }
+    });
 }
 
-/// The letters under the accents of Latin-1, Latin Extended-A and the Romanian and Vietnamese additions in common use.
+/// Combining diacritical marks (Unicode blocks "Combining Diacritical Marks", its extensions and half marks). The vowel signs of other
+/// scripts are letters to their readers and stay.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// The letters under the accents that are met most, and what stands for letters that decompose into nothing.
 fn base(c: char) -> Option<&'static str> {
     Some(match c {
         'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ạ' | 'ả' => "a",
@@ -83,6 +95,8 @@ mod tests {
             ("D’Angelo", "d'angelo"),
             ("李雷", "李雷"),
             ("ΑΛΦΑ", "αλφα"),
+            ("Άλφα Ѐ", "αλφα е"),
+            ("Nguyễn Thị Ấn", "nguyen thi an"),
             ("o'brien", "o'brien"),
             ("", ""),
             (" ", ""),
