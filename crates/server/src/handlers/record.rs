@@ -70,9 +70,15 @@ async fn create_unless<S: RecordService>(
         async move { app.service.create_conditional(&caller, resource_type, &body, &app.base_url, &criteria).await };
     match call.run(work, true).await? {
         ConditionalCreate::Created(stored) => Ok(stored_reply(call, stored)),
-        // Nothing was shown but that it is there: whoever wants to see it reads it.
         ConditionalCreate::Exists { record, last_updated } => {
-            Ok(Reply::empty(StatusCode::OK).version(&record, last_updated).location(&call.app.base_url, &record))
+            let base_url = &call.app.base_url;
+            if preference(call.headers) == Some(ReturnPreference::Minimal) {
+                return Ok(Reply::empty(StatusCode::OK).version(&record, last_updated).location(base_url, &record));
+            }
+            // Clients expect the record that is there. Showing it is a read, with its own entry.
+            let shown = call.app.service.read(call.caller, record.resource_type, &record.id).await?;
+            let reply = Reply::record(StatusCode::OK, shown.body).version(&shown.record, shown.last_updated);
+            Ok(reply.location(base_url, &shown.record))
         }
     }
 }

@@ -30,13 +30,14 @@ pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, 
     let base = &call.app.base_url;
     // Unknown parameters are refused unless the client asks otherwise: a filter that is dropped shows more than was asked for.
     let handling = if is_strict(call.headers).unwrap_or(true) { Handling::Strict } else { Handling::Lenient };
-    let search = SearchCall {
-        scope,
-        parameters: call.query.search(),
-        handling,
-        base_url: base.clone(),
-        cursor: call.query.get("_cursor")?.map(str::to_owned),
-    };
+    let cursor = call.query.get("_cursor")?.map(str::to_owned);
+    let mut parameters = call.query.search();
+    let count: Vec<(String, String)> = parameters.iter().filter(|(name, _)| name == "_count").cloned().collect();
+    if cursor.is_some() {
+        // The size of the page is in the cursor with the rest; that it stands beside it helps clients that look for it.
+        parameters.retain(|(name, _)| name != "_count");
+    }
+    let search = SearchCall { scope, parameters, handling, base_url: base.clone(), cursor };
     let general = call.query.general();
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
     let page = call.run(async move { app.service.search(&caller, &search).await }, true).await?;
