@@ -4,6 +4,8 @@
 //! ids that the entries get. A batch is its entries one after the other, each with its own outcome.
 
 mod criteria;
+mod render;
+mod step;
 
 use crate::caller::Caller;
 use crate::conditional::ConditionalCreate;
@@ -12,16 +14,15 @@ use crate::error::VaultError;
 use crate::head::Method;
 use crate::plan::Expect;
 use crate::references::{refuse_unresolved, resolve, resolve_alone};
-use crate::search::SearchCall;
 use crate::vault::Vault;
-use crate::write::{Stored, refuse_unkept};
+use crate::write::Stored;
 use criteria::Resolved;
+use render::{render, response_bundle};
 use std::collections::{HashMap, HashSet};
-use tacet_fhir::compartment::Compartment;
+use step::{Step, Target, Verb, entries_of, version_of};
 use tacet_fhir::json::{self, Json};
-use tacet_fhir::outcome::{Issue, IssueType, operation_outcome_bytes};
-use tacet_search::request::{Handling, Scope};
-use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp};
 use zeroize::Zeroizing;
 
 /// Most entries in one bundle.
@@ -37,39 +38,6 @@ pub enum ReturnPreference {
     Representation,
     /// An OperationOutcome.
     OperationOutcome,
-}
-
-/// What an entry asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Verb {
-    Read(Option<VersionId>),
-    Search,
-    Create,
-    Update,
-    Patch,
-    Delete,
-}
-
-/// Which resource an entry is about.
-enum Target {
-    /// The one of its URL, or a new one.
-    Id,
-    /// The one that fits these criteria.
-    Criteria(Vec<(String, String)>),
-    /// Those that a search finds.
-    Search(Box<SearchCall>),
-}
-
-/// One entry of a bundle.
-struct Step<'a> {
-    verb: Verb,
-    resource_type: ResourceType,
-    /// Given in the URL, or chosen for a new resource.
-    id: ResourceId,
-    expect: Expect,
-    target: Target,
-    resource: Option<Json<'a>>,
-    full_url: Option<String>,
 }
 
 /// What became of an entry.
@@ -89,64 +57,6 @@ impl From<Resolved> for Done {
             Resolved::Exists(record, last_updated) => Self::Exists(record, last_updated),
             Resolved::Nothing => Self::Deleted(None),
         }
-    }
-}
-
-/// The version that a writer named.
-fn version_of(expect: Expect) -> Option<VersionId> {
-    match expect {
-        Expect::Version(version) => Some(version),
-        Expect::Any | Expect::Absent => None,
-    }
-}
-
-/// What a GET searches for: a type, everything, or a compartment. None: it is no search.
-fn search_url(url: &str, base_url: &str) -> Result<Option<SearchCall>, VaultError> {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let path = path.strip_prefix(base_url).unwrap_or(path).trim_matches('/');
-    let parts: Vec<&str> = path.split('/').collect();
-    let scope = match parts.as_slice() {
-        [""] if url.contains('?') => Scope::System,
-        [name] => match ResourceType::parse(name) {
-            Some(resource_type) => Scope::Type(resource_type),
-            None => return Ok(None),
-        },
-        [name, id, inside] if !inside.starts_with('_') && !inside.starts_with('$') => {
-            let compartment = ResourceType::parse(name).and_then(Compartment::of);
-            let types = if *inside == "*" { Some(None) } else { ResourceType::parse(inside).map(Some) };
-            match (compartment, ResourceId::parse(id), types) {
-                (Some(compartment), Ok(id), Some(types)) => Scope::Compartment { compartment, id, types },
-                _ => return Ok(None),
-            }
-        }
-        _ => return Ok(None),
-    };
-    let mut parameters = criteria::decode_query(query)?;
-    let cursor = parameters.iter().position(|(name, _)| name == "_cursor").map(|place| parameters.remove(place).1);
-    let base_url = base_url.to_owned();
-    Ok(Some(SearchCall { scope, parameters, handling: Handling::Strict, base_url, cursor }))
-}
-
-impl Step<'_> {
-    /// The step without what it carries: enough for its turns.
-    fn criteria_only(&self) -> Step<'static> {
-        let target = match &self.target {
-            Target::Criteria(criteria) => Target::Criteria(criteria.clone()),
-            _ => Target::Id,
-        };
-        Step {
-            verb: self.verb.clone(),
-            resource_type: self.resource_type,
-            id: self.id.clone(),
-            expect: self.expect,
-            target,
-            resource: None,
-            full_url: None,
-        }
-    }
-
-    fn writes(&self) -> bool {
-        !matches!(self.verb, Verb::Read(_) | Verb::Search)
     }
 }
 
@@ -410,124 +320,6 @@ impl Vault {
         };
         Ok(Done::Read(disclosed))
     }
-
-    /// Understands one entry.
-    fn step<'a>(&self, entry: Json<'a>, base_url: &str) -> Result<Step<'a>, VaultError> {
-        let Json::Object(members) = entry else { return Err(invalid("", "an entry must be an object")) };
-        let (mut resource, mut request, mut full_url) = (None, None, None);
-        for (name, value) in members {
-            match name.as_ref() {
-                "resource" => resource = Some(value),
-                "request" => request = Some(value),
-                "fullUrl" => full_url = value.as_str().map(str::to_owned),
-                _ => {}
-            }
-        }
-        let request =
-            request.ok_or_else(|| invalid("request", "an entry of a batch or transaction needs a request"))?;
-        let text = |name: &str| request.get(name).and_then(Json::as_str);
-        let url = text("url").ok_or_else(|| invalid("request.url", "an entry needs a URL"))?;
-        if let (Some("GET" | "HEAD"), Some(call)) = (text("method"), search_url(url, base_url)?) {
-            let resource_type = ResourceType::parse("Bundle").ok_or(VaultError::NotFound)?;
-            let (id, target) = (ResourceId::random(self.0.rng.as_ref()), Target::Search(Box::new(call)));
-            return Ok(Step {
-                verb: Verb::Search,
-                resource_type,
-                id,
-                expect: Expect::Any,
-                target,
-                resource: None,
-                full_url,
-            });
-        }
-        let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
-        let (resource_type, id, version) = parse_url(path, base_url)?;
-        let target = match (query, text("ifNoneExist"), text("method")) {
-            (None, Some(criteria), Some("POST")) => Target::Criteria(criteria::decode_query(criteria)?),
-            (Some(query), None, Some("PUT" | "PATCH" | "DELETE")) if id.is_none() => {
-                Target::Criteria(criteria::decode_query(query)?)
-            }
-            (None, _, _) => Target::Id,
-            _ => return Err(invalid("request.url", "criteria stand in `[type]?...` or, for POST, in `ifNoneExist`")),
-        };
-        let by_criteria = matches!(target, Target::Criteria(_));
-        // The one that fits is not known yet; what does not fit anything gets a new id.
-        let id = if by_criteria && id.is_none() && text("method") != Some("POST") {
-            Some(ResourceId::random(self.0.rng.as_ref()))
-        } else {
-            id
-        };
-        let needed = |id: Option<ResourceId>| id.ok_or_else(|| invalid("request.url", "this needs `[type]/[id]`"));
-        let (verb, id) = match (text("method"), version) {
-            (Some("GET" | "HEAD"), version) => (Verb::Read(version), needed(id)?),
-            (Some("POST"), None) if id.is_none() => (Verb::Create, ResourceId::random(self.0.rng.as_ref())),
-            (Some("PUT"), None) => (Verb::Update, needed(id)?),
-            (Some("DELETE"), None) => (Verb::Delete, needed(id)?),
-            (Some("PATCH"), None) => (Verb::Patch, needed(id)?),
-            _ => {
-                return Err(invalid(
-                    "request.method",
-                    "no such request: use GET, POST, PUT, PATCH or DELETE as FHIR has them",
-                ));
-            }
-        };
-        let expect = match (text("ifMatch"), text("ifNoneMatch")) {
-            (Some(tag), _) => Expect::Version(
-                parse_etag(tag)
-                    .ok_or_else(|| invalid("request.ifMatch", "expected an entity tag such as `W/\"3\"`"))?,
-            ),
-            (None, Some("*")) => Expect::Absent,
-            _ => Expect::Any,
-        };
-        if matches!(verb, Verb::Create | Verb::Update) {
-            refuse_unkept(resource_type)?;
-            let value =
-                resource.as_ref().ok_or_else(|| invalid("resource", "an entry that writes needs a resource"))?;
-            let named = value.get("resourceType").and_then(Json::as_str) == Some(resource_type.as_str());
-            let same_id =
-                verb == Verb::Create || by_criteria || value.get("id").and_then(Json::as_str) == Some(id.as_str());
-            if !named || !same_id {
-                return Err(VaultError::IdMismatch);
-            }
-        }
-        Ok(Step { verb, resource_type, id, expect, target, resource, full_url })
-    }
-}
-
-fn entries_of(bundle: Json<'_>) -> Result<Vec<Json<'_>>, VaultError> {
-    let Json::Object(members) = bundle else { return Err(invalid("Bundle", "a bundle must be an object")) };
-    let entries = members.into_iter().find(|(name, _)| name == "entry").map(|(_, value)| value);
-    match entries {
-        None => Ok(Vec::new()),
-        Some(Json::Array(entries)) if entries.len() > BUNDLE_ENTRIES_MAX => {
-            Err(VaultError::TooLarge { what: "entries in a bundle", max: BUNDLE_ENTRIES_MAX })
-        }
-        Some(Json::Array(entries)) => Ok(entries),
-        Some(_) => Err(invalid("Bundle.entry", "must be an array")),
-    }
-}
-
-fn parse_url(url: &str, base_url: &str) -> Result<(ResourceType, Option<ResourceId>, Option<VersionId>), VaultError> {
-    let unknown = || invalid("request.url", "expected `[type]`, `[type]/[id]` or `[type]/[id]/_history/[version]`");
-    let relative = url.strip_prefix(base_url).unwrap_or(url).trim_start_matches('/');
-    let mut parts = relative.split('/');
-    let resource_type = parts.next().and_then(ResourceType::parse).ok_or_else(unknown)?;
-    let id = match parts.next() {
-        None => return Ok((resource_type, None, None)),
-        Some(id) => ResourceId::parse(id).map_err(|_| unknown())?,
-    };
-    match (parts.next(), parts.next(), parts.next()) {
-        (None, None, None) => Ok((resource_type, Some(id), None)),
-        (Some("_history"), Some(version), None) => {
-            Ok((resource_type, Some(id), Some(VersionId::parse(version).ok_or_else(unknown)?)))
-        }
-        _ => Err(unknown()),
-    }
-}
-
-/// A weak entity tag, `W/"3"`.
-fn parse_etag(tag: &str) -> Option<VersionId> {
-    VersionId::parse(tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?)
 }
 
 fn rank(verb: &Verb) -> u8 {
@@ -571,87 +363,4 @@ fn at_entry(error: VaultError, place: usize) -> VaultError {
         }
         other => other,
     }
-}
-
-/// One entry of the response. Ids hold nothing that JSON would have to escape.
-fn render(done: &Result<Done, VaultError>, prefer: ReturnPreference, caller: &Caller) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::new());
-    match done {
-        Ok(Done::Stored(stored)) => {
-            let status = if stored.created { "201 Created" } else { "200 OK" };
-            match prefer {
-                ReturnPreference::Minimal => out.extend(b"{"),
-                ReturnPreference::Representation => {
-                    out.extend(b"{\"resource\":");
-                    out.extend_from_slice(&stored.body);
-                    out.extend(b",");
-                }
-                ReturnPreference::OperationOutcome => out.extend(b"{"),
-            }
-            out.extend(response(status, Some(&stored.record), Some(stored.last_updated)).as_bytes());
-            if prefer == ReturnPreference::OperationOutcome {
-                out.pop();
-                out.extend(b",\"outcome\":");
-                out.extend(operation_outcome_bytes(&[], Some(&caller.operation)));
-                out.extend(b"}");
-            }
-            out.extend(b"}");
-        }
-        Ok(Done::Deleted(record)) => {
-            out.extend(b"{");
-            out.extend(response("204 No Content", record.as_ref(), None).as_bytes());
-            out.extend(b"}");
-        }
-        Ok(Done::Exists(record, last_updated)) => {
-            out.extend(b"{");
-            out.extend(response("200 OK", Some(record), Some(*last_updated)).as_bytes());
-            out.extend(b"}");
-        }
-        Ok(Done::Found(bundle)) => {
-            out.extend(b"{\"resource\":");
-            out.extend_from_slice(bundle);
-            out.extend(b",");
-            out.extend(response("200 OK", None, None).as_bytes());
-            out.extend(b"}");
-        }
-        Ok(Done::Read(disclosed)) => {
-            out.extend(b"{\"resource\":");
-            out.extend_from_slice(&disclosed.body);
-            out.extend(b",");
-            out.extend(response("200 OK", Some(&disclosed.record), Some(disclosed.last_updated)).as_bytes());
-            out.extend(b"}");
-        }
-        Err(error) => {
-            out.extend(b"{\"response\":{\"status\":\"");
-            out.extend(error.http_status().as_bytes());
-            out.extend(b"\",\"outcome\":");
-            out.extend(operation_outcome_bytes(&error.issues(), Some(&caller.operation)));
-            out.extend(b"}}");
-        }
-    }
-    out
-}
-
-fn response(status: &str, record: Option<&RecordRef>, last_updated: Option<Timestamp>) -> String {
-    let mut text = format!("\"response\":{{\"status\":\"{status}\"");
-    if let Some(RecordRef { resource_type, id, version }) = record {
-        let id = id.as_str();
-        text += &format!(",\"location\":\"{resource_type}/{id}/_history/{version}\",\"etag\":\"W/\\\"{version}\\\"\"");
-    }
-    if let Some(at) = last_updated {
-        text += &format!(",\"lastModified\":\"{at}\"");
-    }
-    text + "}"
-}
-
-fn response_bundle(kind: &str, entries: &[Zeroizing<Vec<u8>>]) -> Zeroizing<Vec<u8>> {
-    let bytes = entries.iter().map(|entry| entry.len() + 1).sum::<usize>() + 100;
-    let mut out = Zeroizing::new(Vec::with_capacity(bytes));
-    out.extend(format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\"").as_bytes());
-    for (place, entry) in entries.iter().enumerate() {
-        out.extend(if place == 0 { &b",\"entry\":["[..] } else { b"," });
-        out.extend_from_slice(entry);
-    }
-    out.extend(if entries.is_empty() { &b"}"[..] } else { b"]}" });
-    out
 }
