@@ -73,7 +73,8 @@ pub(super) fn term(parameter: u16, level: u8, class: u8, number: u32) -> Vec<u8>
 
 /// The number of a bucket from its term.
 pub(super) fn number_of(term: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(term.get(5..9)?.try_into().ok()?))
+    // Level and class stand before it.
+    Some(u32::from_be_bytes(*term.get(terms::HEAD_BYTES + 2..)?.first_chunk()?))
 }
 
 /// The terms of a date.

@@ -2,8 +2,8 @@
 
 use super::docs::Check;
 use super::encode::{self, column};
-use super::node::Node;
-use super::segment::{Known, Segment};
+use super::node::{Node, Of};
+use super::segment::{Known, Segment, Types};
 use super::terms::{self, GLOBAL, LAST_UPDATED, kind};
 use super::{buckets, codec};
 use crate::document::{Key, Value};
@@ -13,21 +13,77 @@ use crate::matcher::{FILTER_DEPTH_MAX, compare, passes};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tacet_fhir::search::{ParameterId, fold};
-use tacet_types::ResourceType;
 use tantivy::postings::TermInfo;
 use tantivy::{DocId, u64_to_f64, u64_to_i64};
 
 /// A date test: how it compares, and the range asked for.
 type DateTest = (Comparison, i64, i64);
 
-/// Compiles a prepared filter for a segment.
-pub(super) fn compile<'s>(filter: &Filter, segment: &'s Segment<'s>) -> Result<Node<'s>, SearchError> {
-    Compiler { segment }.filter(filter, 0)
+/// Compiles a prepared filter for a segment. Gives the types that what it means may be of, too.
+pub(super) fn compile<'s>(filter: &Filter, segment: &'s Segment<'s>) -> Result<(Node<'s>, Types), SearchError> {
+    let all = if let Filter::All(all) = filter { all.as_slice() } else { std::slice::from_ref(filter) };
+    let types = match types_left(all) {
+        Some(types) => types.into(),
+        None => segment.types()?,
+    };
+    let node = Compiler { segment, types: &types }.filter(filter, 0)?;
+    Ok((node, types))
 }
 
+/// The types that all of these filters leave, by those that name types; None where none does.
+fn types_left(all: &[Filter]) -> Option<Vec<u8>> {
+    let mut left: Option<Vec<u8>> = None;
+    for filter in all {
+        let Filter::Types(types) = filter else { continue };
+        let mut codes: Vec<u8> = types.iter().map(|found| found.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if let Some(left) = &left {
+            codes.retain(|code| left.contains(code));
+        }
+        left = Some(codes);
+    }
+    left
+}
+
+/// A filter within what its surroundings leave: only documents of `types` need be right.
 #[derive(Clone, Copy)]
-struct Compiler<'s> {
+struct Compiler<'s, 't> {
     segment: &'s Segment<'s>,
+    types: &'t [u8],
+}
+
+/// Terms as they are found.
+#[derive(Default)]
+struct Found {
+    infos: Vec<TermInfo>,
+    /// Some of them stand under no type.
+    any_type: bool,
+    /// The types of those found so far.
+    types: Vec<u8>,
+    /// Two of them are of one type: a document may have both.
+    twice: bool,
+}
+
+impl Found {
+    fn push(&mut self, term: &[u8], info: &TermInfo) {
+        self.infos.push(info.clone());
+        match terms::type_of(term) {
+            None => self.any_type = true,
+            Some(_) if self.twice => {}
+            Some(type_code) if self.types.contains(&type_code) => self.twice = true,
+            Some(type_code) => self.types.push(type_code),
+        }
+    }
+
+    fn node<'s>(self) -> Node<'s> {
+        let of = match self {
+            Self { any_type: true, .. } => Of::Any,
+            Self { twice: true, .. } => Of::Types,
+            Self { .. } => Of::TypesOnce,
+        };
+        Node::terms(self.infos, of)
+    }
 }
 
 /// The number of a parameter in terms and columns.
@@ -36,7 +92,15 @@ fn number(parameter: ParameterId) -> u16 {
     u16::try_from(parameter.index()).unwrap_or(LAST_UPDATED - 1)
 }
 
-impl<'s> Compiler<'s> {
+impl<'s, 't> Compiler<'s, 't> {
+    /// The same within fewer types.
+    fn within<'u>(self, types: &'u [u8]) -> Compiler<'s, 'u>
+    where
+        't: 'u,
+    {
+        Compiler { segment: self.segment, types }
+    }
+
     fn filter(self, filter: &Filter, depth: usize) -> Result<Node<'s>, SearchError> {
         if depth > FILTER_DEPTH_MAX {
             return Err(SearchError::TooCostly { what: "nested conditions", max: FILTER_DEPTH_MAX });
@@ -49,13 +113,18 @@ impl<'s> Compiler<'s> {
                 Node::any(any.iter().map(|filter| self.filter(filter, depth + 1)).collect::<Result<_, _>>()?)
             }
             Filter::Not(inner) => self.filter(inner, depth + 1)?.not(),
-            Filter::Types(types) => self.types(types)?,
+            Filter::Types(types) => {
+                let mut codes: Vec<u8> = types.iter().map(|found| found.code()).collect();
+                codes.sort_unstable();
+                codes.dedup();
+                self.types(&codes)?
+            }
             Filter::Keys(keys) => self.exact(keys.iter().map(terms::key))?,
             Filter::LastUpdated { comparison, low_ms, high_ms } => {
                 self.last_updated(&[(*comparison, *low_ms, *high_ms)])?
             }
             Filter::Value(parameter, test) => self.value(*parameter, test)?,
-            Filter::Present(parameter) => self.one(&terms::head(number(*parameter), kind::PRESENT))?,
+            Filter::Present(parameter) => self.one(terms::head(number(*parameter), kind::PRESENT))?,
             Filter::NarrativeWords(words) => self.global_words(kind::NARRATIVE, words)?,
             Filter::ContentWords(words) => self.global_words(kind::CONTENT, words)?,
             Filter::Chain { .. } | Filter::Has { .. } | Filter::Members { .. } => {
@@ -66,6 +135,11 @@ impl<'s> Compiler<'s> {
 
     /// Tests of the same dates are taken together: they leave a few days between them where each alone leaves years.
     fn all(self, all: &[Filter], depth: usize) -> Result<Node<'s>, SearchError> {
+        let left = types_left(all).map(|mut left| {
+            left.retain(|code| self.types.contains(code));
+            left
+        });
+        let inner = self.within(left.as_deref().unwrap_or(self.types));
         let mut nodes = Vec::new();
         let mut dates: HashMap<ParameterId, Vec<DateTest>> = HashMap::new();
         let mut updated: Vec<DateTest> = Vec::new();
@@ -75,83 +149,120 @@ impl<'s> Compiler<'s> {
                     dates.entry(*parameter).or_default().push((*comparison, *low, *high));
                 }
                 Filter::LastUpdated { comparison, low_ms, high_ms } => updated.push((*comparison, *low_ms, *high_ms)),
-                filter => nodes.push(self.filter(filter, depth + 1)?),
+                Filter::Types(_) => {}
+                filter => nodes.push(inner.filter(filter, depth + 1)?),
             }
             if matches!(nodes.last(), Some(Node::Nothing)) {
                 return Ok(Node::Nothing);
             }
         }
         for (parameter, tests) in dates {
-            nodes.push(self.dates(number(parameter), &tests)?);
+            nodes.push(inner.dates(number(parameter), &tests)?);
         }
         if !updated.is_empty() {
-            nodes.push(self.last_updated(&updated)?);
+            nodes.push(inner.last_updated(&updated)?);
+        }
+        if let Some(left) = &left
+            && !nodes.iter().any(Node::is_of_types)
+        {
+            let of_types = self.types(left)?;
+            // A posting list of one type is long; where something else leads, the column answers sooner.
+            let leads = nodes.iter().all(|node| matches!(node, Node::Everything | Node::Not(_)));
+            nodes.push(match of_types {
+                Node::Terms(_) if !leads => Node::check(of_types, self.type_check(left)?),
+                node => node,
+            });
         }
         Ok(Node::all(nodes))
     }
 
-    fn types(self, types: &[ResourceType]) -> Result<Node<'s>, SearchError> {
-        let terms = types.iter().map(|found| terms::plain(GLOBAL, kind::TYPE, &[found.code()]));
-        let candidates = self.exact(terms)?;
-        if candidates.exact(self.segment.max_doc()) == Some(u64::from(self.segment.max_doc())) {
-            return Ok(Node::Everything);
+    /// Documents of these types.
+    fn types(self, codes: &[u8]) -> Result<Node<'s>, SearchError> {
+        let mut found = Vec::new();
+        for code in codes {
+            found.extend(self.segment.term(&terms::plain(GLOBAL, kind::TYPE, &[*code]))?);
         }
+        let within = codes.iter().all(|code| self.types.contains(code));
+        let candidates = Node::terms(found, if within { Of::TypesOnce } else { Of::Any });
+        let all = u64::from(self.segment.max_doc());
+        Ok(if candidates.estimate(self.segment.max_doc()) == all { Node::Everything } else { candidates })
+    }
+
+    fn type_check(self, codes: &[u8]) -> Result<Check<'s>, SearchError> {
         let mut wanted = [false; 256];
-        for found in types {
-            if let Some(wanted) = wanted.get_mut(usize::from(found.code())) {
+        for &code in codes {
+            if let Some(wanted) = wanted.get_mut(usize::from(code)) {
                 *wanted = true;
             }
         }
         let column = self.segment.fixed(encode::TYPE)?;
-        let check = move |doc| {
+        Ok(Rc::new(move |doc| {
             let code = column.values.get_val(doc);
             usize::try_from(code).ok().and_then(|code| wanted.get(code)).copied().unwrap_or(false)
-        };
-        // A posting list of one type is long; where something else leads, the column answers sooner.
-        Ok(match candidates {
-            Node::Nothing => Node::Nothing,
-            candidates => Node::Check(Box::new(candidates), Rc::new(check)),
-        })
+        }))
     }
 
-    fn one(self, term: &[u8]) -> Result<Node<'s>, SearchError> {
-        Ok(Node::terms(self.segment.term(term)?.into_iter().collect()))
+    fn one(self, term: Vec<u8>) -> Result<Node<'s>, SearchError> {
+        self.exact(std::iter::once(term))
     }
 
-    fn exact(self, terms: impl Iterator<Item = Vec<u8>>) -> Result<Node<'s>, SearchError> {
-        let mut infos = Vec::new();
-        for term in terms {
-            infos.extend(self.segment.term(&term)?);
+    fn exact(self, all: impl Iterator<Item = Vec<u8>>) -> Result<Node<'s>, SearchError> {
+        let mut found = Found::default();
+        for mut term in all {
+            for &type_code in terms::types_of(&term, self.types) {
+                terms::set_type(&mut term, type_code);
+                if let Some(info) = self.segment.term(&term)? {
+                    found.push(&term, &info);
+                }
+            }
         }
-        Ok(Node::terms(infos))
+        Ok(found.node())
     }
 
-    /// All terms that begin with this.
-    fn under(self, start: &[u8]) -> Result<Node<'s>, SearchError> {
-        let mut infos = Vec::new();
-        self.segment.terms_under(start, &mut |_, info| {
-            infos.push(info.clone());
-            true
-        })?;
-        Ok(Node::terms(infos))
-    }
-
-    /// Of the terms that begin with one of these, those whose value passes.
-    fn passing(self, starts: impl Iterator<Item = Vec<u8>>, test: &Test) -> Result<Node<'s>, SearchError> {
-        let mut infos: Vec<TermInfo> = Vec::new();
-        for start in starts {
-            self.segment.terms_under(&start, &mut |term, info| {
-                if terms::value_of(term).is_some_and(|value| passes(test, &value)) {
-                    infos.push(info.clone());
+    /// The terms from `start` to before `end` that are asked for.
+    fn range(
+        self,
+        found: &mut Found,
+        mut start: Vec<u8>,
+        end: Option<Vec<u8>>,
+        asked: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), SearchError> {
+        // All terms of a kind come before the next kind, so there is an end.
+        let mut end = end.unwrap_or_default();
+        for &type_code in terms::types_of(&start, self.types) {
+            terms::set_type(&mut start, type_code);
+            terms::set_type(&mut end, type_code);
+            self.segment.terms(&start, Some(&end), &mut |term, info| {
+                if asked(term) {
+                    found.push(term, info);
                 }
                 true
             })?;
         }
-        Ok(Node::terms(infos))
+        Ok(())
+    }
+
+    /// All terms that begin with this.
+    fn under(self, start: Vec<u8>) -> Result<Node<'s>, SearchError> {
+        let mut found = Found::default();
+        let end = terms::end_of(&start);
+        self.range(&mut found, start, end, &mut |_| true)?;
+        Ok(found.node())
+    }
+
+    /// Of the terms that begin with one of these, those whose value passes.
+    fn passing(self, starts: impl Iterator<Item = Vec<u8>>, test: &Test) -> Result<Node<'s>, SearchError> {
+        let mut found = Found::default();
+        for start in starts {
+            let end = terms::end_of(&start);
+            let mut asked = |term: &[u8]| terms::value_of(term).is_some_and(|value| passes(test, &value));
+            self.range(&mut found, start, end, &mut asked)?;
+        }
+        Ok(found.node())
     }
 
     fn global_words(self, kind: u8, words: &[Box<str>]) -> Result<Node<'s>, SearchError> {
-        let nodes = words.iter().map(|word| self.one(&terms::word(GLOBAL, kind, word)));
+        let nodes = words.iter().map(|word| self.one(terms::word(GLOBAL, kind, word)));
         Ok(Node::all(nodes.collect::<Result<_, _>>()?))
     }
 
@@ -177,7 +288,7 @@ impl<'s> Compiler<'s> {
             Test::StringStarts(start) => {
                 let mut term = terms::head(p, kind::STRING);
                 terms::escape(&mut term, start);
-                self.under(&term)?
+                self.under(term)?
             }
             Test::StringIs(exact) => self.passing(once(terms::with_text(p, kind::STRING, &fold(exact))), test)?,
             Test::StringEquals(folded) => self.passing(once(terms::with_text(p, kind::STRING, folded)), test)?,
@@ -195,9 +306,9 @@ impl<'s> Compiler<'s> {
                 self.exact(types.iter().map(|resource_type| terms::reference(p, *resource_type, id)))?
             }
             Test::ReferenceType(resource_type) => {
-                self.one(&terms::plain(p, kind::REFERENCE_TYPE, &[resource_type.code()]))?
+                self.one(terms::plain(p, kind::REFERENCE_TYPE, &[resource_type.code()]))?
             }
-            Test::ReferenceUrl(url) => self.one(&terms::plain(p, kind::REFERENCE_URL, url.as_bytes()))?,
+            Test::ReferenceUrl(url) => self.one(terms::plain(p, kind::REFERENCE_URL, url.as_bytes()))?,
             Test::ReferenceIdentifier { value, .. } => {
                 self.passing(once(terms::with_text(p, kind::REFERENCE_IDENTIFIER, value)), test)?
             }
@@ -224,7 +335,7 @@ impl<'s> Compiler<'s> {
 
     /// Adds the documents that have a long value which passes.
     fn or_long(self, node: Node<'s>, parameter: ParameterId, test: &Test) -> Result<Node<'s>, SearchError> {
-        let long = self.one(&terms::head(number(parameter), kind::LONG))?;
+        let long = self.one(terms::head(number(parameter), kind::LONG))?;
         let (segment, test) = (self.segment, test.clone());
         let check = move |doc| {
             let values = segment.checked(segment.long_values(doc, parameter), Vec::new());
@@ -241,19 +352,15 @@ impl<'s> Compiler<'s> {
             if word.is_empty() {
                 // Any word; the empty one is there for every text.
                 start.push(0);
-                let end = terms::end_of(&terms::head(p, kind));
-                let mut infos = Vec::new();
-                self.segment.terms(&start, end.as_deref(), &mut |_, info| {
-                    infos.push(info.clone());
-                    true
-                })?;
-                nodes.push(Node::terms(infos));
+                let (mut found, end) = (Found::default(), terms::end_of(&terms::head(p, kind)));
+                self.range(&mut found, start, end, &mut |_| true)?;
+                nodes.push(found.node());
             } else {
-                nodes.push(self.under(&start)?);
+                nodes.push(self.under(start)?);
             }
         }
         if asked.is_empty() {
-            return self.one(&terms::head(p, kind));
+            return self.one(terms::head(p, kind));
         }
         let all = Node::all(nodes);
         if asked.len() == 1 || matches!(all, Node::Nothing) {
@@ -284,7 +391,7 @@ impl<'s> Compiler<'s> {
 
     /// Documents in which for each test some date passes.
     fn dates(self, p: u16, tests: &[DateTest]) -> Result<Node<'s>, SearchError> {
-        let several = if tests.len() > 1 { Some(self.one(&terms::head(p, kind::DATES))?) } else { None };
+        let several = if tests.len() > 1 { Some(self.one(terms::head(p, kind::DATES))?) } else { None };
         let candidates = self.days(p, tests, several)?;
         let Some(lows) = self.segment.numbers(p, column::DATE_LOW)? else { return Ok(Node::Nothing) };
         let Some(widths) = self.segment.numbers(p, column::DATE_WIDTH)? else { return Ok(Node::Nothing) };
@@ -304,7 +411,7 @@ impl<'s> Compiler<'s> {
     /// the documents with `several` dates are candidates too.
     fn days(self, p: u16, tests: &[DateTest], several: Option<Node<'s>>) -> Result<Node<'s>, SearchError> {
         let mut nodes: Vec<Node<'s>> = several.into_iter().collect();
-        let mut infos = Vec::new();
+        let mut found = Found::default();
         for class in 0..buckets::CLASSES {
             let (mut first, mut last) = (0, u32::MAX);
             for &(comparison, low, high) in tests {
@@ -314,20 +421,17 @@ impl<'s> Compiler<'s> {
             for (level, from, to) in buckets::cover(first, last) {
                 let start = buckets::term(p, level, class, from);
                 let end = terms::end_of(&buckets::term(p, level, class, to));
-                self.segment.terms(&start, end.as_deref(), &mut |_, info| {
-                    infos.push(info.clone());
-                    true
-                })?;
+                self.range(&mut found, start, end, &mut |_| true)?;
             }
         }
-        nodes.push(Node::terms(infos));
+        nodes.push(found.node());
         Ok(Node::any(nodes))
     }
 
     fn numbers(self, p: u16, comparison: Comparison, asked: (f64, f64)) -> Result<Node<'s>, SearchError> {
         let names = [column::NUMBER_LOW, column::NUMBER_WIDTH];
         let Some(range) = self.range_check(p, names, comparison, asked)? else { return Ok(Node::Nothing) };
-        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        let present = self.one(terms::head(p, kind::PRESENT))?;
         Ok(Node::check(present, Rc::new(move |doc| range(doc, &mut |_| true))))
     }
 
@@ -343,7 +447,7 @@ impl<'s> Compiler<'s> {
             _ => [column::QUANTITY_LOW, column::QUANTITY_WIDTH],
         };
         let Some(range) = self.range_check(p, names, comparison, asked)? else { return Ok(Node::Nothing) };
-        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        let present = self.one(terms::head(p, kind::PRESENT))?;
         if *unit == UnitTest::Any {
             return Ok(Node::check(present, Rc::new(move |doc| range(doc, &mut |_| true))));
         }
@@ -386,11 +490,11 @@ impl<'s> Compiler<'s> {
         let mut nodes = Vec::new();
         for (place, part) in parts.iter().enumerate().take(usize::from(u8::MAX)) {
             if let Test::TokenIs { code, .. } = part {
-                nodes.push(self.one(&terms::part(p, place as u8, code))?);
+                nodes.push(self.one(terms::part(p, place as u8, code))?);
             }
         }
         if nodes.is_empty() {
-            nodes.push(self.one(&terms::head(p, kind::PRESENT))?);
+            nodes.push(self.one(terms::head(p, kind::PRESENT))?);
         }
         let Some(wholes) = self.segment.texts(p, column::WHOLE)? else { return Ok(Node::Nothing) };
         let (segment, test, known) = (self.segment, test.clone(), Known::default());
@@ -405,7 +509,7 @@ impl<'s> Compiler<'s> {
         let (Some(north), Some(east)) = (north, self.segment.numbers(p, column::LONGITUDE)?) else {
             return Ok(Node::Nothing);
         };
-        let present = self.one(&terms::head(p, kind::PRESENT))?;
+        let present = self.one(terms::head(p, kind::PRESENT))?;
         let test = test.clone();
         let check = move |doc| {
             north.of(doc).zip(east.of(doc)).any(|(north, east)| {

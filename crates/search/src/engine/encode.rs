@@ -316,6 +316,8 @@ impl Encoder {
 
     fn finish(mut self, document: &Document, order_key: u64, long: &[(u16, &Value)]) -> TantivyDocument {
         let mut out = TantivyDocument::default();
+        let type_code = document.key.resource_type.code();
+        self.terms.iter_mut().for_each(|term| terms::set_type(term, type_code));
         self.terms.sort_unstable();
         self.terms.dedup();
         for term in &self.terms {
@@ -327,7 +329,7 @@ impl Encoder {
         }
         out.add_u64(field::ORDER, order_key);
         out.add_u64(field::UPDATED, i64_to_u64(document.last_updated.as_ms()));
-        out.add_u64(field::TYPE, u64::from(document.key.resource_type.code()));
+        out.add_u64(field::TYPE, u64::from(type_code));
         if !self.columns.is_empty() {
             out.add_object(field::COLUMNS, self.columns);
         }

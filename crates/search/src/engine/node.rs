@@ -31,12 +31,36 @@ pub(super) enum Node<'s> {
 /// Terms, and what was gathered from them if they are many.
 pub(super) struct Terms {
     infos: Vec<TermInfo>,
+    of: Of,
     gathered: OnceCell<Rc<Gathered>>,
 }
 
+/// What is known of the documents of several terms.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Of {
+    /// They are of any type.
+    Any,
+    /// They are of the types that the filter was compiled for.
+    Types,
+    /// They are of those types, and none has two of the terms.
+    TypesOnce,
+}
+
 impl<'s> Node<'s> {
-    pub(super) fn terms(infos: Vec<TermInfo>) -> Self {
-        if infos.is_empty() { Self::Nothing } else { Self::Terms(Terms { infos, gathered: OnceCell::new() }) }
+    pub(super) fn terms(infos: Vec<TermInfo>, of: Of) -> Self {
+        if infos.is_empty() { Self::Nothing } else { Self::Terms(Terms { infos, of, gathered: OnceCell::new() }) }
+    }
+
+    /// Whether what it walks is of the types that the filter was compiled for, whatever leads.
+    pub(super) fn is_of_types(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Terms(terms) => terms.of >= Of::Types,
+            Self::All(nodes) => nodes.iter().any(Self::is_of_types),
+            Self::Any(nodes) => nodes.iter().all(Self::is_of_types),
+            // A check holds for documents that are not among its candidates.
+            Self::Everything | Self::Not(_) | Self::Check(..) => false,
+        }
     }
 
     pub(super) fn check(candidates: Self, check: Check<'s>) -> Self {
@@ -62,18 +86,22 @@ impl<'s> Node<'s> {
 
     pub(super) fn any(nodes: Vec<Self>) -> Self {
         let mut kept = Vec::with_capacity(nodes.len());
-        let mut infos = Vec::new();
+        let (mut infos, mut of) = (Vec::new(), Of::Types);
         for node in nodes {
             match node {
                 Self::Nothing => {}
                 Self::Everything => return Self::Everything,
                 Self::Any(inner) => kept.extend(inner),
-                Self::Terms(terms) => infos.extend(terms.infos),
+                Self::Terms(terms) => {
+                    // The terms of one are as they were; of several, a document may have two.
+                    of = if infos.is_empty() { terms.of } else { of.min(terms.of).min(Of::Types) };
+                    infos.extend(terms.infos);
+                }
                 node => kept.push(node),
             }
         }
         if !infos.is_empty() {
-            kept.push(Self::terms(infos));
+            kept.push(Self::terms(infos, of));
         }
         match kept.len() {
             0 => Self::Nothing,
@@ -113,10 +141,10 @@ impl<'s> Node<'s> {
         match self {
             Self::Nothing => Some(0),
             Self::Everything => Some(u64::from(max_doc)),
-            Self::Terms(terms) => match terms.infos.as_slice() {
-                [one] => Some(u64::from(one.doc_freq)),
-                _ => None,
-            },
+            Self::Terms(terms) => {
+                let known = terms.infos.len() == 1 || terms.of == Of::TypesOnce;
+                known.then(|| terms.infos.iter().map(|info| u64::from(info.doc_freq)).sum())
+            }
             Self::Not(inner) => Some(u64::from(max_doc) - inner.exact(max_doc)?),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use super::compile::compile;
 use super::docs::Docs;
 use super::node::Node;
-use super::segment::{Budget, Segment, failed};
+use super::segment::{Budget, Segment, Types, failed};
 use super::sorting::{Candidate, Least, Sorting};
 use super::superseded::{Superseded, find};
 use super::{encode, order, walk};
@@ -28,6 +28,9 @@ pub const UNSORTED_MAX: usize = 200_000;
 /// Up to about so many matches are collected and put in order; among more, the first are looked for from the beginning of the order.
 /// Builds with debug assertions begin at a few, so that tests with few documents go both ways.
 const COLLECT_MAX: u64 = if cfg!(debug_assertions) { 8 } else { 16_384 };
+
+/// What it costs to look for a document in a list, in steps of walking the list.
+const SEEK_STEPS: u64 = 4;
 
 /// What the index has of a page.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -96,6 +99,8 @@ pub fn references(searcher: &Searcher, key: &Key, parameters: &[ParameterId]) ->
 pub(super) struct Part<'s> {
     pub(super) segment: &'s Segment<'s>,
     pub(super) node: Node<'s>,
+    /// What documents that are meant may be of.
+    pub(super) types: Types,
     superseded: Option<&'s HashSet<DocId>>,
 }
 
@@ -116,9 +121,9 @@ fn run<T>(
     let segments: Vec<Segment<'_>> = segments.collect::<Result<_, _>>()?;
     let mut parts = Vec::with_capacity(segments.len());
     for (ordinal, segment) in segments.iter().enumerate() {
-        let node = compile(filter, segment)?;
+        let (node, types) = compile(filter, segment)?;
         if !matches!(node, Node::Nothing) {
-            parts.push(Part { segment, node, superseded: superseded.segment(ordinal) });
+            parts.push(Part { segment, node, types, superseded: superseded.segment(ordinal) });
         }
     }
     let result = then(&Run { parts })?;
@@ -148,14 +153,20 @@ impl Part<'_> {
         self.node.estimate(self.segment.max_doc())
     }
 
-    /// How many are meant, if that is known without visiting them; the superseded ones are looked up.
+    /// How many are meant, if that is known without visiting them; the deleted and the superseded ones are looked up.
     fn known(&self) -> Result<Option<u64>, SearchError> {
-        if self.segment.reader.has_deletes() {
-            return Ok(None);
+        let Some(mut all) = self.node.exact(self.segment.max_doc()) else { return Ok(None) };
+        let deleted = self.segment.reader.num_deleted_docs();
+        if deleted > 0 {
+            // To look for a deleted one costs several times what a step does.
+            if all <= u64::from(deleted) * SEEK_STEPS {
+                return Ok(None);
+            }
+            all = all.saturating_sub(self.segment.deleted_among(&mut *self.node.open(self.segment)?));
         }
-        let Some(all) = self.node.exact(self.segment.max_doc()) else { return Ok(None) };
         let Some(superseded) = self.superseded else { return Ok(Some(all)) };
-        let mut gone: Vec<DocId> = superseded.iter().copied().collect();
+        let current = superseded.iter().copied().filter(|&doc| self.segment.is_alive(doc));
+        let mut gone: Vec<DocId> = current.collect();
         gone.sort_unstable();
         let mut docs: Box<dyn Docs> = self.node.open(self.segment)?;
         let among = gone.into_iter().filter(|&doc| docs.seek(doc) == doc).count();

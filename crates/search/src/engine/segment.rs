@@ -1,19 +1,21 @@
 //! One segment as the engine reads it: terms, columns, stored values.
 
+use super::docs::Docs;
 use super::encode::{self, column_name, field};
 use super::{codec, terms};
 use crate::document::{Key, Value};
 use crate::error::SearchError;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use tacet_fhir::search::ParameterId;
 use tacet_types::VersionId;
 use tantivy::columnar::{Column, DynamicColumn, StrColumn};
 use tantivy::postings::TermInfo;
 use tantivy::schema::{IndexRecordOption, TantivyDocument, Value as _};
-use tantivy::{DocAddress, DocId, InvertedIndexReader, Searcher, SegmentReader};
+use tantivy::{BitSet, DocAddress, DocId, InvertedIndexReader, Searcher, SegmentReader};
 
 /// Most terms of dictionaries that one search looks through, over all segments: some 100 ns each.
 pub const TERMS_VISITED_MAX: usize = 2_000_000;
@@ -86,7 +88,11 @@ pub(super) struct Segment<'s> {
     /// Set when a column or a stored value could not be read inside a check: the search must fail then.
     pub(super) broken: &'s Cell<bool>,
     inverted: Arc<InvertedIndexReader>,
+    types: OnceCell<Types>,
 }
+
+/// Codes of types, in order.
+pub(super) type Types = Rc<[u8]>;
 
 impl<'s> Segment<'s> {
     pub(super) fn new(
@@ -97,11 +103,44 @@ impl<'s> Segment<'s> {
     ) -> Result<Self, SearchError> {
         let reader = searcher.segment_reader(ordinal);
         let inverted = reader.inverted_index(field::TERMS).map_err(failed)?;
-        Ok(Self { reader, ordinal, searcher, budget, broken, inverted })
+        Ok(Self { reader, ordinal, searcher, budget, broken, inverted, types: OnceCell::new() })
     }
 
     pub(super) fn max_doc(&self) -> DocId {
         self.reader.max_doc()
+    }
+
+    /// The types of its documents, also of deleted ones.
+    pub(super) fn types(&self) -> Result<Types, SearchError> {
+        if let Some(types) = self.types.get() {
+            return Ok(types.clone());
+        }
+        let mut types = Vec::new();
+        self.terms_under(&terms::head(terms::GLOBAL, terms::kind::TYPE), &mut |term, _| {
+            types.extend(term.last());
+            true
+        })?;
+        Ok(self.types.get_or_init(|| types.into()).clone())
+    }
+
+    /// The deleted documents among those that `meant` walks.
+    pub(super) fn deleted_among(&self, meant: &mut dyn Docs) -> u64 {
+        let Some(alive) = self.reader.alive_bitset() else { return 0 };
+        // The library's set of the living gives no words; crossed with a full one they can be read, 64 documents at a time.
+        let mut words = BitSet::with_max_value_and_full(self.max_doc());
+        words.intersect_update(alive.bitset());
+        let mut count = 0;
+        for word in 0..self.max_doc().div_ceil(64) {
+            let dead = !u64::from_le_bytes(words.tinyset(word).into_bytes());
+            let mut dead =
+                if (word + 1) * 64 > self.max_doc() { dead & ((1 << (self.max_doc() % 64)) - 1) } else { dead };
+            while dead != 0 {
+                let doc = word * 64 + dead.trailing_zeros();
+                count += u64::from(meant.seek(doc) == doc);
+                dead &= dead - 1;
+            }
+        }
+        count
     }
 
     /// One term.

@@ -25,7 +25,7 @@ pub(super) struct Candidate {
 impl Candidate {
     /// Which comes first, as far as ranks and order keys tell.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        (self.ranks, self.order).cmp(&(other.ranks, other.order))
+        self.ranks.cmp(&other.ranks).then_with(|| self.order.cmp(&other.order))
     }
 }
 
@@ -236,20 +236,28 @@ impl Source {
     }
 }
 
+/// So many more are kept before the least of them are told.
+const KEPT_MORE: usize = 64;
+
 /// The `count` least candidates, and all that are equal to the last of them but for the document.
 pub(super) struct Least {
     count: usize,
     kept: Vec<Candidate>,
+    /// What comes after this one is not among the least.
+    limit: Option<Candidate>,
 }
 
 impl Least {
     pub(super) fn new(count: usize) -> Self {
-        Self { count, kept: Vec::new() }
+        Self { count, kept: Vec::new(), limit: None }
     }
 
     pub(super) fn push(&mut self, candidate: Candidate) {
+        if self.limit.as_ref().is_some_and(|limit| candidate.compare(limit).is_gt()) {
+            return;
+        }
         self.kept.push(candidate);
-        if self.kept.len() >= self.count.saturating_mul(4).saturating_add(1024) {
+        if self.kept.len() >= self.count.saturating_mul(2).saturating_add(KEPT_MORE) {
             self.cut();
         }
     }
@@ -261,7 +269,8 @@ impl Least {
         let Some(place) = self.count.checked_sub(1) else { return self.kept.clear() };
         let (_, last, _) = self.kept.select_nth_unstable_by(place, Candidate::compare);
         let last = *last;
-        self.kept.retain(|candidate| candidate.compare(&last) != Ordering::Greater);
+        self.kept.retain(|candidate| candidate.compare(&last).is_le());
+        self.limit = Some(last);
     }
 
     pub(super) fn finish(mut self) -> Vec<Candidate> {

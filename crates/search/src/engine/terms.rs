@@ -1,8 +1,12 @@
 //! Terms of the token field: what a document can be found by, as bytes.
 //!
 //! ```text
-//! parameter u16 BE · kind u8 · what it is (see `kind`)
+//! parameter u16 BE · type of the resource u8 · kind u8 · what it is (see `kind`)
 //! ```
+//!
+//! Several types share a parameter (`clinical-code`), and nearly every search is for one type: with the type in front a posting list
+//! belongs to one, and how long it is answers how many there are. What every document has stands under no type. Terms are made for
+//! no type and then set to one ([`set_type`]).
 //!
 //! A text that something follows is escaped and ended (`escape`), so that the order of terms is the order of texts and all terms that
 //! begin with a text are one range of the dictionary. A term holds the whole value that it stands for: what a range gives too much
@@ -18,7 +22,10 @@ pub(super) const GLOBAL: u16 = u16::MAX;
 /// Stands where a parameter's index stands, for when a document was stored.
 pub(super) const LAST_UPDATED: u16 = u16::MAX - 1;
 
-/// What a term says, after the parameter. Written to disk: none may change its number or its shape without a new format.
+/// Stands where the code of a type stands, in what is under no type.
+const NO_TYPE: u8 = 0;
+
+/// What a term says, after parameter and type. Written to disk: none may change its number or its shape without a new format.
 pub(super) mod kind {
     /// A token's code, ended; then its system.
     pub(crate) const CODE: u8 = 1;
@@ -88,12 +95,43 @@ mod mark {
     pub(crate) const VERSIONED: u8 = b'v';
 }
 
+/// Where the kind stands in a term.
+const KIND_AT: usize = 3;
+
+/// How many bytes stand before what the kind says.
+pub(super) const HEAD_BYTES: usize = KIND_AT + 1;
+
 /// Begins a term.
 pub(super) fn head(parameter: u16, kind: u8) -> Vec<u8> {
     let mut term = Vec::with_capacity(48);
     term.extend_from_slice(&parameter.to_be_bytes());
+    term.push(NO_TYPE);
     term.push(kind);
     term
+}
+
+/// Whether the term stands under the type of its resource.
+pub(super) fn is_typed(term: &[u8]) -> bool {
+    matches!(term, [high, low, ..] if u16::from_be_bytes([*high, *low]) < LAST_UPDATED)
+}
+
+/// Sets a term that stands under a type to this one; another stays as it is.
+pub(super) fn set_type(term: &mut [u8], type_code: u8) {
+    if is_typed(term)
+        && let Some(of) = term.get_mut(2)
+    {
+        *of = type_code;
+    }
+}
+
+/// The type that the term stands under.
+pub(super) fn type_of(term: &[u8]) -> Option<u8> {
+    if is_typed(term) { term.get(2).copied() } else { None }
+}
+
+/// The codes under which a term is looked for if resources may be of these types.
+pub(super) fn types_of<'t>(term: &[u8], types: &'t [u8]) -> &'t [u8] {
+    if is_typed(term) { types } else { &[NO_TYPE] }
 }
 
 /// A term of bytes that nothing follows.
@@ -263,8 +301,7 @@ pub(super) fn end_of(start: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads the value back that a term stands for, as far as the term holds it. None for terms that hold no value.
 pub(super) fn value_of(term: &[u8]) -> Option<Value> {
-    let kind = *term.get(2)?;
-    let rest = term.get(3..)?;
+    let (&kind, rest) = term.get(KIND_AT..)?.split_first()?;
     Some(match kind {
         kind::CODE => {
             let (code, rest) = unended(rest)?;

@@ -135,12 +135,16 @@ impl Walk<'_, '_> {
         let (from, to) = (buckets::at_level(first, level), buckets::at_level(last, level));
         for part in &self.run.parts {
             for class in 0..buckets::CLASSES {
-                let start = buckets::term(parameter, level, class, from);
-                let end = terms::end_of(&buckets::term(parameter, level, class, to));
-                part.segment.terms(&start, end.as_deref(), &mut |term, _| {
-                    numbers.extend(buckets::number_of(term));
-                    true
-                })?;
+                let mut start = buckets::term(parameter, level, class, from);
+                let mut end = terms::end_of(&buckets::term(parameter, level, class, to)).unwrap_or_default();
+                for &type_code in terms::types_of(&start, &part.types) {
+                    terms::set_type(&mut start, type_code);
+                    terms::set_type(&mut end, type_code);
+                    part.segment.terms(&start, Some(&end), &mut |term, _| {
+                        numbers.extend(buckets::number_of(term));
+                        true
+                    })?;
+                }
             }
         }
         let mut numbers: Vec<u32> = numbers.into_iter().collect();
@@ -155,8 +159,16 @@ impl Walk<'_, '_> {
         let mut candidates: Vec<Candidate> = Vec::new();
         for (part, sorting) in self.run.parts.iter().zip(self.sortings) {
             let bound = self.page.after.as_ref().map(|after: &Position| sorting.bound(after)).transpose()?;
+            let mut under_types = Vec::with_capacity(terms.len());
             for term in terms {
-                let Some(info) = part.segment.term(term)? else { continue };
+                for &type_code in terms::types_of(term, &part.types) {
+                    let mut term = term.clone();
+                    terms::set_type(&mut term, type_code);
+                    under_types.push(term);
+                }
+            }
+            for term in under_types {
+                let Some(info) = part.segment.term(&term)? else { continue };
                 let cost = BUCKET_COST + u64::from(info.doc_freq) * DOCUMENT_COST;
                 let Some(left) = self.left.checked_sub(cost) else { return Ok(Step::TooDear) };
                 self.left = left;

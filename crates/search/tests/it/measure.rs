@@ -31,6 +31,86 @@ fn document(key: Key, values: Vec<(ParameterId, Value)>, at: i64) -> Document {
     Document { key, version: VersionId(1), last_updated: Timestamp::from_ms(at), values, narrative, content }
 }
 
+/// What a resource costs on its way into the index, with real resources.
+#[test]
+#[ignore = "figures for people"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn prices() {
+    use flate2::read::GzDecoder;
+    use tacet_fhir::json::{Json, Limits, parse_str};
+    use tacet_search::parameters::Parameters;
+    let root = std::env::var("TACET_TEST_DATA").unwrap_or_else(|_| "../../../shared/data".into());
+    let Ok(folder) = std::fs::read_dir(std::path::Path::new(&root).join("synthea-r4")) else {
+        eprintln!("skipped: no folder synthea-r4 in the test data");
+        return;
+    };
+    let mut texts = Vec::new();
+    for file in folder.take(12) {
+        let mut text = String::new();
+        let read = GzDecoder::new(std::fs::File::open(file.unwrap().path()).unwrap());
+        if std::io::read_to_string(read).map(|all| text = all).is_ok() {
+            texts.push(text);
+        }
+    }
+    let parsed: Vec<Json<'_>> = texts.iter().filter_map(|text| parse_str(text, &Limits::default()).ok()).collect();
+    let entries = parsed.iter().flat_map(|bundle| bundle.get("entry").and_then(Json::as_array).unwrap_or_default());
+    let resources: Vec<&Json<'_>> = entries.filter_map(|entry| entry.get("resource")).collect();
+    let parameters = Parameters::standard();
+    let index = tantivy::Index::create_in_ram(engine::schema());
+    let mut writer = index.writer_with_num_threads::<tantivy::TantivyDocument>(1, 200 << 20).unwrap();
+    let mut draw = Draw::new(1);
+    for only in [None, Some("Observation")] {
+        let mut all: Vec<(&Json<'_>, Key)> = Vec::new();
+        for resource in &resources {
+            let name = resource.get_str("resourceType").unwrap();
+            if only.is_none_or(|only| only == name) {
+                all.push((resource, key(name, &mut draw)));
+            }
+        }
+        for _ in 0..2 {
+            let at = Instant::now();
+            let extracted: usize = all
+                .iter()
+                .map(|(resource, _)| {
+                    let mut count = 0;
+                    parameters.extract(resource, &mut |_, _| count += 1);
+                    count
+                })
+                .sum();
+            let extract = at.elapsed();
+            let at = Instant::now();
+            let documents: Vec<Document> = all
+                .iter()
+                .map(|(resource, key)| {
+                    Document::of(resource, key.clone(), VersionId(1), Timestamp::from_ms(0), &parameters)
+                })
+                .collect();
+            let of = at.elapsed();
+            let at = Instant::now();
+            let made: Vec<_> = documents.iter().map(|document| engine::to_document(document, draw.next())).collect();
+            let to = at.elapsed();
+            let at = Instant::now();
+            for document in made {
+                writer.add_document(document).unwrap();
+            }
+            writer.commit().unwrap();
+            let add = at.elapsed();
+            let words: usize = documents.iter().map(|document| document.content.len()).sum();
+            let each = |spent: std::time::Duration| spent.as_secs_f64() * 1e6 / all.len() as f64;
+            eprintln!(
+                "{} of {only:?}: extract {:.1} µs ({} values, {} words), Document::of {:.1} µs, to_document {:.1} µs, added and committed {:.1} µs",
+                all.len(),
+                each(extract),
+                extracted / all.len(),
+                words / all.len(),
+                each(of),
+                each(to),
+                each(add)
+            );
+        }
+    }
+}
+
 #[test]
 #[ignore = "takes minutes: figures for people"]
 #[expect(clippy::disallowed_methods, reason = "it measures")]
@@ -102,16 +182,20 @@ fn figures() {
         patients.push(patient);
     }
     writer.commit().unwrap();
+    let mut by_kind: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     let bytes: u64 = index
         .directory()
         .list_managed_files()
         .iter()
         .filter_map(|path| {
             use tantivy::{Directory, HasLen};
-            index.directory().open_read(path).ok().map(|file| file.len() as u64)
+            let bytes = index.directory().open_read(path).ok().map(|file| file.len() as u64)?;
+            let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            *by_kind.entry(kind).or_default() += bytes;
+            Some(bytes)
         })
         .sum();
-    eprintln!("{made} documents in {:?}, {spent:?} in adding; {bytes} bytes", begun.elapsed());
+    eprintln!("{made} documents in {:?}, {spent:?} in adding; {bytes} bytes: {by_kind:?}", begun.elapsed());
     let searcher = index.reader().unwrap().searcher();
     eprintln!("{} segments", searcher.segment_readers().len());
 
