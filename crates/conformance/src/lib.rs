@@ -22,7 +22,7 @@ mod rule;
 mod snapshot;
 
 pub use codes::{Codes, Membership, NoCodes};
-pub use packages::{DEFINITIONS_MAX, PackageError, Packages, Report};
+pub use packages::{DEFINITIONS_MAX, EachFile, PackageError, Packages, Report, each_file};
 
 use check::{Check, Fetched};
 use tacet_fhir::json::Json;

@@ -5,6 +5,8 @@
 
 mod archive;
 
+pub use archive::{EachFile, each_file};
+
 use crate::base::{self, DEFINITION};
 use crate::profile::Profile;
 use crate::snapshot;

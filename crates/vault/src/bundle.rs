@@ -104,11 +104,15 @@ impl Vault {
         base_url: &str,
         prefer: ReturnPreference,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        self.0.check_rules(&bundle)?;
+        self.0.check_transaction(&bundle)?;
         let entries = entries_of(bundle)?;
         let mut steps = Vec::with_capacity(entries.len());
         for (place, entry) in entries.into_iter().enumerate() {
-            steps.push(self.step(entry, base_url).map_err(|error| at_entry(error, place))?);
+            let step = self.step(entry, base_url).map_err(|error| at_entry(error, place))?;
+            if let (Verb::Create | Verb::Update, Some(resource)) = (&step.verb, &step.resource) {
+                self.0.check_entry(resource).map_err(|error| at_entry(error, place))?;
+            }
+            steps.push(step);
         }
         let references = criteria::conditional_references(&steps)?;
         let said: Vec<Step<'_>> = steps.iter().map(Step::criteria_only).collect();

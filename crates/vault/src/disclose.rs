@@ -309,7 +309,7 @@ impl Inner {
         Ok(json::parse(&self.open_content(sealer, located)?, &json_limits())?.into_owned())
     }
 
-    fn open_content(&self, sealer: &Sealer, located: &Located) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub(crate) fn open_content(&self, sealer: &Sealer, located: &Located) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let (_, content) = self.open_version_meta(&located.row, &located.value)?;
         let associated = self.content_associated(&located.row, &located.record);
         Ok(tacet_seal::open(sealer, &associated, content, CONTENT_BYTES_MAX)?)

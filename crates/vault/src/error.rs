@@ -4,6 +4,7 @@ use crate::index::IndexState;
 use tacet_fhir::json::ParseError;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_search::SearchError;
+use tacet_terminology::{ErrorKind, TerminologyError};
 use tacet_types::{RecordRef, Timestamp};
 use thiserror::Error;
 
@@ -100,6 +101,12 @@ pub enum VaultError {
     /// A patch that cannot be applied.
     #[error("the patch cannot be applied")]
     Patch(Vec<Issue>),
+    /// The definitions of the store (value sets, profiles) are not known yet, or cannot be read.
+    #[error("the definitions of this store are being read: try again later")]
+    Definitions,
+    /// An operation on terminology, or `$validate`, that cannot be carried out.
+    #[error("the operation is refused: {0}")]
+    Operation(#[source] TerminologyError),
     /// A fault inside Tacet.
     #[error("internal fault")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -120,7 +127,13 @@ impl VaultError {
             Self::Conflict => "409 Conflict",
             Self::NotSupported(_) => "501 Not Implemented",
             Self::TooLarge { .. } => "413 Content Too Large",
-            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) => "503 Service Unavailable",
+            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) | Self::Definitions => "503 Service Unavailable",
+            Self::Operation(error) => match error.kind {
+                ErrorKind::NotFound => "404 Not Found",
+                ErrorKind::Invalid | ErrorKind::TooCostly => "422 Unprocessable Entity",
+                ErrorKind::NotSupported => "501 Not Implemented",
+                _ => "400 Bad Request",
+            },
             Self::RateExceeded { .. } => "429 Too Many Requests",
             Self::Damaged(_) | Self::Internal(_) => "500 Internal Server Error",
         }
@@ -137,7 +150,8 @@ impl VaultError {
             Self::PreconditionFailed | Self::Conflict => IssueType::Conflict,
             Self::NotSupported(_) => IssueType::NotSupported,
             Self::TooLarge { .. } => IssueType::TooLong,
-            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) => IssueType::Transient,
+            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) | Self::Definitions => IssueType::Transient,
+            Self::Operation(error) => return vec![error.to_issue()],
             Self::TooCostly { .. } => IssueType::TooCostly,
             Self::OnlyByMatch => IssueType::BusinessRule,
             Self::SeveralMatch => IssueType::MultipleMatches,

@@ -332,7 +332,7 @@ impl Inner {
     }
 
     fn take_one<'b>(&self, position: u64, value: Json<'b>) -> Result<Incoming<'b>, VaultError> {
-        self.check_rules(&value)?;
+        self.check_import(&value)?;
         let resource_type = resource::resource_type(&value)
             .ok_or_else(|| invalid("resourceType", "missing or not a resource type of FHIR R4"))?;
         refuse_unkept(resource_type)?;

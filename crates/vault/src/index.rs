@@ -10,6 +10,7 @@ mod keys;
 
 pub(crate) use applying::Applying;
 pub(crate) use build::{Background, CUSTOM_PARAMETERS_MAX, decode_rows};
+pub(crate) use keys::Keys;
 
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};

@@ -37,6 +37,11 @@ pub(crate) const INDEX_LEAST_ROW: [u8; 2] = [INDEX, 1];
 /// The head rows of the SearchParameter resources.
 pub(crate) const CUSTOM_PARAMETERS_ROW: [u8; 2] = [INDEX, 2];
 
+/// The head rows of the definitions of one type ([`crate::knowledge`]).
+pub(crate) fn definitions(kind: u8) -> [u8; 2] {
+    [INDEX, 0x10 | (kind & 0x0f)]
+}
+
 /// What stands in the place of a data key that was destroyed.
 pub(crate) const ERASED: &[u8] = b"erased";
 

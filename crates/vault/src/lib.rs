@@ -25,6 +25,7 @@ mod head;
 mod history;
 mod import;
 mod index;
+mod knowledge;
 mod layout;
 mod members;
 mod owner;
@@ -51,6 +52,10 @@ pub use head::Method;
 pub use history::{HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::{IMPORT_UNIT_RECORDS_MAX, ImportOptions, ImportOutcome, ImportUnit, Rejected};
 pub use index::{IndexSettings, IndexState};
+pub use knowledge::{
+    DEFINITIONS_OF_A_TYPE_MAX, Definition, DefinitionKind, OperationCall, OperationInput, RequiredProfile,
+    ValidateCall, Validation, ValidationSettings, definition_id, is_definition,
+};
 pub use patch::Patch;
 pub use rotate::RotationReport;
 pub use search::{

@@ -9,12 +9,13 @@ use crate::disclose::content_sealer;
 use crate::error::VaultError;
 use crate::head::{Head, Method, VersionMeta};
 use crate::index::{CUSTOM_PARAMETERS_MAX, Extractor, decode_rows};
+use crate::knowledge::{DEFINITIONS_OF_A_TYPE_MAX, Redefining, kind_of};
 use crate::layout::{self, RowKey};
 use crate::members::{CHUNK_MEMBERS, decode_chunk, decode_count, encode_chunk};
 use crate::owner::{Belonging, Owner};
 use crate::vault::Inner;
 use crate::{EventKind, Outcome};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
 use tacet_ledger::{ENTRIES_MAX, Entry, Prepared, RECORDS_MAX};
@@ -76,6 +77,8 @@ pub(crate) struct Plan<'a> {
     query: Option<String>,
     /// The list of SearchParameter resources as this plan leaves it; none where it was not looked at.
     custom_parameters: Option<Vec<RowKey>>,
+    /// The lists of definitions that were looked at, as this plan leaves them, and whether it changes them.
+    definitions: BTreeMap<u8, (BTreeSet<RowKey>, bool)>,
 }
 
 /// [`Method`] in an order, so that entries come out the same way each time.
@@ -100,6 +103,7 @@ impl<'a> Plan<'a> {
             extractor: inner.indexing().map(|indexing| Extractor::new(indexing.parameters())),
             query: None,
             custom_parameters: None,
+            definitions: BTreeMap::new(),
         }
     }
 
@@ -137,6 +141,7 @@ impl<'a> Plan<'a> {
         if resource_type.as_str() == "SearchParameter" {
             self.list_custom_parameter(row, true)?;
         }
+        self.list_definition(resource_type, row, true)?;
 
         let belonging = Belonging::of(resource_type, id, resource);
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
@@ -190,6 +195,7 @@ impl<'a> Plan<'a> {
         if resource_type.as_str() == "SearchParameter" {
             self.list_custom_parameter(row, false)?;
         }
+        self.list_definition(resource_type, row, false)?;
         if let Some(extractor) = &mut self.extractor {
             extractor.delete(resource_type, id, version);
         }
@@ -219,6 +225,7 @@ impl<'a> Plan<'a> {
         kind: Option<EventKind>,
     ) -> Result<(Commit<Vec<Prepared>>, Vec<IndexChange>), VaultError> {
         self.write_members()?;
+        self.write_definitions()?;
         let feed = if self.changes.is_empty() {
             None
         } else {
@@ -247,6 +254,42 @@ impl<'a> Plan<'a> {
         }
         let changes = self.extractor.map(|extractor| extractor.changes).unwrap_or_default();
         Ok((Commit { preconditions: self.preconditions, writes: self.writes, feed, item }, changes))
+    }
+
+    /// What must be held until the commit is through, if it changes definitions.
+    pub(crate) fn redefines(&self) -> Option<Redefining> {
+        (!self.definitions.is_empty()).then(|| Redefining::new(&self.inner.knowing))
+    }
+
+    /// Puts a definition on the list of its type, or takes it off.
+    fn list_definition(&mut self, resource_type: ResourceType, head: RowKey, there: bool) -> Result<(), VaultError> {
+        let Some(kind) = kind_of(resource_type) else { return Ok(()) };
+        if !self.definitions.contains_key(&kind) {
+            let rows = match self.look(layout::definitions(kind).to_vec())? {
+                Some(value) => self.inner.open_definitions(kind, &value)?,
+                None => BTreeSet::new(),
+            };
+            self.definitions.insert(kind, (rows, false));
+        }
+        let Some((rows, changed)) = self.definitions.get_mut(&kind) else { return Ok(()) };
+        *changed |= if there { rows.insert(head) } else { rows.remove(&head) };
+        if there && rows.len() > DEFINITIONS_OF_A_TYPE_MAX {
+            rows.remove(&head);
+            return Err(VaultError::TooLarge { what: "definitions of one type", max: DEFINITIONS_OF_A_TYPE_MAX });
+        }
+        Ok(())
+    }
+
+    fn write_definitions(&mut self) -> Result<(), VaultError> {
+        for (kind, (rows, changed)) in &self.definitions {
+            if *changed {
+                let row = layout::definitions(*kind);
+                let plain: Vec<u8> = rows.iter().flatten().copied().collect();
+                let value = self.inner.seal_structure(Purpose::State, &row, &plain)?;
+                self.writes.push(Write::Put { key: row.to_vec(), value });
+            }
+        }
+        Ok(())
     }
 
     /// Puts a SearchParameter on the list by which they are found at the start, or takes it off.

@@ -19,6 +19,7 @@ use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::index::Indexing;
+use crate::knowledge::SearchCodes;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
@@ -27,9 +28,9 @@ use tacet_fhir::json;
 use tacet_fhir::outcome::Issue;
 use tacet_fhir::summary::{Part, part};
 use tacet_ledger::QUERY_BYTES_MAX;
+use tacet_search::SearchError;
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{self, Call, Handling, Scope, SearchRequest, Summary, Total};
-use tacet_search::terminology::NoTerminology;
 use tacet_search::{Hits, Page, Position};
 use tacet_types::{RecordRef, ResourceType};
 use zeroize::Zeroizing;
@@ -182,7 +183,8 @@ impl Inner {
         }
         let now = self.clock.now();
         let call = Call { scope: scope.clone(), parameters, handling, base_url, now };
-        let compile = |known: Parameters| request::compile(&call, &known, &NoTerminology, &self.limits.queries);
+        let codes = SearchCodes(&self.knowing);
+        let compile = |known: Parameters| request::compile(&call, &known, &codes, &self.limits.queries);
         let compiled = compile(indexing.index.parameters());
         if indexing.parameters_change() {
             // A parameter that a SearchParameter resource brought or took away: what it finds is not known before the index is there.
@@ -196,7 +198,11 @@ impl Inner {
                 return Err(VaultError::Indexing(indexing.state()));
             }
         }
-        let request = compiled?;
+        let request = compiled.map_err(|error| match error {
+            // Nothing but the definitions is asked while a search is understood.
+            SearchError::NotReady { .. } => VaultError::Definitions,
+            other => other.into(),
+        })?;
         if self.limits.patients_only_by_match {
             policy::refuse_looking_for_patients(scope, &request)?;
         }

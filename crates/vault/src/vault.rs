@@ -3,6 +3,7 @@
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
+use crate::knowledge::{Knowing, Reader, ValidationSettings};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::tokens::TokenCache;
 use crate::turns::Turns;
@@ -32,6 +33,8 @@ pub struct Limits {
     pub json: json::Limits,
     /// Whether resources are validated on write. Off only in measurements.
     pub validate: bool,
+    /// How far.
+    pub validation: ValidationSettings,
     /// Bounds on searches.
     pub queries: QueryLimits,
     /// Whether patients may be looked for only by `Patient/$match`, by their id or by a whole identifier.
@@ -45,6 +48,7 @@ impl Default for Limits {
         Self {
             json: json::Limits::default(),
             validate: true,
+            validation: ValidationSettings::default(),
             queries: QueryLimits::default(),
             patients_only_by_match: false,
             conditional_delete_several: false,
@@ -95,7 +99,7 @@ pub struct VaultStatistics {
 
 /// The record store. Cheap to clone.
 #[derive(Clone)]
-pub struct Vault(pub(crate) Arc<Inner>, Option<Arc<Background>>);
+pub struct Vault(pub(crate) Arc<Inner>, Option<Arc<Background>>, Arc<Reader>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store<LedgerSequencer>,
@@ -113,6 +117,8 @@ pub(crate) struct Inner {
     pub(crate) index: OnceLock<Arc<Indexing>>,
     /// Turns of conditional requests with the same criteria.
     pub(crate) criteria: Turns,
+    /// The store's own definitions.
+    pub(crate) knowing: Arc<Knowing>,
 }
 
 impl Vault {
@@ -189,16 +195,20 @@ impl Vault {
             plans: AtomicU64::new(0),
             index: OnceLock::new(),
             criteria: Turns::default(),
+            knowing: Arc::new(Knowing::new()),
         });
-        let Some(settings) = options.index else { return Ok(Self(inner, None)) };
+        // Without an index nobody searches: definitions are read when somebody asks for them.
+        let reader = Arc::new(Reader::start(&inner, options.index.is_some())?);
+        let Some(settings) = options.index else { return Ok(Self(inner, None, reader)) };
         let (indexing, ends) = inner.open_index(&settings)?;
         let _ = inner.index.set(Arc::clone(&indexing));
         let background = Background::start(&inner, &indexing, ends)?;
-        Ok(Self(inner, Some(Arc::new(background))))
+        Ok(Self(inner, Some(Arc::new(background)), reader))
     }
 
     /// Closes the store: what is queued is written, and the next start need not look for damage.
     pub fn close(self) -> Result<(), VaultError> {
+        self.2.stop();
         if let Some((background, indexing)) = self.1.as_ref().zip(self.0.indexing()) {
             background.stop();
             // What is not on disk is in the change feed: a failure here costs the next start some time.

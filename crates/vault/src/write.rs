@@ -11,8 +11,8 @@ use crate::turns::Lines;
 use crate::vault::{Inner, Vault};
 use std::sync::atomic::Ordering;
 use tacet_fhir::json::{self, Json};
-use tacet_fhir::outcome::{Issue, IssueType, Severity};
-use tacet_fhir::{resource, validate};
+use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_fhir::resource;
 use tacet_ledger::Receipt;
 use tacet_store::StoreError;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
@@ -142,19 +142,6 @@ impl Inner {
         Ok(value)
     }
 
-    /// Holds a resource against the rules of FHIR.
-    pub(crate) fn check_rules(&self, value: &Json<'_>) -> Result<(), VaultError> {
-        if !self.limits.validate {
-            return Ok(());
-        }
-        let issues = validate::validate(value, &validate::Options::default());
-        if issues.iter().any(|issue| issue.severity <= Severity::Error) {
-            Err(VaultError::Invalid(issues))
-        } else {
-            Ok(())
-        }
-    }
-
     /// Plans and commits; plans again, in turn, where another writer changed what the plan looked at.
     pub(crate) async fn commit<T>(
         &self,
@@ -167,11 +154,14 @@ impl Inner {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             self.plans.fetch_add(1, Ordering::Relaxed);
             let place = self.indexing().map(Indexing::enter);
+            // Goes when the commit is through: then definitions that it changed are read again.
+            let mut _redefining = None;
             let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller, &mut unwrapped);
                 match build(&mut plan) {
                     Ok(built) => {
                         let refusal = plan.refusal(kind);
+                        _redefining = plan.redefines();
                         (Ok((built, plan.finish(kind)?)), refusal)
                     }
                     Err(error @ (VaultError::PreconditionFailed | VaultError::Erased)) => {

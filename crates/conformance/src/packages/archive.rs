@@ -15,13 +15,32 @@ const FILES_MAX: u64 = 100_000;
 /// Most names of unreadable files that are reported.
 const UNREADABLE_MAX: usize = 20;
 
-/// The prefixes of files that hold a definition: `StructureDefinition-name.json`. Files of other names are opened as
-/// well, unless their name says that they are of another type.
+/// Adds the definitions of a package.
 pub(super) fn read(packages: &mut Packages, bytes: &[u8]) -> Result<Report, PackageError> {
+    let mut report = Report::default();
+    let passed_over = each_file(bytes, &mut |name, text| match name {
+        "package.json" | ".index.json" => {
+            report.passed_over += 1;
+            Ok(())
+        }
+        name => add(packages, &format!("package/{name}"), text, &mut report),
+    })?;
+    report.passed_over += passed_over;
+    Ok(report)
+}
+
+/// What is done with each file of a package: it is given the name and the text.
+pub type EachFile<'a> = dyn FnMut(&str, &[u8]) -> Result<(), PackageError> + 'a;
+
+/// Calls `each` with the name and text of every JSON file in the folder `package` of a `.tgz`, in their order; gives how many other
+/// files there are. `package.json` says which package it is.
+///
+/// # Errors
+/// [`PackageError`], or what `each` fails with.
+pub fn each_file(bytes: &[u8], each: &mut EachFile<'_>) -> Result<usize, PackageError> {
     let unpacked = GzDecoder::new(bytes).take(UNPACKED_BYTES_MAX + 1);
     let mut archive = tar::Archive::new(unpacked);
-    let mut report = Report::default();
-    let (mut files, mut total) = (0_u64, 0_u64);
+    let (mut files, mut total, mut passed_over) = (0_u64, 0_u64, 0);
     for entry in archive.entries().map_err(PackageError::Archive)? {
         let mut entry = entry.map_err(PackageError::Archive)?;
         files += 1;
@@ -33,18 +52,16 @@ pub(super) fn read(packages: &mut Packages, bytes: &[u8]) -> Result<Report, Pack
             return Err(PackageError::TooLarge { max: UNPACKED_BYTES_MAX, unit: "bytes" });
         }
         let path = entry.path().map_err(PackageError::Archive)?.to_string_lossy().into_owned();
-        let wanted = path.strip_prefix("package/").is_some_and(|name| {
-            name.ends_with(".json") && !name.contains('/') && !matches!(name, "package.json" | ".index.json")
-        });
-        if !wanted || entry.size() > FILE_BYTES_MAX {
-            report.passed_over += 1;
+        let name = path.strip_prefix("package/").filter(|name| name.ends_with(".json") && !name.contains('/'));
+        let Some(name) = name.filter(|_| entry.size() <= FILE_BYTES_MAX) else {
+            passed_over += 1;
             continue;
-        }
+        };
         let mut text = Vec::new();
         entry.read_to_end(&mut text).map_err(PackageError::Archive)?;
-        add(packages, &path, &text, &mut report)?;
+        each(name, &text)?;
     }
-    Ok(report)
+    Ok(passed_over)
 }
 
 fn add(packages: &mut Packages, path: &str, text: &[u8], report: &mut Report) -> Result<(), PackageError> {

@@ -25,6 +25,8 @@ pub(crate) struct House {
     pub(crate) root: RootFile,
     /// For the next start.
     pub(crate) patients_only_by_match: bool,
+    /// For the next start.
+    pub(crate) validation: tacet_vault::ValidationSettings,
     /// For the next start: where the search index is; in memory where it is none.
     pub(crate) index: Option<std::path::PathBuf>,
     _directory: tempfile::TempDir,
@@ -63,6 +65,7 @@ impl House {
             keeper,
             root,
             patients_only_by_match: false,
+            validation: tacet_vault::ValidationSettings::default(),
             index: None,
             _directory: directory,
         }
@@ -75,6 +78,7 @@ impl House {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
         let mut options = options(&self.clock);
         options.limits.patients_only_by_match = self.patients_only_by_match;
+        options.limits.validation = self.validation.clone();
         options.index = Some(tacet_vault::IndexSettings { directory: self.index.clone(), ..Default::default() });
         self.vault = Vault::open(engine, self.keeper.clone(), options).unwrap();
     }

@@ -17,6 +17,7 @@ mod histories;
 mod house;
 mod imports;
 mod index_files;
+mod knowledge;
 mod lifecycle;
 mod real_data;
 mod records;

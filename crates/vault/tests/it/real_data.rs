@@ -9,7 +9,7 @@ use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
 use tacet_vault::ImportUnit;
 
-fn data(folder: &str) -> Option<Vec<PathBuf>> {
+pub(crate) fn data(folder: &str) -> Option<Vec<PathBuf>> {
     let root = std::env::var_os("TACET_TEST_DATA")
         .map(PathBuf::from)
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));

@@ -208,7 +208,7 @@ fn references_that_only_a_bundle_resolves_are_refused() {
         }
     }
     // Among the entries of a document they hold.
-    let document = r#"{"resourceType":"Bundle","id":"doc","type":"document","timestamp":"2026-01-01T00:00:00Z","identifier":{"value":"1"},"entry":[{"fullUrl":"urn:uuid:aaaaaaaa-1111-4111-8111-111111111111","resource":{"resourceType":"Composition","status":"final","type":{"text":"t"},"date":"2026-01-01","author":[{"reference":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111"}],"title":"T"}},{"fullUrl":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111","resource":{"resourceType":"Practitioner"}}]}"#;
+    let document = r#"{"resourceType":"Bundle","id":"doc","type":"document","timestamp":"2026-01-01T00:00:00Z","identifier":{"system":"urn:oid:1.2.3","value":"1"},"entry":[{"fullUrl":"urn:uuid:aaaaaaaa-1111-4111-8111-111111111111","resource":{"resourceType":"Composition","status":"final","type":{"text":"t"},"date":"2026-01-01","author":[{"reference":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111"}],"title":"T"}},{"fullUrl":"urn:uuid:bbbbbbbb-1111-4111-8111-111111111111","resource":{"resourceType":"Practitioner"}}]}"#;
     house.put("Bundle", "doc", document).unwrap();
     assert!(house.read("Bundle", "doc").unwrap().contains("\"reference\":\"urn:uuid:bbbb"));
 }
