@@ -1,0 +1,89 @@
+//! A notification discloses: that something matches, which record, or the record. It is in the ledger before it is sent, on the account
+//! of who asked for the subscription.
+
+use super::{Announced, NotificationContent};
+use crate::disclose::Located;
+use crate::error::VaultError;
+use crate::owner::Owner;
+use crate::vault::{Inner, Vault};
+use crate::{EventKind, Outcome};
+use std::collections::BTreeMap;
+use tacet_ledger::{ENTRIES_MAX, RECORDS_MAX};
+use tacet_types::{OperationId, RecordRef, ResourceId, VersionId};
+
+/// How long a token that was found is trusted without looking again, in milliseconds: a revoked one stops the sending within this time.
+const TOKEN_TRUST_MS: i64 = 5_000;
+
+impl Vault {
+    /// Writes down that these versions are going to be notified, and opens them where they are to be sent.
+    ///
+    /// Nothing may be sent before this has answered. Asked again for another attempt, it writes another entry.
+    pub async fn announce(
+        &self,
+        id: &ResourceId,
+        version: VersionId,
+        records: &[RecordRef],
+        content: NotificationContent,
+    ) -> Result<Announced, VaultError> {
+        let inner = &self.0;
+        let asked = inner.subscribed()?.with(id, version, |active| {
+            (active.subscriber.clone(), active.criteria.query.clone(), active.token_good_until)
+        });
+        let Some((subscriber, query, good_until)) = asked else { return Ok(Announced::SubscriberGone) };
+        let now = inner.clock.now();
+        if let Some(token) = subscriber.token.as_deref().filter(|_| good_until <= now) {
+            let ends = self.tokens()?.into_iter().find(|known| known.id == token).map(|known| known.expires);
+            let Some(ends) = ends.filter(|ends| *ends > now) else { return Ok(Announced::SubscriberGone) };
+            let good_until = ends.min(now.plus_ms(TOKEN_TRUST_MS));
+            inner.subscribed()?.with(id, version, |active| active.token_good_until = good_until);
+        }
+        let caller = subscriber.caller(OperationId::random(inner.rng.as_ref()));
+        if !caller.role.may_read_records() {
+            return Ok(Announced::SubscriberGone);
+        }
+        let mut located = Vec::with_capacity(records.len());
+        for record in records {
+            located.extend(inner.locate_version(record.resource_type, &record.id, record.version)?);
+        }
+        if content == NotificationContent::Full {
+            let shown = inner.disclose_all(&caller, EventKind::Vread, Some(&query), located).await?;
+            return Ok(Announced::Send(shown.disclosed.into_iter().map(|(_, disclosed)| disclosed).collect()));
+        }
+        inner.note_announced(&caller, &query, id, located).await?;
+        Ok(Announced::Send(Vec::new()))
+    }
+}
+
+impl Inner {
+    /// One entry for each patient: their records match, and somebody is told so.
+    async fn note_announced(
+        &self,
+        caller: &crate::Caller,
+        query: &str,
+        id: &ResourceId,
+        located: Vec<Located>,
+    ) -> Result<(), VaultError> {
+        let mut by_owner: BTreeMap<Owner, Vec<RecordRef>> = BTreeMap::new();
+        for found in located {
+            by_owner.entry(found.meta.owner).or_default().push(found.record);
+        }
+        let mut entries = Vec::new();
+        for (owner, records) in by_owner {
+            for records in records.chunks(RECORDS_MAX) {
+                let mut entry =
+                    caller.entry(self.clock.now(), EventKind::Search, Outcome::Success, owner.ledger_patient());
+                entry.records = records.to_vec();
+                entry.categories = records.iter().map(|record| record.resource_type).collect();
+                entry.categories.sort_unstable();
+                entry.categories.dedup();
+                entry.query = Some(query.to_owned());
+                entry.detail = Some(format!("notification of Subscription/{}", id.as_str()));
+                entries.push(entry);
+            }
+        }
+        for entries in entries.chunks(ENTRIES_MAX) {
+            self.record(entries.to_vec()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! Subscriptions: each change that fits is handed out once noted, in order, whatever happens in between, and is in the ledger before.
+
+use crate::house::*;
+use pollster::block_on;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tacet_fhir::json::Json;
+use tacet_ledger::EventKind;
+use tacet_types::{Sequence, VersionId};
+use tacet_vault::{
+    Announced, Caller, Notification, NotificationContent, Role, Subscription, SubscriptionEnd, SubscriptionState,
+    VaultError,
+};
+
+const WEIGHTS: &str = "Observation?code:text=weight";
+
+fn subscription(id: &str, status: &str) -> String {
+    format!(
+        r#"{{"resourceType":"Subscription","id":"{id}","status":"{status}","reason":"test","criteria":"{WEIGHTS}","channel":{{"type":"rest-hook","endpoint":"https://x.example/hook"}}}}"#
+    )
+}
+
+fn only(house: &House) -> Subscription {
+    let mut all = house.vault.subscriptions().unwrap();
+    assert_eq!(all.len(), 1);
+    all.pop().unwrap()
+}
+
+/// Stores a subscription and makes it active; gives its version.
+fn active(house: &House, criteria: &str) -> VersionId {
+    house.put("Subscription", "s", &subscription("s", "requested")).unwrap();
+    let asked = only(house);
+    assert!(asked.state == SubscriptionState::Requested && !asked.running);
+    block_on(house.vault.activate_subscription(&asked.id, asked.version, criteria, BASE_URL)).unwrap();
+    let now = only(house);
+    assert!(now.state == SubscriptionState::Active && now.running);
+    now.version
+}
+
+fn pending(house: &House, version: VersionId) -> Vec<Notification> {
+    house.vault.notifications(&rid("s"), version, 1000).unwrap().unwrap()
+}
+
+fn ids(notifications: &[Notification]) -> Vec<String> {
+    notifications.iter().flat_map(|one| &one.records).map(|record| record.id.as_str().to_owned()).collect()
+}
+
+fn weigh(house: &House, id: &str) {
+    house.put("Observation", id, &observation(id, "p", "1")).unwrap();
+}
+
+fn other(house: &House, id: &str) {
+    house.put("Observation", id, &observation(id, "p", "1").replace("Weight", "Height")).unwrap();
+}
+
+#[test]
+fn what_fits_is_handed_out_until_it_is_noted() {
+    let house = House::new();
+    weigh(&house, "before");
+    let woken = Arc::new(AtomicUsize::new(0));
+    house.vault.watch_subscriptions({
+        let woken = Arc::clone(&woken);
+        move || {
+            woken.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let version = active(&house, WEIGHTS);
+    assert!(house.vault.subscriptions_changed() && !house.vault.subscriptions_changed());
+    let stored: String = house.read("Subscription", "s").unwrap();
+    assert!(stored.contains(r#""status":"active""#), "{stored}");
+    let own = house.ledger().into_iter().rfind(|entry| entry.kind == EventKind::Update).unwrap();
+    assert_eq!((own.agent.owner.as_str(), own.records[0].id.as_str()), ("tacet", "s"));
+
+    assert_eq!(pending(&house, version), []);
+    let before = woken.load(Ordering::SeqCst);
+    other(&house, "height");
+    house.put("Patient", "p", &patient("p", "Weight")).unwrap();
+    assert_eq!(woken.load(Ordering::SeqCst), before, "what does not fit wakes nobody");
+    assert!(!house.vault.has_notifications(&rid("s"), version));
+    for id in ["a", "b", "c"] {
+        weigh(&house, id);
+    }
+    assert_eq!(woken.load(Ordering::SeqCst), before + 3);
+    house.delete("Observation", "b").unwrap();
+    let found = pending(&house, version);
+    assert_eq!(ids(&found), ["a", "b", "c"], "a deletion does not notify");
+    assert_eq!(found.iter().map(|one| one.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(pending(&house, version), found, "the same until it is noted");
+    block_on(house.vault.notified(&rid("s"), version, found[1].sequence)).unwrap();
+    assert_eq!(pending(&house, version), found[2..]);
+    house.assert_sound();
+}
+
+#[test]
+fn nothing_is_lost_by_a_stop_or_a_kill() {
+    for killed in [false, true] {
+        let mut house = House::new();
+        let version = active(&house, WEIGHTS);
+        for id in ["a", "b", "c"] {
+            weigh(&house, id);
+            other(&house, &format!("{id}-other"));
+        }
+        let found = pending(&house, version);
+        block_on(house.vault.notified(&rid("s"), version, found[0].sequence)).unwrap();
+        if killed {
+            house.disk = house.disk.crash(tacet_store::memory::Crash::KeepSynced);
+            let gone = std::mem::replace(&mut house.vault, House::new().vault);
+            drop(gone);
+        }
+        house.reopen();
+        assert!(only(&house).running && house.vault.has_notifications(&rid("s"), version));
+        weigh(&house, "d");
+        let again = pending(&house, version);
+        assert_eq!(ids(&again), ["b", "c", "d"], "killed: {killed}");
+        assert_eq!(again.iter().map(|one| one.number).collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(again[0].sequence, found[1].sequence);
+        let opened = house
+            .ledger()
+            .into_iter()
+            .filter(|entry| entry.detail.as_deref().is_some_and(|d| d.starts_with("subscriptions:")));
+        assert_eq!(opened.count(), 1, "that records were opened is in the ledger");
+        block_on(house.vault.notified(&rid("s"), version, again[2].sequence)).unwrap();
+        house.reopen();
+        assert_eq!(pending(&house, version), []);
+        house.assert_sound();
+    }
+}
+
+#[test]
+fn what_waits_beyond_the_queue_comes_from_the_feed() {
+    let house = House::new();
+    let version = active(&house, WEIGHTS);
+    for number in 0..1100 {
+        weigh(&house, &format!("o{number}"));
+    }
+    let (mut seen, mut last) = (Vec::new(), Sequence(0));
+    loop {
+        let page = house.vault.notifications(&rid("s"), version, 300).unwrap().unwrap();
+        let Some(end) = page.last() else { break };
+        assert!(page[0].sequence > last);
+        last = end.sequence;
+        seen.extend(ids(&page));
+        block_on(house.vault.notified(&rid("s"), version, last)).unwrap();
+    }
+    assert_eq!(seen, (0..1100).map(|number| format!("o{number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn writers_at_the_same_time_are_all_seen() {
+    let house = House::new();
+    let version = active(&house, WEIGHTS);
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let house = &house;
+            scope.spawn(move || (0..25).for_each(|round| weigh(house, &format!("w{writer}-{round}"))));
+        }
+        let mut last = Sequence(0);
+        while seen.len() < 100 {
+            for one in pending(&house, version) {
+                assert!(one.sequence > last, "in order");
+                last = one.sequence;
+                seen.extend(ids(&[one]));
+            }
+            block_on(house.vault.notified(&rid("s"), version, last)).unwrap();
+        }
+    });
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 100);
+}
+
+#[test]
+fn a_change_of_the_subscription_ends_what_was() {
+    let house = House::new();
+    let version = active(&house, WEIGHTS);
+    weigh(&house, "a");
+    house.put("Subscription", "s", &subscription("s", "requested")).unwrap();
+    assert_eq!(house.vault.notifications(&rid("s"), version, 9).unwrap(), None);
+    let asked = only(&house);
+    assert_eq!(asked.state, SubscriptionState::Requested);
+    let stale = block_on(house.vault.end_subscription(&rid("s"), version, SubscriptionEnd::Off));
+    assert!(matches!(stale, Err(VaultError::Conflict)));
+    block_on(house.vault.end_subscription(&rid("s"), asked.version, SubscriptionEnd::Error("set `allowed`"))).unwrap();
+    let ended = only(&house);
+    assert_eq!(ended.state, SubscriptionState::Error);
+    assert_eq!(ended.resource.get("error").and_then(Json::as_str), Some("set `allowed`"));
+    // An `active` from a client is a wish like another; `off` is taken.
+    house.put("Subscription", "s", &subscription("s", "active")).unwrap();
+    assert_eq!(only(&house).state, SubscriptionState::Requested);
+    house.put("Subscription", "s", &subscription("s", "off")).unwrap();
+    assert_eq!(only(&house).state, SubscriptionState::Off);
+    house.delete("Subscription", "s").unwrap();
+    assert!(house.vault.subscriptions().unwrap().is_empty());
+    house.assert_sound();
+}
+
+#[test]
+fn criteria_that_cannot_be_held_against_one_resource_are_refused() {
+    let house = House::new();
+    house.put("Subscription", "s", &subscription("s", "requested")).unwrap();
+    let asked = only(&house);
+    for criteria in [
+        "",
+        "Nothing?x=1",
+        "Observation?colour=blue",
+        "Observation?subject:Patient.name=x",
+        "Patient?_has:Observation:subject:code=x",
+        "Observation?_list=1",
+        "Observation?_sort=date",
+        "Observation?_include=Observation:subject",
+        "Observation?_count=3",
+        "Observation?_summary=count",
+        "Observation?code=%zz",
+    ] {
+        let refused = block_on(house.vault.activate_subscription(&asked.id, asked.version, criteria, BASE_URL));
+        assert!(refused.is_err(), "{criteria}");
+        assert!(!only(&house).running);
+    }
+    for criteria in ["Observation", "Observation?subject=Patient/1&status=final", "Patient?name=x"] {
+        let version = only(&house).version;
+        block_on(house.vault.activate_subscription(&asked.id, version, criteria, BASE_URL)).unwrap();
+    }
+}
+
+#[test]
+fn a_notification_is_in_the_ledger_before_it_is_sent() {
+    let house = House::new();
+    house.put("Patient", "p", &patient("p", "Nom")).unwrap();
+    let operator = caller(Role::Operator);
+    let until = tacet_types::Timestamp::parse(START).unwrap().plus_ms(3_600_000);
+    let (token, _) = block_on(house.vault.create_token(&operator, "Lab", Role::Integrator, until)).unwrap();
+    let lab = Caller { owner: "Lab".to_owned(), role: Role::Integrator, token: Some(token.id.clone()), ..clinician() };
+    let body = subscription("s", "requested");
+    block_on(house.vault.update(&lab, kind("Subscription"), &rid("s"), body.as_bytes(), BASE_URL, None, false))
+        .unwrap();
+    let asked = only(&house);
+    block_on(house.vault.activate_subscription(&asked.id, asked.version, WEIGHTS, BASE_URL)).unwrap();
+    let version = only(&house).version;
+    weigh(&house, "a");
+    let found = pending(&house, version);
+    let announce = |content| block_on(house.vault.announce(&rid("s"), version, &found[0].records, content)).unwrap();
+    for (content, kind, opened) in [
+        (NotificationContent::Empty, EventKind::Search, 0),
+        (NotificationContent::Ids, EventKind::Search, 0),
+        (NotificationContent::Full, EventKind::Vread, 1),
+    ] {
+        let Announced::Send(records) = announce(content) else { panic!("{content:?}") };
+        assert_eq!(records.len(), opened);
+        let entry = house.ledger().pop().unwrap();
+        assert_eq!((entry.kind, entry.agent.owner.as_str(), entry.agent.role.as_str()), (kind, "Lab", "integrator"));
+        assert_eq!(entry.agent.token.as_deref(), Some(token.id.as_str()));
+        assert_eq!(entry.records, found[0].records);
+        assert_eq!(entry.query.as_deref(), Some(WEIGHTS));
+        assert_eq!(entry.patient.unwrap().1, rid("p"));
+    }
+    assert!(block_on(house.vault.revoke_token(&operator, &token.id)).unwrap());
+    house.clock.advance_ms(6_000);
+    let size = house.ledger().len();
+    assert!(matches!(announce(NotificationContent::Full), Announced::SubscriberGone));
+    assert_eq!(house.ledger().len(), size);
+}
+
+#[test]
+fn what_is_settled_is_not_looked_at_again() {
+    let mut house = House::new();
+    let version = active(&house, WEIGHTS);
+    for number in 0..20 {
+        other(&house, &format!("o{number}"));
+    }
+    block_on(house.vault.settle_subscriptions(false)).unwrap();
+    block_on(house.vault.settle_subscriptions(true)).unwrap();
+    house.reopen();
+    assert!(!house.vault.has_notifications(&rid("s"), version));
+    weigh(&house, "a");
+    block_on(house.vault.settle_subscriptions(true)).unwrap();
+    house.reopen();
+    assert_eq!(ids(&pending(&house, version)), ["a"], "what waits is not passed over");
+}
