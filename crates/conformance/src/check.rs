@@ -7,15 +7,20 @@
 //! A check can be tried without reporting ([`Check::holds`]): slices, choices of profiles and targets of references are
 //! decided that way. Every step counts against a bound, so that a profile made to explode ends in an issue.
 
+mod addresses;
 mod base_walk;
 mod bindings;
 mod bundles;
+mod definitions;
 mod extensions;
+mod measures;
+mod narratives;
 mod paths;
 mod profile_walk;
 mod questionnaire;
 mod references;
 mod slices;
+mod structures;
 mod values;
 
 pub(crate) use references::Fetched;

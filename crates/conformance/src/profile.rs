@@ -70,6 +70,12 @@ pub(crate) struct Node {
     pub(crate) length_max: Option<usize>,
     pub(crate) value_min: Option<Json<'static>>,
     pub(crate) value_max: Option<Json<'static>>,
+    /// Whether a value must be there, and not only extensions in its place.
+    pub(crate) is_value_needed: bool,
+    /// The extensions of which one stands where there is no value; empty where nothing is said.
+    pub(crate) value_alternatives: Vec<String>,
+    /// What a narrative's sections for languages must be.
+    pub(crate) languages: Vec<String>,
     pub(crate) slicing: Option<Slicing>,
     pub(crate) children: Vec<NodeId>,
     pub(crate) slices: Vec<NodeId>,

@@ -34,6 +34,15 @@ const VALUE_SET_MAX: &str = "http://hl7.org/fhir/StructureDefinition/elementdefi
 /// The extension that gives the least length of a text.
 const LENGTH_MIN: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
 
+/// The extension that says which languages a narrative has.
+const LANGUAGES: &str = "http://hl7.org/fhir/StructureDefinition/narrative-language-control";
+
+/// What later versions say in `ElementDefinition.mustHaveValue`, as R4 has it.
+const VALUE_NEEDED: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
+/// What later versions say in `ElementDefinition.valueAlternatives`, as R4 has it.
+const VALUE_ALTERNATIVES: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.valueAlternatives";
+
 /// What a profile cannot be made from.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
@@ -310,6 +319,18 @@ impl Builder {
         if let Some(length) = extensions.iter().find(|extension| extension.get_str("url") == Some(LENGTH_MIN)) {
             node.length_min =
                 length.get("valueInteger").and_then(Json::as_i64).and_then(|length| usize::try_from(length).ok());
+        }
+        for extension in extensions {
+            match extension.get_str("url") {
+                Some(VALUE_NEEDED) => {
+                    node.is_value_needed = extension.get("valueBoolean").and_then(Json::as_bool) == Some(true);
+                }
+                Some(LANGUAGES) => node.languages.extend(extension.get_str("valueCode").map(str::to_owned)),
+                Some(VALUE_ALTERNATIVES) => node.value_alternatives.extend(
+                    extension.get_str("valueCanonical").or_else(|| extension.get_str("valueUri")).map(str::to_owned),
+                ),
+                _ => {}
+            }
         }
         if let Some(binding) = element.get("binding") {
             // A weaker strength in a derived profile cannot be; nothing said leaves the base's.

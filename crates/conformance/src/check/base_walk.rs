@@ -76,7 +76,8 @@ impl<'v> Check<'v> {
             match group.path() {
                 "QuestionnaireResponse" => self.questionnaire_response(value, &own, place),
                 "Observation" => self.vital_sign(value, instance, &own, place),
-                _ => {}
+                "MeasureReport" => self.measure_report(value, place),
+                own_type => self.definition(own_type, value, place),
             }
         }
     }
@@ -139,7 +140,10 @@ impl<'v> Check<'v> {
             let element = group.element(member);
             let on_element = element_rules.and_then(|rules| rules.element(element.name()));
             match member.kind() {
-                Kind::Primitive(_) => {
+                Kind::Primitive(primitive) => {
+                    if !is_twin && self.is_full() {
+                        self.addresses(primitive, group, element.name(), value, place);
+                    }
                     if on_element.is_some() && (!is_twin || object.get(bare).is_none()) {
                         self.primitives(object, bare, member.kind(), on_element, scope, place);
                     }

@@ -4,6 +4,7 @@ use super::Check;
 use crate::base::BaseBinding;
 use crate::codes::Membership;
 use crate::instance::Instance;
+use crate::packages::split_canonical;
 use crate::place::Place;
 use crate::profile::{Binding, Strength};
 use tacet_fhir::json::Json;
@@ -11,6 +12,16 @@ use tacet_fhir::outcome::{IssueType, Severity};
 
 /// Most codings of one concept that are looked up.
 const CODINGS_MAX: usize = 100;
+
+/// The system of units of measure.
+const UCUM: &str = "http://unitsofmeasure.org";
+
+/// Value sets of R4 that list a few units (<https://hl7.org/fhir/R4/valueset-age-units.html>,
+/// <https://hl7.org/fhir/R4/valueset-duration-units.html>).
+const TIME_UNITS: [(&str, &[&str]); 2] = [
+    ("http://hl7.org/fhir/ValueSet/age-units", &["min", "h", "d", "wk", "mo", "a"]),
+    ("http://hl7.org/fhir/ValueSet/duration-units", &["ms", "s", "min", "h", "d", "wk", "mo", "a"]),
+];
 
 /// What a coded element says about a value set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +57,15 @@ impl<'v> Check<'v> {
             // R4, datatypes, Coding.system: an absolute address.
             let here = place.child("system", None);
             return self.error(IssueType::Value, &here, || "must be an absolute address");
+        }
+        let definition = self.packages.definition("CodeSystem", system);
+        let is_supplement = |definition: &Json<'_>| {
+            definition.get_str("content") == Some("supplement") || definition.get("supplements").is_some()
+        };
+        if definition.is_some_and(is_supplement) {
+            // R4, CodeSystem, "Code System Supplements": codes stay those of the system that is supplemented.
+            let here = place.child("system", None);
+            return self.error(IssueType::Value, &here, || "is a supplement, which gives no codes of its own");
         }
         let Some(code) = coding.get_str("code") else { return };
         if self.context.terminology.code_exists(system, code) == Membership::No {
@@ -130,7 +150,14 @@ impl<'v> Check<'v> {
         match self.context.terminology.member_of(value_set, system, code) {
             Membership::Yes => Finding::In,
             Membership::No => Finding::Out,
-            Membership::Unknown => Finding::Unknown,
+            Membership::Unknown => of_time_units(value_set, system, code),
         }
     }
+}
+
+/// Whether a code is one of the units of R4's value sets for ages and durations, which list codes of UCUM.
+fn of_time_units(value_set: &str, system: Option<&str>, code: &str) -> Finding {
+    let (url, _) = split_canonical(value_set);
+    let Some((_, units)) = TIME_UNITS.iter().find(|(known, _)| *known == url) else { return Finding::Unknown };
+    if units.contains(&code) && system.is_none_or(|system| system == UCUM) { Finding::In } else { Finding::Out }
 }

@@ -18,7 +18,8 @@ const LINKS_MAX: usize = 100;
 /// The entries of a bundle, by address.
 #[derive(Debug)]
 pub(crate) struct Entries<'v> {
-    by_url: HashMap<&'v str, &'v Json<'v>>,
+    /// Versions of a resource share its address.
+    by_url: HashMap<&'v str, Vec<&'v Json<'v>>>,
     around: Option<Rc<Entries<'v>>>,
     level: usize,
 }
@@ -29,7 +30,7 @@ impl<'v> Entries<'v> {
         let mut by_url = HashMap::new();
         for entry in bundle.get("entry").map(Json::items).unwrap_or_default() {
             if let (Some(url), Some(resource)) = (entry.get_str("fullUrl"), entry.get("resource")) {
-                by_url.entry(url).or_insert(resource);
+                by_url.entry(url).or_insert_with(Vec::new).push(resource);
             }
         }
         let level = around.as_ref().map_or(0, |around| around.level + 1);
@@ -38,9 +39,13 @@ impl<'v> Entries<'v> {
 
     /// The entry that a reference means, seen from the entry with that address, and its own address.
     pub(crate) fn find(&self, text: &str, from: Option<&str>) -> Option<(&'v Json<'v>, Option<&'v str>)> {
-        let (plain, _) = split_version(text);
+        let (plain, version) = split_version(text);
         let plain = plain.split('#').next().unwrap_or(plain);
-        let known = |url: &str| self.by_url.get_key_value(url).map(|(url, resource)| (*resource, Some(*url)));
+        let known = |url: &str| {
+            let (url, versions) = self.by_url.get_key_value(url)?;
+            let of_version = |resource: &&Json<'_>| version.is_none_or(|version| is_of_version(resource, version));
+            versions.iter().copied().find(of_version).map(|resource| (resource, Some(*url)))
+        };
         let found = known(plain).or_else(|| {
             let (resource_type, id) = Reference::parse(plain).target()?;
             // Relative to the server that the referring entry came from.
@@ -52,13 +57,33 @@ impl<'v> Entries<'v> {
 
     /// The address of a resource of this bundle.
     pub(crate) fn full_url_of(&self, resource: &Json<'_>) -> Option<&'v str> {
-        self.by_url.iter().find(|(_, known)| std::ptr::eq(**known, resource)).map(|(url, _)| *url)
+        let is_it = |known: &&Json<'_>| std::ptr::eq(*known, resource);
+        self.by_url.iter().find(|(_, known)| known.iter().any(is_it)).map(|(url, _)| *url)
+    }
+
+    /// Whether a reference that names no version means an entry of which the bundle has several.
+    fn is_ambiguous(&self, text: &str, from: Option<&str>) -> bool {
+        let url = self.find(text, from).and_then(|(_, url)| url);
+        split_version(text).1.is_none() && url.and_then(|url| self.by_url.get(url)).is_some_and(|known| known.len() > 1)
+    }
+
+    /// Whether an id that a relative reference names is that of an entry of another type, which has a UUID as its address.
+    fn is_of_other_type(&self, text: &str) -> bool {
+        let Some((resource_type, id)) = Reference::parse(text).target() else { return false };
+        let known = self.by_url.get(format!("urn:uuid:{id}").as_str()).map(Vec::as_slice).unwrap_or_default();
+        !known.is_empty() && known.iter().all(|known| known.resource_type() != Some(resource_type.as_str()))
     }
 
     /// Whether a resource is an entry of this bundle or of one around it.
     pub(crate) fn holds(&self, resource: &Json<'_>) -> bool {
         self.full_url_of(resource).is_some() || self.around.as_ref().is_some_and(|around| around.holds(resource))
     }
+}
+
+/// Whether a resource is, as far as it says, the version that a reference names.
+fn is_of_version(resource: &Json<'_>, version: &str) -> bool {
+    let own = resource.get("meta").and_then(|meta| meta.get_str("versionId"));
+    own.is_none_or(|own| own == version)
 }
 
 /// The address of the server in a REST address: what is before `Type/id`.
@@ -76,6 +101,20 @@ impl<'v> Check<'v> {
         for (index, entry) in items.iter().enumerate() {
             let here = place.child("entry", Some(index));
             self.full_url(entry, kind, &here);
+            let mut is_wrong = false;
+            let Some(resource) = entry.get("resource") else { continue };
+            let from = entry.get_str("fullUrl");
+            for_each_reference(resource, &mut |text| {
+                is_wrong |= entries.is_of_other_type(text) && entries.find(text, from).is_none();
+            });
+            if is_wrong {
+                let here = here.child("resource", None);
+                self.error(
+                    IssueType::Value,
+                    &here,
+                    || "a reference names another type than that of the entry with its id",
+                );
+            }
         }
         let links = bundle.get("link").map(Json::items).unwrap_or_default();
         for (index, link) in links.iter().enumerate() {
@@ -147,6 +186,7 @@ impl<'v> Check<'v> {
         let Some(resource) = first.get("resource") else { return };
         let from = first.get_str("fullUrl");
         let mut missing = false;
+        let mut ambiguous = false;
         for_each_reference(resource, &mut |text| {
             let inside = match Reference::parse(text) {
                 Reference::Fragment(_) => true,
@@ -154,10 +194,18 @@ impl<'v> Check<'v> {
                 _ => true,
             };
             missing |= !inside;
+            ambiguous |= entries.is_ambiguous(text, from);
         });
+        let entry = place.child("entry", Some(0));
+        let here = entry.child("resource", None);
+        if ambiguous {
+            self.error(
+                IssueType::MultipleMatches,
+                &here,
+                || "refers to a resource of which the bundle has several versions",
+            );
+        }
         if missing {
-            let entry = place.child("entry", Some(0));
-            let here = entry.child("resource", None);
             self.error(IssueType::NotFound, &here, || "refers to a resource that is not in the bundle");
         }
     }

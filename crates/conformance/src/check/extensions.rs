@@ -7,9 +7,28 @@ use crate::instance::Instance;
 use crate::place::Place;
 use crate::profile::{Context, ContextKind, Profile, ROOT};
 use tacet_fhir::definitions::GroupKind;
-use tacet_fhir::outcome::IssueType;
+use tacet_fhir::outcome::{IssueType, Severity};
 use tacet_fhirpath::{Expression, Node};
 use tacet_types::Timestamp;
+
+/// Addresses of the standard begin so.
+const FHIR: &str = "http://hl7.org/fhir/";
+/// The other versions of FHIR, as addresses name them.
+const OTHER_VERSIONS: [&str; 4] = ["1.0", "3.0", "4.3", "5.0"];
+/// Elements of these versions that R4 does not have and that change the meaning of what they stand in.
+const MODIFIERS_ELSEWHERE: [&str; 11] = [
+    "Communication.notDone",
+    "DeviceRequest.doNotPerform",
+    "Immunization.notGiven",
+    "Immunization.wasNotGiven",
+    "MedicationAdministration.notGiven",
+    "MedicationAdministration.wasNotGiven",
+    "MedicationStatement.taken",
+    "MedicationStatement.wasNotTaken",
+    "Patient.animal",
+    "Procedure.notDone",
+    "Procedure.notPerformed",
+];
 
 impl<'v> Check<'v> {
     /// One extension, standing in `name` (`extension` or `modifierExtension`) of `owner`.
@@ -31,7 +50,7 @@ impl<'v> Check<'v> {
             return;
         }
         let Some(profile) = self.packages.profile(url).filter(|profile| profile.type_name == "Extension") else {
-            return self.unknown_extension(is_modifier, place);
+            return self.unknown_extension(url, is_modifier, place);
         };
         if is_modifier != profile.is_modifier {
             let message = if is_modifier {
@@ -71,7 +90,15 @@ impl<'v> Check<'v> {
         }
     }
 
-    fn unknown_extension(&mut self, is_modifier: bool, place: &Place<'_>) {
+    fn unknown_extension(&mut self, url: &str, is_modifier: bool, place: &Place<'_>) {
+        if let Some(path) = of_other_version(url) {
+            if !is_modifier && MODIFIERS_ELSEWHERE.contains(&path) {
+                let message = "stands for an element that is a modifier: it belongs in `modifierExtension`";
+                return self.error(IssueType::Extension, place, || message);
+            }
+            let message = "stands for an element of another version of FHIR: it was not checked";
+            return self.report(Severity::Information, IssueType::Extension, place, || message);
+        }
         if is_modifier {
             return self.error(IssueType::Extension, place, || "a modifier extension whose definition is not known");
         }
@@ -93,6 +120,14 @@ impl<'v> Check<'v> {
             _ => is_named(context, owner, scope, place),
         }
     }
+}
+
+/// The path of the element of another version that an extension stands for: R4 gives each of them an address
+/// (<https://hl7.org/fhir/R4/versions.html#extensions>).
+fn of_other_version(url: &str) -> Option<&str> {
+    let (version, name) = url.strip_prefix(FHIR)?.split_once("/StructureDefinition/extension-")?;
+    let is_path = name.starts_with(|first: char| first.is_ascii_uppercase()) && name.contains('.');
+    (OTHER_VERSIONS.contains(&version) && is_path).then_some(name)
 }
 
 /// Whether an expression, evaluated on the resource, gives the element that an extension stands in.

@@ -128,6 +128,9 @@ impl<'v> Check<'v> {
         if id != ROOT {
             self.types(&node.types, instance, scope, place);
         }
+        if !node.languages.is_empty() {
+            self.languages(&node.languages, instance, scope, place);
+        }
         if let Some(binding) = &node.binding {
             self.binding(binding, instance, place);
         }

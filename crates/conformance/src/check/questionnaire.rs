@@ -40,7 +40,7 @@ impl<'v> Check<'v> {
             packages.definition("Questionnaire", canonical)
         };
         let Some(questionnaire) = found.filter(|found| found.resource_type() == Some("Questionnaire")) else {
-            if found.is_some() || packages.is_other("Questionnaire", canonical) {
+            if found.is_some() || packages.is_other("Questionnaire", canonical) || is_standard_other(canonical) {
                 return self.error(IssueType::Value, &here, || "what is named is not a questionnaire");
             }
             let message = "the questionnaire is not known: the answers were not checked";
@@ -161,6 +161,12 @@ impl<'v> Check<'v> {
             self.error(IssueType::Structure, place, || "more answers than the questionnaire allows");
         }
     }
+}
+
+/// Whether the address is that of something else of the standard: it names the type of its own definitions.
+fn is_standard_other(canonical: &str) -> bool {
+    let rest = canonical.strip_prefix("http://hl7.org/fhir/").and_then(|rest| rest.split_once('/'));
+    rest.is_some_and(|(name, _)| name != "Questionnaire" && tacet_types::ResourceType::parse(name).is_some())
 }
 
 /// The value of an extension of the standard on an item.

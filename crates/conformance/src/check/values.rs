@@ -22,6 +22,9 @@ impl<'v> Check<'v> {
         {
             self.error(IssueType::Value, place, || "does not have what the pattern of the profile asks for");
         }
+        if instance.value.is_none() {
+            self.value_is_missing(node, instance, place);
+        }
         if let Some(value) = instance.value.filter(|value| value.is_object()) {
             self.quantity_bounds(node, value, place);
         }
@@ -49,6 +52,16 @@ impl<'v> Check<'v> {
 }
 
 impl<'v> Check<'v> {
+    /// Only extensions stand for the value.
+    fn value_is_missing(&mut self, node: &Node, instance: Instance<'v>, place: &Place<'_>) {
+        let extensions = instance.twin.and_then(|twin| twin.get("extension")).map(Json::items).unwrap_or_default();
+        let is_known = |url: &str| node.value_alternatives.iter().any(|known| known == url);
+        let stands_for = || extensions.iter().filter_map(|extension| extension.get_str("url")).any(is_known);
+        if node.is_value_needed || !node.value_alternatives.is_empty() && !stands_for() {
+            self.error(IssueType::Required, place, || "the profile does not let an extension stand for the value");
+        }
+    }
+
     /// The bounds of a quantity, where the units can be compared.
     fn quantity_bounds(&mut self, node: &Node, value: &Json<'_>, place: &Place<'_>) {
         let beyond = |bound: &Option<Json<'static>>, wrong: Ordering| {

@@ -10,8 +10,8 @@ use tacet_fhir::definitions::Group;
 use tacet_fhir::json::Member;
 
 /// Functions and variables that look at more than the members they name.
-const WHOLE: [&str; 9] =
-    ["children", "descendants", "hasValue", "htmlChecks", "resolve", "conformsTo", "repeat", "type", "memberOf"];
+const WHOLE: [&str; 8] =
+    ["children", "descendants", "htmlChecks", "resolve", "conformsTo", "repeat", "type", "memberOf"];
 
 /// When a rule need not be evaluated.
 #[derive(Debug)]

@@ -53,11 +53,12 @@ impl<'v> Evaluation<'_, 'v> {
                 self.distinct(focus)?.len() == count
             }
             Function::Not => return Ok(truth(&focus, at)?.map(|value| Item::Boolean(!value)).into_iter().collect()),
+            // `hasValue()`: whether there is one item, a primitive with a value
+            // (<https://hl7.org/fhir/R4/fhirpath.html#functions>); false for none and for several.
             _ => match focus.as_slice() {
-                [] => return Ok(Vec::new()),
                 [Item::Node(node)] => node.has_value(),
                 [_] => true,
-                _ => return Err(EvaluationError::NotSingle { at }),
+                _ => false,
             },
         }))
     }

@@ -73,6 +73,8 @@ fn a_primitive_has_its_value_and_what_stands_beside_it() {
     assert_eq!(on_patient("birthDate.extension('t').value"), ["1970-03-30T10:00:00+01:00"]);
     assert_eq!(on_patient("birthDate.getValue() is Date"), ["true"]);
     assert_eq!(on_patient("gender.exists() and gender.hasValue().not()"), ["true"]);
+    assert_eq!(on_patient("{}.hasValue()"), ["false"]);
+    assert_eq!(on_patient("name.given.hasValue()"), ["false"]);
     assert_eq!(on_patient("gender.extension.value"), ["true"]);
     assert_eq!(on_patient("children().where($this is code).count()"), ["1"]);
     assert_eq!(on_patient("gender = 'male'"), ["false"]);
