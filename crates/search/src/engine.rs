@@ -28,6 +28,7 @@ mod tests;
 mod walk;
 
 pub use encode::{key_term, schema, to_document};
+pub(crate) use order::sort_value;
 pub use run::{CHAIN_KEYS_MAX, Found, UNSORTED_MAX, count, matching, references, search};
 pub use segment::TERMS_VISITED_MAX;
 pub use superseded::Superseded;

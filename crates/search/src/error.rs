@@ -35,6 +35,13 @@ pub enum SearchError {
     /// Something on the disk is not what was written there. Nothing is answered from it again: build the index anew.
     #[error("the search index is damaged and refuses to answer: rebuild it with `tacet index rebuild`")]
     Damaged,
+    /// It does not hold what it was told: its disk took nothing for too long, or too much changed while it was built. Its files are sound
+    /// up to what it says of itself, so opening it again and feeding it what came since is enough.
+    #[error(
+        "the search index could not be written for too long: make room on its disk and start again, or rebuild it with \
+         `tacet index rebuild`"
+    )]
+    Behind,
     /// Another process has the index open.
     #[error("the search index in {} is open in another process: stop that one first", directory.display())]
     Locked {

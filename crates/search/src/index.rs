@@ -18,19 +18,20 @@ mod rebuild;
 mod tests;
 mod types;
 mod watermark;
+mod writer;
 
 pub use key::{IndexKey, Order};
 pub use page::{Hits, PAGE_COUNT_MAX, Page, Position, SORT_KEYS_MAX, SORT_TEXT_BYTES_MAX, SortValue};
 pub use rebuild::Rebuild;
-pub use types::{Change, Empty, IndexOptions, IndexStatistics, Opened, Store};
+pub use types::{Change, Empty, IndexOptions, IndexStatistics, Marks, Opened, Store};
 
 use crate::document::Key;
 use crate::error::SearchError;
 use crate::filter::Filter;
 use crate::parameters::Parameters;
-use crate::sealed::{Disk, LockedDirectory};
+use crate::sealed::{Disk, Latch, LockedDirectory, Placed, Pointer};
 use committer::Signal;
-use generation::Generation;
+use generation::{Counts, Generation};
 use open::{Beginning, Workshop};
 use rebuild::Building;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +47,9 @@ const ENTRIES_COMMIT: usize = 2048;
 
 /// Uncommitted resources from which [`SearchIndex::apply`] waits until some are committed.
 const ENTRIES_MAX: usize = 4 * ENTRIES_COMMIT;
+
+/// How often purging begins again because a rebuild has finished meanwhile.
+const PURGES_MAX: usize = 8;
 
 /// A search index. Cheap to clone: all clones are the same index.
 #[derive(Clone)]
@@ -91,8 +95,8 @@ impl Inner {
     /// The generation in use, if it holds enough to answer.
     fn answering(&self) -> Result<Arc<Generation>, SearchError> {
         let generation = self.current()?;
-        if generation.latch.is_damaged() {
-            return Err(SearchError::Damaged);
+        if generation.latch.is_closed() {
+            return Err(generation.latch.error());
         }
         let (Sequence(at), Sequence(last)) = (generation.sequences().0, self.last);
         if at < last { Err(SearchError::NotReady { at, last }) } else { Ok(generation) }
@@ -117,7 +121,22 @@ impl SearchIndex {
         parameters: Parameters,
         store: Store,
     ) -> Result<(Self, Opened), SearchError> {
-        Self::open_on(Disk::default(), options, key, parameters, store)
+        Self::open_on(Disk::default(), options, key, parameters, store, None)
+    }
+
+    /// As [`SearchIndex::open`], for a store whose commits can be told apart: an index that was fed by a store which was taken back to an
+    /// earlier time since and has gone another way comes back empty.
+    ///
+    /// # Errors
+    /// As [`SearchIndex::open`].
+    pub fn open_with_marks(
+        options: IndexOptions,
+        key: &IndexKey,
+        parameters: Parameters,
+        store: Store,
+        marks: Marks,
+    ) -> Result<(Self, Opened), SearchError> {
+        Self::open_on(Disk::default(), options, key, parameters, store, Some(marks))
     }
 
     fn open_on(
@@ -126,9 +145,10 @@ impl SearchIndex {
         key: &IndexKey,
         parameters: Parameters,
         store: Store,
+        marks: Option<Marks>,
     ) -> Result<(Self, Opened), SearchError> {
         let interval_ms = options.commit_interval_ms;
-        let workshop = Workshop::new(options, key.clone(), disk);
+        let workshop = Workshop::new(options, key.clone(), disk, marks);
         let Beginning { generation, path, opened, lock } = open::open(&workshop, parameters, store)?;
         let signal = Arc::new(Signal::default());
         let inner = Arc::new(Inner {
@@ -146,14 +166,25 @@ impl SearchIndex {
     }
 
     /// Takes in the changes of one commit of the store, all of them in one call. Every search that begins after it returned sees them.
-    /// Commits may come in any order and again: the later version of a resource wins, and a commit that was applied is passed over.
-    /// Waits while too much is not committed yet.
+    /// Commits may come in any order and again: of a resource the later commit wins, and a commit that was applied is passed over.
+    /// Waits while too much is not committed yet: up to some hundred milliseconds of writing, so not for a thread that others need.
     pub fn apply(&self, sequence: Sequence, changes: Vec<Change>) -> Result<(), SearchError> {
         if self.0.closed.load(Ordering::SeqCst) {
             return Err(SearchError::Closed);
         }
         let (current, building) = self.0.generations();
-        self.apply_to(&current, building.as_ref(), sequence, changes);
+        self.apply_to(&current, building.as_ref(), (sequence, Counts::Yes), changes);
+        Ok(())
+    }
+
+    /// Takes in changes of a commit that is not done with them: how far the index is does not move. Call [`SearchIndex::applied`] once the
+    /// rest is done, too. Of a resource the later commit wins here as well.
+    pub fn amend(&self, sequence: Sequence, changes: Vec<Change>) -> Result<(), SearchError> {
+        if self.0.closed.load(Ordering::SeqCst) {
+            return Err(SearchError::Closed);
+        }
+        let (current, building) = self.0.generations();
+        self.apply_to(&current, building.as_ref(), (sequence, Counts::No), changes);
         Ok(())
     }
 
@@ -173,7 +204,7 @@ impl SearchIndex {
         if newest.fingerprint() != made_with.fingerprint() {
             return Err(SearchError::OtherParameters);
         }
-        self.apply_to(&current, building.as_ref(), sequence, changes);
+        self.apply_to(&current, building.as_ref(), (sequence, Counts::Yes), changes);
         Ok(())
     }
 
@@ -181,15 +212,15 @@ impl SearchIndex {
         &self,
         current: &Generation,
         building: Option<&Arc<Building>>,
-        sequence: Sequence,
+        commit: (Sequence, Counts),
         changes: Vec<Change>,
     ) {
         let wake = || self.0.signal.wake();
         let mut full = false;
         if let Some(building) = building {
-            full |= building.apply(sequence, changes.clone(), wake);
+            full |= building.apply(commit, changes.clone(), wake);
         }
-        full |= current.apply(sequence, changes, wake);
+        full |= current.apply(commit, changes, wake);
         if full {
             wake();
         }
@@ -208,19 +239,31 @@ impl SearchIndex {
     /// After changes without a document: commits, and rewrites the files so that none holds a value of what was deleted. Takes as long as
     /// writing the segments concerned; searches and changes go on meanwhile.
     pub fn purge(&self) -> Result<(), SearchError> {
-        let generation = self.0.current()?;
-        generation.commit()?;
-        purge::purge(&generation)?;
-        // One that is being built may have taken in what was deleted since.
-        if let (_, Some(building)) = self.0.generations() {
-            building.generation.commit()?;
-            purge::purge(&building.generation)?;
+        for _ in 0..PURGES_MAX {
+            self.0.current()?;
+            let (current, building) = self.0.generations();
+            let purge = |generation: &Generation| generation.commit().and_then(|_| purge::purge(generation));
+            let outcome = purge(&current);
+            // One that is being built may have taken in what was deleted since.
+            let of_building = building.as_ref().map_or(Ok(()), |building| purge(&building.generation));
+            // Another may have come into use meanwhile, or have been given up. One begun after the call never held what was deleted before.
+            let (current_now, building_now) = self.0.generations();
+            let is_building = |generation: &Arc<Generation>| {
+                building.as_ref().is_some_and(|it| Arc::ptr_eq(&it.generation, generation))
+            };
+            if is_building(&current_now) {
+                return of_building;
+            }
+            if Arc::ptr_eq(&current_now, &current) {
+                let still = building_now.is_some_and(|now| is_building(&now.generation));
+                return outcome.and(if still { of_building } else { Ok(()) });
+            }
         }
-        Ok(())
+        Err(SearchError::Engine("purging"))
     }
 
     /// Begins a new generation beside this one, which goes on answering if it can. Take the snapshot of the store from which it is fed
-    /// after this returned; changes applied meanwhile go to both.
+    /// after this returned, and after commits that were under way by then were applied; changes applied meanwhile go to both.
     ///
     /// # Errors
     /// [`SearchError::Rebuilding`] if another is being made.
@@ -239,17 +282,22 @@ impl SearchIndex {
     /// Makes the new generation the one in use, and removes the one before.
     fn swap(&self, building: &Arc<Building>) -> Result<(), SearchError> {
         let mut slots = self.0.slots();
-        if let Some((_, pointer)) = &building.place {
-            self.0.workshop.point(pointer)?;
-        }
+        let placed = match &building.place {
+            Some((_, pointer)) => self.0.workshop.point(pointer)?,
+            None => Placed::Durably,
+        };
         let path = building.place.as_ref().map(|(path, _)| path.clone());
         let old = std::mem::replace(&mut slots.current, Arc::clone(&building.generation));
         let old_path = std::mem::replace(&mut slots.path, path);
         slots.building = None;
         drop(slots);
+        old.latch.retire();
         self.0.refusals.fetch_add(old.latch.refusals(), Ordering::SeqCst);
         old.stop();
-        self.remove(old_path.as_deref());
+        // What the disk may lead to again stays until the next opening.
+        if placed == Placed::Durably {
+            self.remove(old_path.as_deref());
+        }
         Ok(())
     }
 
@@ -268,11 +316,22 @@ impl SearchIndex {
         }
     }
 
+    /// The files are not to be used by another opening: it will be empty. For changes that are made with other parameters than the
+    /// generation in use has, until the one that is built with them has taken its place.
+    pub fn distrust(&self) -> Result<(), SearchError> {
+        self.0.current()?;
+        match &self.0.workshop.options.directory {
+            Some(root) => Ok(Pointer::remove(&self.0.workshop.disk, root)?),
+            None => Ok(()),
+        }
+    }
+
     /// Which resources the filter means, and in what order.
     ///
     /// # Errors
     /// [`SearchError::NotReady`] until the index holds what the store held when it was opened, [`SearchError::Damaged`] from the moment
-    /// that a file was refused until a [`SearchIndex::rebuild`] has finished, [`SearchError::TooCostly`] beyond a bound.
+    /// that a file was refused until a [`SearchIndex::rebuild`] has finished, [`SearchError::Behind`] once changes were lost because the disk
+    /// took nothing, [`SearchError::Io`] where a file cannot be read just now, [`SearchError::TooCostly`] beyond a bound.
     pub fn search(&self, filter: &Filter, page: &Page) -> Result<Hits, SearchError> {
         self.ask(|view| evaluate::search(view, filter, page))
     }
@@ -283,19 +342,27 @@ impl SearchIndex {
     }
 
     /// Answers from one moment of the index, and believes no answer that was given while a file was refused.
-    fn ask<T>(&self, answer: impl FnOnce(&generation::View) -> Result<T, SearchError>) -> Result<T, SearchError> {
-        let generation = self.0.answering()?;
-        let view = generation.view()?;
-        // The library panics where it finds what it did not write.
-        let answered = catch_unwind(AssertUnwindSafe(|| answer(&view)));
-        if generation.latch.is_damaged() {
-            // Another generation may have come into use meanwhile; then this is no fault, and the caller may ask again.
-            return Err(SearchError::Damaged);
+    fn ask<T>(&self, answer: impl Fn(&generation::View) -> Result<T, SearchError>) -> Result<T, SearchError> {
+        loop {
+            let generation = self.0.answering()?;
+            let reads_failed = generation.latch.reads_failed();
+            // The library panics where it finds what it did not write.
+            let answered = catch_unwind(AssertUnwindSafe(|| answer(&generation.view()?)));
+            if generation.latch.reads_failed() > reads_failed && !generation.latch.is_closed() {
+                // Whatever was answered may lack what could not be read.
+                return Err(Latch::trouble());
+            }
+            if answered.is_err() {
+                generation.latch.close();
+            }
+            if !generation.latch.is_closed() {
+                return answered.unwrap_or(Err(SearchError::Damaged));
+            }
+            // The files of a generation go when another comes into use: then it is no fault that one was missing.
+            if Arc::ptr_eq(&self.0.current()?, &generation) {
+                return Err(generation.latch.error());
+            }
         }
-        answered.unwrap_or_else(|_| {
-            generation.latch.close();
-            Err(SearchError::Damaged)
-        })
     }
 
     /// The search parameters to make documents with: those of the rebuild that goes on, or else those in use. A rebuild's parameters
@@ -318,6 +385,7 @@ impl SearchIndex {
         let overlay = current.overlay_size();
         IndexStatistics {
             documents: current.documents(),
+            deleted_documents: current.deleted_documents(),
             disk_bytes: path.map_or(0, |path| crate::sealed::bytes_below(&path)),
             overlay_documents: overlay.0,
             memory_bytes: overlay.1
@@ -327,7 +395,7 @@ impl SearchIndex {
             committed,
             refusals: self.0.refusals.load(Ordering::SeqCst) + current.latch.refusals(),
             ready: self.0.answering().is_ok(),
-            damaged: current.latch.is_damaged(),
+            damaged: current.latch.is_closed(),
             rebuilding: building.is_some(),
         }
     }
@@ -343,7 +411,7 @@ impl SearchIndex {
             tracing::warn!("the thread that commits the search index had failed");
         }
         let (current, building) = self.0.generations();
-        let committed = if current.latch.is_damaged() { Ok(()) } else { current.commit().map(|_| ()) };
+        let committed = if current.latch.is_closed() { Ok(()) } else { current.commit().map(|_| ()) };
         current.stop();
         if let Some(building) = building {
             self.give_up(&building);

@@ -29,10 +29,12 @@ pub use keys::{FileId, GenerationKey};
 pub(crate) use cache::RangeCache;
 pub(crate) use directory::SealedDirectory;
 pub(crate) use disk::{Disk, bytes_below};
+#[cfg(test)]
+pub(crate) use file::OPENS_FAIL;
 pub(crate) use file::Reading;
 pub(crate) use latch::Latch;
 pub(crate) use lock::LockedDirectory;
-pub(crate) use pointer::{Found, Pointer};
+pub(crate) use pointer::{Found, Placed, Pointer};
 
 /// Format of a generation: of its files, and of what is in them. Raised whenever an older program would read it wrongly, or this
 /// one an older generation: it is then built anew.

@@ -19,7 +19,7 @@ pub(super) fn check(sort: &[SortKey]) -> Result<(), SearchError> {
 }
 
 /// What one value is in order by.
-pub(super) fn sort_value(value: &Value) -> SortValue {
+pub(crate) fn sort_value(value: &Value) -> SortValue {
     match value {
         Value::Date { low_ms, .. } => SortValue::Integer(*low_ms),
         Value::Number { low, .. } => SortValue::Number(*low),

@@ -4,42 +4,43 @@
 use crate::document::Key;
 use crate::engine::{self, Superseded};
 use crate::error::SearchError;
-use crate::index::key::Order;
-use crate::index::overlay::Overlay;
-use crate::index::payload::Payload;
+use crate::index::key::{Name, Order};
+use crate::index::overlay::{Overlay, document_bytes};
+use crate::index::payload::{Mark, NO_MARK, Payload};
 use crate::index::watermark::Watermark;
-use crate::index::{Change, ENTRIES_COMMIT, ENTRIES_MAX};
+use crate::index::writer::new_writer;
+use crate::index::{Change, ENTRIES_COMMIT, ENTRIES_MAX, Marks};
 use crate::parameters::Parameters;
 use crate::sealed::{Latch, SealedDirectory};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tacet_types::{Sequence, VersionId};
 use tantivy::directory::RamDirectory;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher};
+use tantivy::{Directory as _, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher};
 
-/// Share of deleted documents in a segment from which it is written anew.
-const DELETED_SHARE_MAX: f32 = 0.3;
-
-/// Threads that merge segments: one, since merging must not take the processors from searches.
-const MERGE_THREADS: usize = 1;
-
-/// Least memory of the writer that the library takes, in bytes.
-const WRITER_BYTES_MIN: usize = 15_000_000;
-
-/// Most memory of the writer, in bytes: beyond it a commit is not cheaper.
-const WRITER_BYTES_MAX: usize = 1 << 30;
-
-/// Commits that may fail one after the other before the generation is given up.
+/// Commits that may fail one after the other before the generation is given up. Those that the disk did not take do not count
+/// until the overlay is full: until then every answer is right, and the next commit is tried.
 const FAILURES_MAX: u32 = 3;
+
+/// Resources that are remembered because commits before theirs are not here yet. Some hundred bytes each.
+pub(crate) const REMEMBERED_MAX: usize = if cfg!(test) { 4000 } else { 2_000_000 };
 
 /// Commits of the store that changed nothing to search for, before the index writes down how far it is.
 const SEQUENCES_WITHOUT_COMMIT_MAX: u64 = 1000;
 
 /// Blocks of stored keys that a searcher keeps open.
 const STORE_BLOCKS: usize = 64;
+
+/// Whether a commit is done with the changes that are told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counts {
+    /// Everything of it was told.
+    Yes,
+    /// There is more to come of it.
+    No,
+}
 
 /// One generation.
 pub(crate) struct Generation {
@@ -53,9 +54,16 @@ pub(crate) struct Generation {
     writer: Mutex<Option<IndexWriter>>,
     live: Mutex<Live>,
     room: Condvar,
+    marks: Option<Marks>,
+    /// That of the commit up to which the files held everything when they were opened.
+    mark: Mark,
     bytes_max: usize,
     /// Documents were added past the overlay since the last commit.
     added: AtomicBool,
+    /// Bytes of these documents, about.
+    added_bytes: AtomicUsize,
+    /// The highest number that the library gave an operation of a writer that was given up.
+    numbers: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -65,20 +73,33 @@ struct Live {
     watermark: Watermark,
     committed: Sequence,
     /// Versions that were committed beyond the gap: what fills it may be older.
-    recent: HashMap<Key, (VersionId, Sequence)>,
+    recent: HashMap<Name, (VersionId, Sequence)>,
     searcher: Searcher,
     /// What of the searcher's documents the overlay takes the place of.
     superseded: Arc<Superseded>,
+    /// `superseded` lacks something that could not be read: it is made again before the next search.
+    stale: bool,
     failures: u32,
 }
 
 impl Live {
     /// Takes another searcher.
     fn search_in(&mut self, searcher: Searcher) -> Result<(), SearchError> {
-        let superseded = Superseded::of(&searcher, self.overlay.entries().map(|(key, _)| key))?;
         self.searcher = searcher;
-        self.superseded = Arc::new(superseded);
+        self.stale = true;
+        let keys = self.overlay.entries().map(|(key, _)| key);
+        // The library panics at some files that it cannot read.
+        let superseded = catch_unwind(AssertUnwindSafe(|| Superseded::of(&self.searcher, keys)));
+        self.superseded = Arc::new(superseded.unwrap_or(Err(SearchError::Engine("looking for replaced documents")))?);
+        self.stale = false;
         Ok(())
+    }
+
+    /// Notes that the overlay takes the place of what the searcher has of a resource.
+    fn supersede(&mut self, key: &Key) -> Result<(), SearchError> {
+        let Self { searcher, superseded, .. } = self;
+        let added = catch_unwind(AssertUnwindSafe(|| Arc::make_mut(superseded).add(searcher, key)));
+        added.unwrap_or(Err(SearchError::Engine("looking for replaced documents")))
     }
 }
 
@@ -99,6 +120,8 @@ pub(crate) struct Setting {
     pub(crate) latch: Arc<Latch>,
     /// Memory of the writer and of the overlay, in bytes each.
     pub(crate) bytes_max: usize,
+    /// Tells the store's commits apart.
+    pub(crate) marks: Option<Marks>,
 }
 
 impl Generation {
@@ -121,17 +144,34 @@ impl Generation {
             directory.sweep(&metas.list_segment_files())?;
             Ok::<_, tantivy::TantivyError>((index, metas))
         }));
-        let Ok(Ok((index, metas))) = opened else { return Err(SearchError::Damaged) };
-        let payload = metas
-            .payload
-            .as_deref()
-            .map_or_else(|| Some(Payload::new(Sequence(0), setting.parameters.fingerprint())), Payload::decode);
+        let Ok(Ok((index, metas))) = opened else {
+            // A file that cannot be read at this moment is no reason to throw the index away.
+            let passes = !setting.latch.is_closed() && setting.latch.troubles() > 0;
+            return Err(if passes { Latch::trouble() } else { SearchError::Damaged });
+        };
+        let payload = metas.payload.as_deref().map_or_else(
+            || Some(Payload::new(Sequence(0), setting.parameters.fingerprint(), NO_MARK)),
+            Payload::decode,
+        );
         let fits = |payload: &Payload| {
-            let expected = Payload::new(payload.sequence, setting.parameters.fingerprint());
+            let expected = Payload::new(payload.sequence, setting.parameters.fingerprint(), payload.mark);
             *payload == expected && metas.schema == engine::schema()
         };
         let Some(payload) = payload.filter(fits) else { return Err(SearchError::Damaged) };
-        Self::over(index, Some(directory), setting, payload.sequence)
+        let mut generation = Self::over(index, Some(directory), setting, payload.sequence)?;
+        generation.mark = payload.mark;
+        Ok(generation)
+    }
+
+    /// Whether what the files held when they were opened came from the commits that the store has now. Without anybody who can tell it is
+    /// believed.
+    pub(crate) fn is_of_this_store(&self, at: Sequence) -> bool {
+        self.marks.is_none() || self.mark_of(at) == self.mark
+    }
+
+    fn mark_of(&self, sequence: Sequence) -> Mark {
+        let marks = self.marks.as_ref().filter(|_| sequence != Sequence(0));
+        marks.and_then(|marks| marks(sequence)).unwrap_or(NO_MARK)
     }
 
     fn over(
@@ -140,25 +180,20 @@ impl Generation {
         setting: Setting,
         committed: Sequence,
     ) -> Result<Self, SearchError> {
-        let Setting { parameters, order, latch, bytes_max } = setting;
+        let Setting { parameters, order, latch, bytes_max, marks } = setting;
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let reader = index
                 .reader_builder()
                 .reload_policy(ReloadPolicy::Manual)
                 .doc_store_cache_num_blocks(STORE_BLOCKS)
                 .try_into()?;
-            let options = IndexWriterOptions::builder()
-                .num_worker_threads(1)
-                .num_merge_threads(MERGE_THREADS)
-                .memory_budget_per_thread(bytes_max.clamp(WRITER_BYTES_MIN, WRITER_BYTES_MAX))
-                .build();
-            let writer: IndexWriter = index.writer_with_options(options)?;
-            prepare_writer(&writer)?;
+            let writer = new_writer(&index, bytes_max, 0)?;
             Ok::<_, tantivy::TantivyError>((reader, writer))
         }));
         let (reader, writer) = match opened {
             Ok(Ok(opened)) => opened,
-            _ if latch.is_damaged() => return Err(SearchError::Damaged),
+            _ if latch.is_closed() => return Err(SearchError::Damaged),
+            _ if latch.troubles() > 0 => return Err(Latch::trouble()),
             Ok(Err(_)) | Err(_) => return Err(SearchError::Engine("opening the index")),
         };
         let live = Live {
@@ -168,6 +203,7 @@ impl Generation {
             recent: HashMap::new(),
             searcher: reader.searcher(),
             superseded: Arc::default(),
+            stale: false,
             failures: 0,
         };
         Ok(Self {
@@ -180,8 +216,12 @@ impl Generation {
             writer: Mutex::new(Some(writer)),
             live: Mutex::new(live),
             room: Condvar::new(),
+            marks,
+            mark: NO_MARK,
             bytes_max,
             added: AtomicBool::new(false),
+            added_bytes: AtomicUsize::new(0),
+            numbers: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         })
     }
@@ -194,41 +234,58 @@ impl Generation {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in changes. Gives whether it is time to commit. Waits while the overlay is full; `wake` makes somebody commit.
-    pub(crate) fn apply(&self, sequence: Sequence, changes: Vec<Change>, wake: impl Fn()) -> bool {
+    /// Takes in changes of a commit. Gives whether it is time to commit. Waits while the overlay is full; `wake` makes
+    /// somebody commit.
+    pub(crate) fn apply(&self, (commit, counts): (Sequence, Counts), changes: Vec<Change>, wake: impl Fn()) -> bool {
         let mut live = self.live();
         while self.is_full(&live) && !changes.is_empty() && !self.takes_nothing() {
+            if live.failures >= FAILURES_MAX {
+                // Nobody is kept waiting for a disk that takes nothing.
+                self.latch.fall_behind();
+                break;
+            }
             wake();
             live = self.room.wait(live).unwrap_or_else(PoisonError::into_inner);
         }
-        if live.watermark.contains(sequence) {
-            return false;
+        if counts == Counts::Yes {
+            if live.watermark.contains(commit) {
+                return false;
+            }
+            live.watermark.add(commit);
         }
-        live.watermark.add(sequence);
         if self.takes_nothing() {
             // It answers nothing any more; what comes after it is built from a snapshot taken later.
             return false;
         }
         for change in changes {
-            let in_overlay = live.overlay.get(&change.key).map(|entry| entry.version);
-            let known = in_overlay.max(live.recent.get(&change.key).map(|(version, _)| *version));
-            if known.is_some_and(|known| known > change.version) {
+            let in_overlay = live.overlay.get(&change.key);
+            let recent = (!live.recent.is_empty()).then(|| live.recent.get(&self.order.name(&change.key))).flatten();
+            if in_overlay.is_some_and(|entry| entry.is_newer(commit, change.version))
+                || recent.is_some_and(|(version, of)| (*of, *version) > (commit, change.version))
+            {
                 continue;
             }
-            if in_overlay.is_none() {
-                let Live { searcher, superseded, .. } = &mut *live;
-                if Arc::make_mut(superseded).add(searcher, &change.key).is_err() {
+            let in_overlay = in_overlay.is_some();
+            let troubles = self.latch.troubles();
+            if !in_overlay && live.supersede(&change.key).is_err() {
+                live.stale = true;
+                if self.latch.troubles() == troubles {
                     self.latch.close();
                     return false;
                 }
             }
-            live.overlay.put(change.key, change.version, sequence, change.document);
+            live.overlay.put(change.key, change.version, commit, change.document);
         }
         live.overlay.len() >= ENTRIES_COMMIT || live.overlay.bytes() >= self.bytes_max / 2
     }
 
+    /// Stands for a resource.
+    pub(crate) fn name(&self, key: &Key) -> Name {
+        self.order.name(key)
+    }
+
     fn takes_nothing(&self) -> bool {
-        self.latch.is_damaged() || self.stopped.load(Ordering::SeqCst)
+        self.latch.is_closed() || self.stopped.load(Ordering::SeqCst)
     }
 
     fn is_full(&self, live: &Live) -> bool {
@@ -240,19 +297,26 @@ impl Generation {
     pub(crate) fn add(&self, changes: Vec<Change>, skip: impl Fn(&Change) -> bool) -> Result<(), SearchError> {
         let writer = self.writer();
         let writer = writer.as_ref().ok_or(SearchError::Closed)?;
+        let troubles = self.latch.troubles();
         self.added.store(true, Ordering::SeqCst);
         for change in changes {
             if skip(&change) {
                 continue;
             }
             let Some(document) = &change.document else { continue };
+            self.added_bytes.fetch_add(document_bytes(document), Ordering::Relaxed);
             let document = engine::to_document(document, self.order.of(&change.key));
             let added = catch_unwind(AssertUnwindSafe(|| writer.add_document(document)));
             if !matches!(added, Ok(Ok(_))) {
-                return Err(self.failed("adding documents"));
+                return Err(self.failed("adding documents", troubles));
             }
         }
         Ok(())
+    }
+
+    /// Whether so much was added that it must be committed first: what is added waits in memory until the library has taken it in.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.added_bytes.load(Ordering::Relaxed) >= self.bytes_max
     }
 
     /// Everything up to here was added.
@@ -267,31 +331,77 @@ impl Generation {
         !live.overlay.is_empty() || behind >= SEQUENCES_WITHOUT_COMMIT_MAX
     }
 
-    fn failed(&self, what: &'static str) -> SearchError {
-        if self.latch.is_damaged() { SearchError::Damaged } else { SearchError::Engine(what) }
+    /// What a failure is to the caller, given how many troubles there were before.
+    pub(crate) fn failed(&self, what: &'static str, troubles: u64) -> SearchError {
+        if self.latch.is_closed() {
+            self.latch.error()
+        } else if self.latch.troubles() > troubles {
+            Latch::trouble()
+        } else {
+            SearchError::Engine(what)
+        }
     }
 
     /// Puts the overlay into the files, if anything changed. Gives up to where they hold everything.
     pub(crate) fn commit(&self) -> Result<Sequence, SearchError> {
-        let mut writer = self.writer();
-        let writer = writer.as_mut().ok_or(SearchError::Closed)?;
-        let outcome = if self.latch.is_damaged() { Err(SearchError::Damaged) } else { self.commit_with(writer) };
+        let mut slot = self.writer();
+        let troubles = self.latch.troubles();
+        let outcome = if self.latch.is_closed() {
+            Err(self.latch.error())
+        } else if self.stopped.load(Ordering::SeqCst) {
+            Err(SearchError::Closed)
+        } else {
+            self.usable(&mut slot).and_then(|writer| self.commit_with(writer))
+        };
         if let Err(error) = &outcome
-            && !self.latch.is_damaged()
+            && !self.takes_nothing()
         {
             tracing::warn!(%error, "the search index could not be committed");
-            let undone = catch_unwind(AssertUnwindSafe(|| {
-                writer.rollback()?;
-                prepare_writer(writer)
-            }));
+            self.undo(&mut slot);
             let mut live = self.live();
             live.failures += 1;
-            if live.failures >= FAILURES_MAX || !matches!(undone, Ok(Ok(_))) {
+            if live.failures >= FAILURES_MAX && self.latch.troubles() == troubles {
                 self.latch.close();
             }
         }
+        drop(slot);
+        // Whoever waits holds the lock until it waits: none misses this.
+        drop(self.live());
         self.room.notify_all();
         outcome
+    }
+
+    /// The writer; another if the last one was given up.
+    fn usable<'s>(&self, slot: &'s mut Option<IndexWriter>) -> Result<&'s mut IndexWriter, SearchError> {
+        if slot.is_none() {
+            let troubles = self.latch.troubles();
+            let numbers = self.numbers.load(Ordering::SeqCst);
+            let made = catch_unwind(AssertUnwindSafe(|| new_writer(&self.index, self.bytes_max, numbers)));
+            let Ok(Ok(writer)) = made else { return Err(self.failed("making a writer", troubles)) };
+            *slot = Some(writer);
+        }
+        slot.as_mut().ok_or(SearchError::Closed)
+    }
+
+    /// Gives up a commit that failed, and what it left on the disk.
+    fn undo(&self, slot: &mut Option<IndexWriter>) {
+        let Some(writer) = slot.take() else { return };
+        // An empty group of operations changes nothing and tells how far the numbers have come.
+        if let Ok(Ok(number)) = catch_unwind(AssertUnwindSafe(|| writer.run(Vec::new()))) {
+            self.numbers.fetch_max(number, Ordering::SeqCst);
+        }
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(writer)));
+        if dropped.is_err() || self.usable(slot).is_err() {
+            return;
+        }
+        let Some(writer) = slot.as_ref() else { return };
+        // The list may be the new one although the commit failed: the files of the old one go only once that is sure.
+        if self.index.directory().sync_directory().is_ok() {
+            let collected = catch_unwind(AssertUnwindSafe(|| writer.garbage_collect_files().wait()));
+            if !matches!(collected, Ok(Ok(_))) {
+                tracing::warn!("files of a commit of the search index that failed are removed later");
+            }
+        }
     }
 
     fn commit_with(&self, writer: &mut IndexWriter) -> Result<Sequence, SearchError> {
@@ -303,7 +413,8 @@ impl Generation {
             }
             (live.overlay.clone(), sequence)
         };
-        let payload = Payload::new(sequence, self.parameters.fingerprint()).encode();
+        let troubles = self.latch.troubles();
+        let payload = Payload::new(sequence, self.parameters.fingerprint(), self.mark_of(sequence)).encode();
         let written = catch_unwind(AssertUnwindSafe(|| {
             for (key, entry) in frozen.entries() {
                 writer.delete_term(engine::key_term(key));
@@ -316,34 +427,51 @@ impl Generation {
             prepared.commit()?;
             self.reader.reload()
         }));
-        if !matches!(written, Ok(Ok(()))) || self.latch.is_damaged() {
-            return Err(self.failed("committing"));
+        if !matches!(written, Ok(Ok(()))) || self.latch.is_closed() {
+            return Err(self.failed("committing", troubles));
         }
         let mut live = self.live();
         live.committed = sequence;
         live.failures = 0;
         self.added.store(false, Ordering::SeqCst);
+        self.added_bytes.store(0, Ordering::Relaxed);
         for (key, entry) in frozen.entries() {
-            let same = |now: &super::overlay::Entry| (now.version, now.sequence) == (entry.version, entry.sequence);
-            if live.overlay.get(key).is_some_and(same) {
+            if live.overlay.get(key).is_some_and(|now| now.number == entry.number) {
                 live.overlay.remove(key);
             }
-            if entry.sequence > sequence {
-                live.recent.insert(key.clone(), (entry.version, entry.sequence));
+            if entry.commit > sequence {
+                live.recent.insert(self.order.name(key), (entry.version, entry.commit));
             }
         }
         let contiguous = live.watermark.contiguous();
         live.recent.retain(|_, (_, sequence)| *sequence > contiguous);
-        live.search_in(self.reader.searcher()).inspect_err(|_| self.latch.close())?;
+        if live.recent.len() > REMEMBERED_MAX {
+            self.latch.fall_behind();
+            return Err(self.latch.error());
+        }
+        // What cannot be read at this moment is looked for again before the next search.
+        if live.search_in(self.reader.searcher()).is_err() && self.latch.troubles() == troubles {
+            self.latch.close();
+        }
         Ok(sequence)
     }
 
     /// One moment to search in.
     pub(crate) fn view(&self) -> Result<View, SearchError> {
-        if self.latch.is_damaged() {
-            return Err(SearchError::Damaged);
+        if self.latch.is_closed() {
+            return Err(self.latch.error());
         }
-        let live = self.live();
+        let mut live = self.live();
+        if live.stale {
+            let troubles = self.latch.troubles();
+            let searcher = live.searcher.clone();
+            if live.search_in(searcher).is_err() {
+                if self.latch.troubles() == troubles {
+                    self.latch.close();
+                }
+                return Err(self.failed("looking for replaced documents", troubles));
+            }
+        }
         Ok(View {
             searcher: live.searcher.clone(),
             superseded: Arc::clone(&live.superseded),
@@ -363,11 +491,13 @@ impl Generation {
     pub(crate) fn reload(&self) -> Result<(), SearchError> {
         // No commit in between: it would bring what the overlay still holds, and not take it from there.
         let _writer = self.writer();
+        let troubles = self.latch.troubles();
         let reloaded = catch_unwind(AssertUnwindSafe(|| self.reader.reload()));
         if !matches!(reloaded, Ok(Ok(()))) {
-            return Err(self.failed("reading the list of segments"));
+            return Err(self.failed("reading the list of segments", troubles));
         }
-        self.live().search_in(self.reader.searcher())
+        let searched = self.live().search_in(self.reader.searcher());
+        searched.map_err(|_| self.failed("looking for replaced documents", troubles))
     }
 
     /// Resources that can be found, about: exact between two changes.
@@ -375,6 +505,12 @@ impl Generation {
         let Ok(View { searcher, superseded, overlay, .. }) = self.view() else { return 0 };
         let committed = searcher.num_docs().saturating_sub(superseded.count() as u64);
         committed + overlay.documents().count() as u64
+    }
+
+    /// Documents that were deleted and stand in the files still, those that another took the place of among them.
+    pub(crate) fn deleted_documents(&self) -> u64 {
+        let readers = self.live().searcher.clone();
+        readers.segment_readers().iter().map(|reader| u64::from(reader.num_deleted_docs())).sum()
     }
 
     /// Entries of the overlay, and its bytes.
@@ -394,6 +530,7 @@ impl Generation {
 
     /// Stops writing. What merges are on their way is given up.
     pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         let writer = self.writer().take();
         if let Some(directory) = &self.directory {
             directory.detach();
@@ -402,7 +539,7 @@ impl Generation {
         if dropped.is_err() {
             tracing::warn!("a thread of the search index failed while it was stopped");
         }
-        self.stopped.store(true, Ordering::SeqCst);
+        drop(self.live());
         self.room.notify_all();
     }
 }
@@ -411,17 +548,4 @@ impl Drop for Generation {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// What every new writer needs, and one that undid a commit.
-///
-/// The library gives the first operation the number that the last commit has. A merge that begins then takes it for committed
-/// in segments without deletions, and not in those whose deletions have that number; the merged segment forgets it for the latter, and a
-/// deleted document stays. An empty group of operations uses that number up.
-fn prepare_writer(writer: &IndexWriter) -> tantivy::Result<()> {
-    writer.run(Vec::new())?;
-    let mut policy = LogMergePolicy::default();
-    policy.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-    writer.set_merge_policy(Box::new(policy));
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::document::Key;
 use std::fmt;
-use tacet_seal::{EstablishmentKeys, Purpose, RowKeys, Sealer};
+use tacet_seal::{EstablishmentKeys, Purpose, ROW_KEY_BYTES, RowKeys, Sealer};
 use tacet_types::EstablishmentId;
 
 /// Keeps the order of results apart from the rows of the store, whose keys come from the same hash.
@@ -10,6 +10,9 @@ const ORDER_DOMAIN: u8 = Purpose::Index as u8;
 
 /// The space of the order's hashes: no row of the store begins with it.
 const ORDER_SPACE: u8 = 0xff;
+
+/// A keyed hash of type and id.
+pub(crate) type Name = [u8; ROW_KEY_BYTES - 1];
 
 /// Keys of the search index of one establishment. Cheap to clone.
 #[derive(Clone)]
@@ -46,9 +49,14 @@ pub struct Order(RowKeys);
 impl Order {
     /// The place of a resource. Two may share one: type and id then decide.
     pub fn of(&self, key: &Key) -> u64 {
+        self.name(key).iter().take(8).fold(0, |place, byte| place << 8 | u64::from(*byte))
+    }
+
+    /// Stands for a resource where many are remembered: short, and no two share one.
+    pub(crate) fn name(&self, key: &Key) -> Name {
         let parts = [key.resource_type.as_str().as_bytes(), key.id.as_str().as_bytes()];
         let [_, hash @ ..] = self.0.key(ORDER_SPACE, ORDER_DOMAIN, &parts);
-        hash.iter().take(8).fold(0, |place, byte| place << 8 | u64::from(*byte))
+        hash
     }
 }
 

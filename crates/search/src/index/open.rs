@@ -3,18 +3,18 @@
 use crate::error::SearchError;
 use crate::index::generation::{Generation, Setting};
 use crate::index::key::IndexKey;
-use crate::index::{Empty, IndexOptions, Opened, Store};
+use crate::index::{Empty, IndexOptions, Marks, Opened, Store};
 use crate::parameters::Parameters;
 use crate::sealed::{
-    Disk, Found, GENERATION_FORMAT, GenerationKey, Latch, LockedDirectory, Pointer, RangeCache, Reading,
-    SealedDirectory,
+    Disk, Found, GENERATION_FORMAT, GenerationKey, Latch, LockedDirectory, Placed, Pointer, RangeCache, Reading,
+    Refusal, SealedDirectory,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-/// Parts that the memory is split in: the writer in use, the writer of a rebuild, the overlay, the ranges kept for reading.
-const MEMORY_SHARES: usize = 4;
+/// Parts that the memory is split in: writer and overlay of the generation in use, those of a rebuild, the ranges kept for reading.
+const MEMORY_SHARES: usize = 5;
 
 /// What generations are made with.
 pub(crate) struct Workshop {
@@ -23,17 +23,24 @@ pub(crate) struct Workshop {
     pub(crate) disk: Disk,
     pub(crate) cache: Arc<RangeCache>,
     pub(crate) whole_bytes: Arc<AtomicUsize>,
+    pub(crate) marks: Option<Marks>,
 }
 
 impl Workshop {
-    pub(crate) fn new(options: IndexOptions, key: IndexKey, disk: Disk) -> Self {
+    pub(crate) fn new(options: IndexOptions, key: IndexKey, disk: Disk, marks: Option<Marks>) -> Self {
         let cache = Arc::new(RangeCache::new(options.memory_bytes_max / MEMORY_SHARES));
-        Self { options, key, disk, cache, whole_bytes: Arc::default() }
+        Self { options, key, disk, cache, whole_bytes: Arc::default(), marks }
     }
 
     fn setting(&self, parameters: Parameters, latch: &Arc<Latch>) -> Setting {
         let bytes_max = self.options.memory_bytes_max / MEMORY_SHARES;
-        Setting { parameters, order: self.key.order().clone(), latch: Arc::clone(latch), bytes_max }
+        Setting {
+            parameters,
+            order: self.key.order().clone(),
+            latch: Arc::clone(latch),
+            bytes_max,
+            marks: self.marks.clone(),
+        }
     }
 
     fn reading(&self, latch: &Arc<Latch>) -> Reading {
@@ -68,10 +75,10 @@ impl Workshop {
     }
 
     /// Makes `pointer` the one in use.
-    pub(crate) fn point(&self, pointer: &Pointer) -> Result<(), SearchError> {
+    pub(crate) fn point(&self, pointer: &Pointer) -> Result<Placed, SearchError> {
         match &self.options.directory {
             Some(root) => pointer.write(&self.disk, root, &self.key, self.options.rng.as_ref()),
-            None => Ok(()),
+            None => Ok(Placed::Durably),
         }
     }
 }
@@ -132,10 +139,10 @@ fn open_generation(
     let path = root.join(pointer.directory_name());
     let (key, rng) = (Arc::new(pointer.key), Arc::clone(&workshop.options.rng));
     let opened = SealedDirectory::open(&workshop.disk, &path, key, rng, workshop.reading(&latch))
-        .map_err(|_| SearchError::Damaged)
+        .map_err(|refusal| if refusal == Refusal::NotNow { Latch::trouble() } else { SearchError::Damaged })
         .and_then(|directory| Generation::open(workshop.setting(parameters.clone(), &latch), &directory));
     let generation = match opened {
-        Ok(generation) if !latch.is_damaged() => generation,
+        Ok(generation) if !latch.is_closed() => generation,
         Ok(_) | Err(SearchError::Damaged) => return Ok(Err(Empty::Damaged)),
         Err(error) => return Err(error),
     };
@@ -145,6 +152,9 @@ fn open_generation(
     }
     if at > store.last {
         return Ok(Err(Empty::AheadOfStore));
+    }
+    if !generation.is_of_this_store(at) {
+        return Ok(Err(Empty::OtherBranch));
     }
     Ok(Ok((generation, path)))
 }

@@ -23,10 +23,20 @@ const WORD_BYTES: usize = 20;
 pub(crate) struct Entry {
     pub(crate) version: VersionId,
     /// The commit of the store that brought it.
-    pub(crate) sequence: Sequence,
+    pub(crate) commit: Sequence,
+    /// No other entry of this overlay has or had this number.
+    pub(crate) number: u64,
     /// None: not there any more.
     pub(crate) document: Option<Arc<Document>>,
     bytes: usize,
+}
+
+impl Entry {
+    /// Whether this is newer than a version that a commit brought. What is erased and made again has low versions again, so the later
+    /// commit decides.
+    pub(crate) fn is_newer(&self, commit: Sequence, version: VersionId) -> bool {
+        (self.commit, self.version) > (commit, version)
+    }
 }
 
 type Shard = HashMap<Key, Entry>;
@@ -38,12 +48,13 @@ pub(crate) struct Overlay {
     hasher: RandomState,
     length: usize,
     bytes: usize,
+    numbers: u64,
 }
 
 impl Default for Overlay {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Arc::default()).collect();
-        Self { shards, hasher: RandomState::new(), length: 0, bytes: 0 }
+        Self { shards, hasher: RandomState::new(), length: 0, bytes: 0, numbers: 0 }
     }
 }
 
@@ -69,9 +80,10 @@ impl Overlay {
         self.shards.get(self.shard(key))?.get(key)
     }
 
-    pub(crate) fn put(&mut self, key: Key, version: VersionId, sequence: Sequence, document: Option<Document>) {
+    pub(crate) fn put(&mut self, key: Key, version: VersionId, commit: Sequence, document: Option<Document>) {
         let bytes = ENTRY_BYTES + document.as_ref().map_or(0, document_bytes);
-        let entry = Entry { version, sequence, document: document.map(Arc::new), bytes };
+        self.numbers += 1;
+        let entry = Entry { version, commit, number: self.numbers, document: document.map(Arc::new), bytes };
         let place = self.shard(&key);
         let Some(shard) = self.shards.get_mut(place) else { return };
         match Arc::make_mut(shard).insert(key, entry) {
@@ -102,7 +114,7 @@ impl Overlay {
 }
 
 /// What a document takes in memory, about.
-fn document_bytes(document: &Document) -> usize {
+pub(crate) fn document_bytes(document: &Document) -> usize {
     let words = document.narrative.iter().chain(&document.content);
     let words: usize = words.map(|word| word.len() + WORD_BYTES).sum();
     words + document.values.iter().map(|(_, value)| value_bytes(value)).sum::<usize>()

@@ -1,6 +1,7 @@
 //! Where a document in memory stands in an order: the same place that the engine gives it in the files.
 
-use crate::document::{Document, Value};
+use crate::document::Document;
+use crate::engine;
 use crate::index::key::Order;
 use crate::index::page::{Position, SortValue};
 use crate::request::{SortBy, SortKey};
@@ -18,27 +19,8 @@ fn sort_value(document: &Document, key: &SortKey) -> SortValue {
         SortBy::Id => SortValue::text(document.key.id.as_str()),
         SortBy::Parameter(parameters) => {
             let values = document.values.iter().filter(|(parameter, _)| parameters.contains(parameter));
-            let values = values.map(|(_, value)| comparable(value));
+            let values = values.map(|(_, value)| engine::sort_value(value));
             values.min_by(|a, b| a.compare(b, key.descending)).unwrap_or(SortValue::Missing)
         }
-    }
-}
-
-/// What one value is in order by: codes by the code, references by type and id, amounts in base units where they have one.
-fn comparable(value: &Value) -> SortValue {
-    match value {
-        Value::Token { code: Some(text), .. }
-        | Value::Token { text: Some(text), .. }
-        | Value::OfType { value: text, .. }
-        | Value::String { folded: text, .. }
-        | Value::ReferenceUrl(text)
-        | Value::ReferenceIdentifier { value: text, .. }
-        | Value::Canonical { url: text, .. }
-        | Value::Uri(text) => SortValue::text(text),
-        Value::Date { low_ms, .. } => SortValue::Integer(*low_ms),
-        Value::Number { low, .. } => SortValue::Number(*low),
-        Value::Quantity { canonical: Some((low, ..)), .. } | Value::Quantity { low, .. } => SortValue::Number(*low),
-        Value::Reference { target, .. } => SortValue::text(&format!("{}/{}", target.resource_type, target.id.as_str())),
-        Value::Token { .. } | Value::Composite(_) | Value::Position { .. } => SortValue::Missing,
     }
 }

@@ -3,18 +3,27 @@
 use crate::error::SearchError;
 use crate::index::generation::Generation;
 use std::collections::HashSet;
+use std::time::Duration;
 use tantivy::index::SegmentId;
 
 /// How often segments with deleted documents are looked for before it is given up. Each round writes those of the round before anew;
 /// more than two are needed only when the library merged at the same time.
 const ROUNDS_MAX: usize = 32;
 
+/// How long a look waits for a merge that the library does just then, in milliseconds.
+const WAIT_MS: u64 = 50;
+
+/// How often it waits before it is given up: ten minutes, longer than it takes to write the largest segment.
+const WAITS_MAX: usize = 12_000;
+
 /// Rewrites every segment that holds deleted documents. Afterwards no file holds a value of a document that was deleted before.
 pub(crate) fn purge(generation: &Generation) -> Result<(), SearchError> {
-    let failed = || if generation.latch.is_damaged() { SearchError::Damaged } else { SearchError::Engine("purging") };
+    let troubles = generation.latch.troubles();
+    let failed = || generation.failed("purging", troubles);
     // Segments that this made hold nothing that was deleted before it began; what is deleted later is not asked for here.
     let mut clean: HashSet<SegmentId> = HashSet::new();
-    for _ in 0..ROUNDS_MAX {
+    let (mut rounds, mut waits) = (0, 0);
+    while rounds < ROUNDS_MAX && waits < WAITS_MAX {
         let metas = generation.index().searchable_segment_metas().map_err(|_| failed())?;
         let dirty = metas.iter().filter(|meta| meta.has_deletes() && !clean.contains(&meta.id()));
         let dirty: Vec<SegmentId> = dirty.map(tantivy::SegmentMeta::id).collect();
@@ -28,6 +37,7 @@ pub(crate) fn purge(generation: &Generation) -> Result<(), SearchError> {
             collected.wait().map_err(|_| failed())?;
             return Ok(());
         }
+        let mut busy = false;
         for id in dirty {
             let merging = generation.with_writer(|writer| writer.merge(&[id]))?;
             match merging.wait() {
@@ -36,9 +46,17 @@ pub(crate) fn purge(generation: &Generation) -> Result<(), SearchError> {
                 }
                 Ok(None) => {}
                 // Being merged with others at this moment: what comes of it is looked at in the next round.
-                Err(_) if generation.latch.is_damaged() => return Err(SearchError::Damaged),
-                Err(_) => std::thread::yield_now(),
+                Err(_) if generation.latch.is_closed() || generation.latch.troubles() > troubles => {
+                    return Err(failed());
+                }
+                Err(_) => busy = true,
             }
+        }
+        if busy {
+            waits += 1;
+            std::thread::sleep(Duration::from_millis(WAIT_MS));
+        } else {
+            rounds += 1;
         }
         generation.reload()?;
     }

@@ -1,8 +1,8 @@
 //! A new generation, built beside the one in use.
 
-use crate::document::Key;
 use crate::error::SearchError;
-use crate::index::generation::Generation;
+use crate::index::generation::{Counts, Generation, REMEMBERED_MAX};
+use crate::index::key::Name;
 use crate::index::{Change, SearchIndex};
 use crate::sealed::Pointer;
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ pub(crate) struct Building {
     pub(crate) generation: Arc<Generation>,
     /// Its directory and the pointer that will lead there; None in memory.
     pub(crate) place: Option<(PathBuf, Pointer)>,
-    /// What changed since it was begun. It grows with what changes while it is built.
-    versions: Mutex<HashMap<Key, VersionId>>,
+    /// What changed since it was begun: at most [`REMEMBERED_MAX`], then it is given up.
+    versions: Mutex<HashMap<Name, VersionId>>,
 }
 
 impl Building {
@@ -24,26 +24,39 @@ impl Building {
         Self { generation: Arc::new(generation), place, versions: Mutex::default() }
     }
 
-    fn versions(&self) -> MutexGuard<'_, HashMap<Key, VersionId>> {
+    fn versions(&self) -> MutexGuard<'_, HashMap<Name, VersionId>> {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A live change: later than what the snapshot says of the same resource, or the same.
-    pub(crate) fn apply(&self, sequence: Sequence, changes: Vec<Change>, wake: impl Fn()) -> bool {
+    pub(crate) fn apply(&self, commit: (Sequence, Counts), changes: Vec<Change>, wake: impl Fn()) -> bool {
         {
             let mut versions = self.versions();
             for change in &changes {
-                let known = versions.entry(change.key.clone()).or_insert(change.version);
+                let known = versions.entry(self.generation.name(&change.key)).or_insert(change.version);
                 *known = change.version.max(*known);
             }
+            if versions.len() > REMEMBERED_MAX {
+                self.generation.latch.fall_behind();
+                versions.clear();
+            }
         }
-        self.generation.apply(sequence, changes, wake)
+        self.generation.apply(commit, changes, wake)
     }
 
     fn add(&self, changes: Vec<Change>) -> Result<(), SearchError> {
         // Held while adding: a live change that comes now is committed after what is added, and takes its place.
         let versions = self.versions();
-        self.generation.add(changes, |change| versions.get(&change.key).is_some_and(|known| *known >= change.version))
+        if self.generation.latch.is_closed() {
+            return Err(self.generation.latch.error());
+        }
+        let newer = |change: &Change| {
+            let known = versions.get(&self.generation.name(&change.key));
+            known.is_some_and(|known| *known >= change.version)
+        };
+        self.generation.add(changes, newer)?;
+        drop(versions);
+        if self.generation.is_filled() { self.generation.commit().map(|_| ()) } else { Ok(()) }
     }
 }
 

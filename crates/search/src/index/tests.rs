@@ -1,7 +1,9 @@
 //! The index as a whole: what it answers, and what becomes of it when its files are altered or the machine stops.
 
 mod damage;
+mod disk;
 mod life;
+mod parameters;
 mod stops;
 
 use super::*;

@@ -38,6 +38,10 @@ pub struct Store {
     pub least: Sequence,
 }
 
+/// Tells the store's commits apart: sixteen bytes for the commit with this sequence, others for any commit that takes its place in another
+/// course of events. None: there is no such commit.
+pub type Marks = Arc<dyn Fn(Sequence) -> Option<[u8; 16]> + Send + Sync>;
+
 /// In what state an index was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {
@@ -64,6 +68,8 @@ pub enum Empty {
     OlderFormat,
     /// It holds what the store does not: the store was taken back to an earlier time.
     AheadOfStore,
+    /// It was fed by the same store in another course of events: the store was taken back to an earlier time and went on from there.
+    OtherBranch,
 }
 
 /// One resource changed.
@@ -82,6 +88,8 @@ pub struct Change {
 pub struct IndexStatistics {
     /// Resources that can be found.
     pub documents: u64,
+    /// Resources that cannot be found any more and still stand in the files, until those are written anew.
+    pub deleted_documents: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,
     /// Changes in memory that are not committed yet.
@@ -96,7 +104,7 @@ pub struct IndexStatistics {
     pub refusals: u64,
     /// Whether it answers.
     pub ready: bool,
-    /// Whether a file was refused, so that it must be built again.
+    /// Whether it answers no more: a file was refused, or it could not be written for too long.
     pub damaged: bool,
     /// Whether another generation is being built.
     pub rebuilding: bool,

@@ -51,14 +51,18 @@ pub enum Refusal {
     /// A range beyond its end was asked for.
     #[error("a file of the search index is shorter than another one says")]
     Range,
-    /// The disk failed.
+    /// The disk has lost what is in it.
     #[error("a file of the search index cannot be read")]
     Unreadable,
+    /// It cannot be read at this moment: too many files are open, there is no memory, or no right to. Says nothing of the file.
+    #[error("a file of the search index cannot be read at this moment")]
+    NotNow,
 }
 
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, refusal)
+        let kind = if refusal == Refusal::NotNow { io::ErrorKind::Other } else { io::ErrorKind::InvalidData };
+        io::Error::new(kind, refusal)
     }
 }
 

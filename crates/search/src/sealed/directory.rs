@@ -71,7 +71,7 @@ impl SealedDirectory {
         rng: Arc<dyn Rng>,
         reading: Reading,
     ) -> io::Result<Self> {
-        disk.make_directory(path)?;
+        disk.make_directory(path).map_err(|error| reading.latch.not_written(error))?;
         Ok(Self::new(disk, path, key, rng, reading, Files::default()))
     }
 
@@ -83,6 +83,10 @@ impl SealedDirectory {
         rng: Arc<dyn Rng>,
         reading: Reading,
     ) -> Result<Self, Refusal> {
+        // What stands elsewhere is nobody's to read, and above all not to sweep.
+        if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
+            return Err(reading.latch.refuse(Refusal::Another));
+        }
         let meta = OpenFile::open(&reading, &path.join(key.name(META_PATH)), &key, META_PATH, None)
             .and_then(|file| file.text())
             .and_then(|text| Meta::decode(&text))
@@ -115,6 +119,10 @@ impl SealedDirectory {
     /// Removes what stands in the directory and is none of these files: left by a crash, or by nobody we know. Call it before anything
     /// is written, since names come again.
     pub(crate) fn sweep(&self, living: &HashSet<PathBuf>) -> io::Result<()> {
+        self.sweep_files(living).map_err(|error| self.0.reading.latch.not_written(error))
+    }
+
+    fn sweep_files(&self, living: &HashSet<PathBuf>) -> io::Result<()> {
         let mut files = self.files();
         files.known.retain(|path, _| living.contains(Path::new(path)));
         let mut names: HashSet<String> = files.known.keys().map(|path| self.0.key.name(path)).collect();
@@ -175,17 +183,18 @@ impl SealedDirectory {
         let ids = files.known.iter().map(|(path, known)| (path.clone(), known.id)).collect();
         let text = Meta { list: list.to_vec(), files: ids }.encode();
         let next = self.on_disk(META_NEXT_PATH);
+        let failed = |error| inner.reading.latch.not_written(error);
         match inner.disk.remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
         let id = FileId::random(inner.rng.as_ref());
-        let mut writer = ChunkWriter::create(&inner.disk, &next, &inner.key, id, META_PATH)?;
+        let mut writer = ChunkWriter::create((&inner.disk, &inner.reading.latch), &next, &inner.key, id, META_PATH)?;
         writer.write_all(&text)?;
         writer.finish()?;
-        inner.disk.rename(&next, &self.on_disk(META_PATH))?;
+        inner.disk.rename(&next, &self.on_disk(META_PATH)).map_err(failed)?;
         files.list = Some(list.to_vec());
-        inner.disk.sync_directory(&inner.path)
+        inner.disk.sync_directory(&inner.path).map_err(failed)
     }
 }
 
@@ -228,7 +237,8 @@ impl Directory for SealedDirectory {
             return Err(OpenWriteError::FileAlreadyExists(path.to_owned()));
         }
         let id = FileId::random(inner.rng.as_ref());
-        let writer = ChunkWriter::create(&inner.disk, &self.on_disk(name), &inner.key, id, name).map_err(failed)?;
+        let to = (&inner.disk, &inner.reading.latch);
+        let writer = ChunkWriter::create(to, &self.on_disk(name), &inner.key, id, name).map_err(failed)?;
         files.known.insert(name.to_owned(), Known { id, open: Weak::new() });
         let writer: Box<dyn TerminatingWrite + Send + Sync> = Box::new(writer);
         Ok(BufWriter::new(writer))
@@ -261,7 +271,7 @@ impl Directory for SealedDirectory {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        self.0.disk.sync_directory(&self.0.path)
+        self.0.disk.sync_directory(&self.0.path).map_err(|error| self.0.reading.latch.not_written(error))
     }
 
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {

@@ -1,6 +1,6 @@
 //! The operations that change files, in one place, so that tests can stop them after any number of them.
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -24,6 +24,14 @@ impl Disk {
     #[cfg(test)]
     pub(crate) fn stopping_after(operations: i64) -> Self {
         Self { left: Some(std::sync::Arc::new(operations.into())) }
+    }
+
+    /// Lets it do this many operations from now on.
+    #[cfg(test)]
+    pub(crate) fn stop_after(&self, operations: i64) {
+        if let Some(left) = &self.left {
+            left.store(operations, std::sync::atomic::Ordering::SeqCst);
+        }
     }
 
     /// How many operations are left; None: without end.
@@ -62,7 +70,15 @@ impl Disk {
     /// Opens a file for locking, making it if it is not there.
     pub(crate) fn open_or_create(&self, path: &Path) -> io::Result<File> {
         self.step()?;
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .custom_flags(flags)
+            .open(path)
     }
 
     /// Appends to a file. A stopped disk may have written a part.

@@ -6,11 +6,13 @@ use crate::sealed::chunk::{
 };
 use crate::sealed::keys::{FileId, GenerationKey};
 use crate::sealed::latch::Latch;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,6 +24,36 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 /// Kinds of files, by the end of their path, that the library reads all over for every query: opened whole.
 const WHOLE: [&str; 3] = ["term", "del", "fieldnorm"];
+
+#[cfg(test)]
+thread_local! {
+    /// Whether too many files are open, as far as this thread sees.
+    pub(crate) static OPENS_FAIL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Opens a file for reading that stands here itself: no link is followed, and nothing that is not a file is waited for.
+pub(crate) fn open_here(path: &Path) -> io::Result<File> {
+    #[cfg(test)]
+    if OPENS_FAIL.get() {
+        return Err(Errno::MFILE.into());
+    }
+    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Whether a failure to read says something of the file, or of this moment only.
+fn why(error: &io::Error) -> Refusal {
+    match (error.kind(), Errno::from_io_error(error)) {
+        (io::ErrorKind::NotFound, _) => Refusal::Missing,
+        (io::ErrorKind::UnexpectedEof, _) => Refusal::Length,
+        (_, Some(Errno::LOOP | Errno::ISDIR | Errno::NOTDIR | Errno::NXIO)) => Refusal::Another,
+        (_, Some(Errno::IO)) => Refusal::Unreadable,
+        _ => {
+            tracing::warn!(%error, "a file of the search index cannot be read at this moment");
+            Refusal::NotNow
+        }
+    }
+}
 
 /// What open files share.
 #[derive(Clone)]
@@ -52,14 +84,15 @@ impl OpenFile {
         path: &str,
         expected: Option<FileId>,
     ) -> Result<Self, Refusal> {
-        let file = File::open(on_disk).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Refusal::Missing,
-            _ => Refusal::Unreadable,
-        })?;
-        let file_bytes = file.metadata().map_err(|_| Refusal::Unreadable)?.len();
+        let file = open_here(on_disk).map_err(|error| why(&error))?;
+        let metadata = file.metadata().map_err(|error| why(&error))?;
+        if !metadata.is_file() {
+            return Err(Refusal::Another);
+        }
+        let file_bytes = metadata.len();
         let layout = Layout::of(file_bytes).ok_or(Refusal::Length)?;
         let mut head = [0; HEAD_BYTES];
-        file.read_exact_at(&mut head, 0).map_err(|_| Refusal::Unreadable)?;
+        file.read_exact_at(&mut head, 0).map_err(|error| why(&error))?;
         let [format, id @ ..] = head;
         if format != FILE_FORMAT {
             return Err(Refusal::Format);
@@ -94,10 +127,7 @@ impl OpenFile {
         let sealed_bytes = (count * SEALED_CHUNK_BYTES).checked_sub(shorter).ok_or(Refusal::Range)?;
         let mut sealed = vec![0; sealed_bytes];
         let at = HEAD_BYTES as u64 + numbers.start * SEALED_CHUNK_BYTES as u64;
-        self.file.read_exact_at(&mut sealed, at).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Refusal::Length,
-            _ => Refusal::Unreadable,
-        })?;
+        self.file.read_exact_at(&mut sealed, at).map_err(|error| why(&error))?;
         let mut text = vec![0; sealed_bytes - count * TAG_BYTES];
         let texts = text.chunks_mut(CHUNK_BYTES);
         for ((number, sealed), text) in numbers.zip(sealed.chunks(SEALED_CHUNK_BYTES)).zip(texts) {
@@ -127,7 +157,7 @@ impl OpenFile {
 
 impl FileHandle for OpenFile {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
-        if self.reading.latch.is_damaged() {
+        if self.reading.latch.is_closed() {
             return Err(Refusal::NotAuthentic.into());
         }
         if let Some(whole) = &self.whole {
@@ -163,5 +193,20 @@ impl Drop for OpenFile {
 impl fmt::Debug for OpenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OpenFile({}, {} bytes)", self.number, self.text_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_no_refusal() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS, Errno::PERM, Errno::INTR, Errno::STALE] {
+            assert_eq!(why(&errno.into()), Refusal::NotNow, "{errno}");
+        }
+        assert_eq!(why(&Errno::IO.into()), Refusal::Unreadable);
+        assert_eq!(why(&Errno::LOOP.into()), Refusal::Another);
+        assert_eq!(why(&Errno::NOENT.into()), Refusal::Missing);
     }
 }

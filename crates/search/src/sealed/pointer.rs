@@ -3,8 +3,10 @@
 use crate::error::SearchError;
 use crate::index::IndexKey;
 use crate::sealed::disk::Disk;
+use crate::sealed::file::open_here;
 use crate::sealed::keys::{GenerationKey, hex};
-use std::io;
+use rustix::io::Errno;
+use std::io::{self, Read};
 use std::path::Path;
 use tacet_seal::{Associated, Dictionary, KEY_BYTES, Key, Purpose, SealError, Zeroizing, open, seal};
 use tacet_types::Rng;
@@ -23,6 +25,18 @@ const TEXT_BYTES: usize = 2 + 16 + KEY_BYTES + 16;
 
 /// Longest text that is opened, in bytes: a newer format may have more.
 const TEXT_BYTES_MAX: usize = 4096;
+
+/// Most bytes of the file that are read: far more than the longest text takes sealed.
+const FILE_BYTES_MAX: u64 = 4 * TEXT_BYTES_MAX as u64;
+
+/// Whether a pointer that was written is sure to be there after a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Placed {
+    /// It is.
+    Durably,
+    /// It is in use, but the disk did not say that it keeps it: the one before may come back.
+    Perhaps,
+}
 
 /// Which generation.
 pub(crate) struct Pointer {
@@ -56,11 +70,17 @@ impl Pointer {
 
     /// Reads the pointer of an index.
     pub(crate) fn read(directory: &Path, key: &IndexKey) -> Result<Found, SearchError> {
-        let sealed = match std::fs::read(directory.join(POINTER_FILE)) {
-            Ok(sealed) => sealed,
+        let mut sealed = Vec::new();
+        let read = open_here(&directory.join(POINTER_FILE))
+            .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut sealed));
+        match read {
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::ISDIR)) => {
+                return Ok(Found::Damaged);
+            }
             Err(error) => return Err(error.into()),
-        };
+        }
         let text = match open(&key.sealer, &place(key), &sealed, TEXT_BYTES_MAX) {
             Ok(text) => text,
             Err(SealError::UnknownFormat { .. }) => return Ok(Found::Newer),
@@ -83,14 +103,14 @@ impl Pointer {
         Found::Pointer(Box::new(Self { format, directory, key: GenerationKey::from_key(key), fingerprint }))
     }
 
-    /// Puts this pointer in the place of the one before, durably.
+    /// Puts this pointer in the place of the one before. An error says that the one before is in use still.
     pub(crate) fn write(
         &self,
         disk: &Disk,
         directory: &Path,
         key: &IndexKey,
         rng: &dyn Rng,
-    ) -> Result<(), SearchError> {
+    ) -> Result<Placed, SearchError> {
         let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
         text.extend_from_slice(&self.format.to_be_bytes());
         text.extend_from_slice(&self.directory);
@@ -106,8 +126,11 @@ impl Pointer {
         disk.write(&file, &sealed)?;
         disk.sync(&file)?;
         disk.rename(&next, &directory.join(POINTER_FILE))?;
-        disk.sync_directory(directory)?;
-        Ok(())
+        if let Err(error) = disk.sync_directory(directory) {
+            tracing::warn!(%error, "the search index's pointer may not survive a stop");
+            return Ok(Placed::Perhaps);
+        }
+        Ok(Placed::Durably)
     }
 
     /// Removes the pointer: the index is empty.

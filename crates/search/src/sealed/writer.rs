@@ -3,9 +3,11 @@
 use crate::sealed::chunk::{CHUNK_BYTES, ChunkCipher, FILE_FORMAT, padding};
 use crate::sealed::disk::Disk;
 use crate::sealed::keys::{FileId, GenerationKey};
+use crate::sealed::latch::Latch;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use tantivy::directory::{AntiCallToken, TerminatingWrite};
 
 /// Text gathered before it is written, in bytes: a whole number of chunks.
@@ -14,6 +16,7 @@ const GATHERED_BYTES: usize = 16 * CHUNK_BYTES;
 /// A file being written. It is whole and on the disk once [`ChunkWriter::finish`] returned; before that nobody reads it.
 pub(crate) struct ChunkWriter {
     disk: Disk,
+    latch: Arc<Latch>,
     file: File,
     cipher: ChunkCipher,
     number: u64,
@@ -23,13 +26,27 @@ pub(crate) struct ChunkWriter {
 
 impl ChunkWriter {
     /// Makes the file `on_disk`, which was not there, for what the library calls `path`.
-    pub(crate) fn create(disk: &Disk, on_disk: &Path, key: &GenerationKey, id: FileId, path: &str) -> io::Result<Self> {
-        let file = disk.create(on_disk)?;
+    pub(crate) fn create(
+        (disk, latch): (&Disk, &Arc<Latch>),
+        on_disk: &Path,
+        key: &GenerationKey,
+        id: FileId,
+        path: &str,
+    ) -> io::Result<Self> {
+        let file = disk.create(on_disk).map_err(|error| latch.not_written(error))?;
         let mut head = vec![FILE_FORMAT];
         head.extend_from_slice(&id.0);
-        disk.write(&file, &head)?;
+        disk.write(&file, &head).map_err(|error| latch.not_written(error))?;
         let cipher = ChunkCipher::new(key, id, path);
-        Ok(Self { disk: disk.clone(), file, cipher, number: 0, text: Vec::new(), text_bytes: 0 })
+        Ok(Self {
+            disk: disk.clone(),
+            latch: Arc::clone(latch),
+            file,
+            cipher,
+            number: 0,
+            text: Vec::new(),
+            text_bytes: 0,
+        })
     }
 
     /// Seals what was gathered. One chunk is kept back unless the file ends here: it could be the last.
@@ -46,7 +63,7 @@ impl ChunkWriter {
             sealed.extend_from_slice(&chunk);
         }
         self.text.drain(..self.text.len().min(count * CHUNK_BYTES));
-        self.disk.write(&self.file, &sealed)
+        self.disk.write(&self.file, &sealed).map_err(|error| self.latch.not_written(error))
     }
 
     fn add(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -74,7 +91,7 @@ impl ChunkWriter {
         }
         self.add(&length)?;
         self.seal_gathered(true)?;
-        self.disk.sync(&self.file)
+        self.disk.sync(&self.file).map_err(|error| self.latch.not_written(error))
     }
 }
 

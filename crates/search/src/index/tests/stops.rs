@@ -13,6 +13,7 @@ fn live(disk: &Disk, path: &Path, rng: &Arc<SeededRng>, before: &Model) -> (Mode
         &index_key(),
         Parameters::standard(),
         model.store(),
+        None,
     );
     let Ok((index, opened)) = opened else { return (model, on_disk) };
     if let Opened::At(at) = opened {
