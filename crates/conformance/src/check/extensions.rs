@@ -164,6 +164,13 @@ fn is_named(context: &Context, owner: Owner<'_>, scope: &Scope<'_>, place: &Plac
             if matches!(expression, "CanonicalResource" | "MetadataResource") {
                 return owner.element.is_none() && scope.resource.get("url").is_some();
             }
+            // R4 defines structuredefinition-fhir-type for the code of a type, and puts it on the type itself in each of the
+            // definitions that it publishes.
+            if expression == "ElementDefinition.type.code"
+                && owner.group.is_some_and(|group| group.path() == "ElementDefinition.type")
+            {
+                return true;
+            }
             if owner.group.is_some_and(|group| group.kind() == GroupKind::Part && group.path() == expression) {
                 return true;
             }

@@ -8,6 +8,7 @@ use crate::profile::Node;
 use std::cmp::Ordering;
 use tacet_fhir::json::Json;
 use tacet_fhir::outcome::IssueType;
+use tacet_fhir::search::DateRange;
 
 impl<'v> Check<'v> {
     /// What a node says about the value itself.
@@ -37,6 +38,7 @@ impl<'v> Check<'v> {
         if node.length_min.is_some_and(|min| text.chars().take(min).count() < min) {
             self.error(IssueType::Value, place, || "shorter than the profile allows");
         }
+        self.relative_bounds(node, text, place);
         let is_number = matches!(instance.value, Some(Json::Number(_)));
         let beyond = |bound: &Option<Json<'static>>, wrong: Ordering| {
             let bound = bound.as_ref().and_then(|bound| bound.as_str().or_else(|| bound.as_number()));
@@ -59,6 +61,24 @@ impl<'v> Check<'v> {
         let stands_for = || extensions.iter().filter_map(|extension| extension.get_str("url")).any(is_known);
         if node.is_value_needed || !node.value_alternatives.is_empty() && !stands_for() {
             self.error(IssueType::Required, place, || "the profile does not let an extension stand for the value");
+        }
+    }
+
+    /// Bounds of a date or time that are durations, reckoned from now: the least value is that long ago, the greatest that
+    /// far ahead (<https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.minValue_x_>).
+    fn relative_bounds(&mut self, node: &Node, text: &str, place: &Place<'_>) {
+        let distance = |bound: &Option<Json<'static>>| bound.as_ref().and_then(crate::quantity::milliseconds);
+        let (before, after) = (distance(&node.value_min), distance(&node.value_max));
+        if before.is_none() && after.is_none() {
+            return;
+        }
+        let Some(range) = DateRange::parse(text) else { return };
+        let now = self.context.now.as_ms();
+        if before.is_some_and(|before| range.high_ms < now.saturating_sub(before)) {
+            self.error(IssueType::Value, place, || "longer ago than the profile allows");
+        }
+        if after.is_some_and(|after| range.low_ms > now.saturating_add(after)) {
+            self.error(IssueType::Value, place, || "further ahead than the profile allows");
         }
     }
 

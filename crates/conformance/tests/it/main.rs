@@ -13,6 +13,7 @@
 mod base;
 mod data;
 mod guides;
+mod hostile;
 mod identity;
 mod list;
 mod official;

@@ -26,7 +26,11 @@ fn has_error(folder: &Path, outcome: Option<&Json<'_>>) -> Option<bool> {
     };
     match outcome? {
         Json::String(file) => std::fs::read(folder.join("outcomes").join(file.as_ref())).ok().map(|bytes| read(&bytes)),
-        inline => Some(read(&tacet_fhir::json::write(inline))),
+        // What is no resource at all has a count of errors instead of an outcome.
+        inline => match inline.get("errorCount").and_then(Json::as_i64) {
+            Some(count) => Some(count > 0),
+            None => Some(read(&tacet_fhir::json::write(inline))),
+        },
     }
 }
 
