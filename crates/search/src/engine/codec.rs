@@ -124,20 +124,18 @@ fn put(out: &mut String, value: &Value, depth: usize) {
         }
         Value::Number { low, high } => {
             out.push('n');
-            put_number(out, low.to_bits());
-            put_number(out, high.to_bits());
+            put_range(out, *low, *high);
         }
         Value::Quantity { low, high, system, code, unit, canonical } => {
             out.push('q');
-            put_number(out, low.to_bits());
-            put_number(out, high.to_bits());
+            // Texts first: a dictionary keeps the beginning that many have in common once.
             put_optional(out, system.as_deref());
             put_optional(out, code.as_deref());
             put_optional(out, unit.as_deref());
             put_optional(out, canonical.as_ref().map(|(_, _, unit)| &**unit));
+            put_range(out, *low, *high);
             if let Some((low, high, _)) = canonical {
-                put_number(out, low.to_bits());
-                put_number(out, high.to_bits());
+                put_range(out, *low, *high);
             }
         }
         Value::Reference { target, version } => {
@@ -188,6 +186,15 @@ fn put_number(out: &mut String, number: u64) {
     let _ = write!(out, "{number:x}.");
 }
 
+/// Both ends with as few digits as give the same binary number again, each followed by a blank; the second is left out if it is the same.
+fn put_range(out: &mut String, low: f64, high: f64) {
+    let _ = write!(out, "{low:e} ");
+    if high.to_bits() != low.to_bits() {
+        let _ = write!(out, "{high:e}");
+    }
+    out.push(' ');
+}
+
 fn put_text(out: &mut String, text: &str) {
     put_number(out, text.len() as u64);
     out.push_str(text);
@@ -217,6 +224,15 @@ impl Input<'_> {
         let (digits, rest) = self.0.split_once('.')?;
         self.0 = rest;
         u64::from_str_radix(digits, 16).ok()
+    }
+
+    /// Reads [`put_range`].
+    fn range(&mut self) -> Option<(f64, f64)> {
+        let (low, rest) = self.0.split_once(' ')?;
+        let (high, rest) = rest.split_once(' ')?;
+        self.0 = rest;
+        let low = low.parse().ok()?;
+        Some((low, if high.is_empty() { low } else { high.parse().ok()? }))
     }
 
     fn float(&mut self) -> Option<f64> {
@@ -252,13 +268,20 @@ impl Input<'_> {
             'o' => Value::OfType { system: self.optional()?, code: self.text()?, value: self.text()? },
             's' => Value::String { exact: self.text()?, folded: self.text()? },
             'd' => Value::Date { low_ms: self.number()?.cast_signed(), high_ms: self.number()?.cast_signed() },
-            'n' => Value::Number { low: self.float()?, high: self.float()? },
+            'n' => {
+                let (low, high) = self.range()?;
+                Value::Number { low, high }
+            }
             'q' => {
-                let (low, high) = (self.float()?, self.float()?);
                 let (system, code, unit) = (self.optional()?, self.optional()?, self.optional()?);
-                let canonical = match self.optional()? {
+                let base = self.optional()?;
+                let (low, high) = self.range()?;
+                let canonical = match base {
                     None => None,
-                    Some(unit) => Some((self.float()?, self.float()?, unit)),
+                    Some(unit) => {
+                        let (low, high) = self.range()?;
+                        Some((low, high, unit))
+                    }
                 };
                 Value::Quantity { low, high, system, code, unit, canonical }
             }
@@ -297,6 +320,8 @@ mod tests {
         let mut values = vec![
             Value::Date { low_ms: i64::MIN, high_ms: i64::MAX },
             Value::Number { low: -0.0, high: f64::INFINITY },
+            Value::Number { low: 0.1 + 0.2, high: 0.1 + 0.2 },
+            Value::Number { low: f64::NEG_INFINITY, high: f64::MIN_POSITIVE },
             Value::Position { latitude: 48.85, longitude: -2.35 },
             Value::Reference { target: key.clone(), version: Some(VersionId(3)) },
             Value::Reference { target: key, version: None },

@@ -80,19 +80,25 @@ pub fn key_term(key: &Key) -> Term {
     Term::from_field_bytes(field::TERMS, &terms::key(key))
 }
 
-/// The stored form of a key and its version.
+/// The stored form of a key and its version: type, how many bytes the version has, the version without leading zeros, the id.
 fn stored_key(key: &Key, version: VersionId) -> Vec<u8> {
-    let mut bytes = vec![key.resource_type.code()];
-    bytes.extend_from_slice(&version.0.to_be_bytes());
-    bytes.extend_from_slice(key.id.as_str().as_bytes());
+    let version = version.0.to_be_bytes();
+    let zeros = version.iter().take_while(|byte| **byte == 0).count();
+    let digits = version.get(zeros..).unwrap_or_default();
+    let mut bytes = vec![key.resource_type.code(), digits.len() as u8];
+    bytes.extend_from_slice(digits);
+    terms::put_id(&mut bytes, key.id.as_str());
     bytes
 }
 
 /// Reads [`stored_key`].
 pub(super) fn read_key(bytes: &[u8]) -> Option<(Key, VersionId)> {
-    let (&type_code, rest) = bytes.split_first()?;
-    let (version, id) = rest.split_first_chunk()?;
-    Some((terms::key_from(type_code, id)?, VersionId(u64::from_be_bytes(*version))))
+    let ([type_code, length], rest) = bytes.split_first_chunk()?;
+    let (digits, id) = rest.split_at_checked(usize::from(*length))?;
+    let mut version = [0; 8];
+    let zeros = version.len().checked_sub(digits.len())?;
+    version.get_mut(zeros..)?.copy_from_slice(digits);
+    Some((terms::key_from(*type_code, id)?, VersionId(u64::from_be_bytes(version))))
 }
 
 /// The name of a parameter's column.
@@ -192,7 +198,7 @@ impl Texts<'_> {
 #[derive(Default)]
 struct Encoder {
     terms: Vec<Vec<u8>>,
-    columns: BTreeMap<String, OwnedValue>,
+    columns: Vec<(u16, &'static str, OwnedValue)>,
 }
 
 impl Encoder {
@@ -294,32 +300,42 @@ impl Encoder {
     }
 
     /// The width goes around zero where a range ends before it begins.
-    fn range(&mut self, parameter: u16, [low_name, width_name]: [&str; 2], low: u64, high: u64) {
+    fn range(&mut self, parameter: u16, [low_name, width_name]: [&'static str; 2], low: u64, high: u64) {
         self.number_column(parameter, low_name, low);
         self.number_column(parameter, width_name, high.wrapping_sub(low));
     }
 
-    fn number_column(&mut self, parameter: u16, what: &str, number: u64) {
+    fn number_column(&mut self, parameter: u16, what: &'static str, number: u64) {
         self.column(parameter, what, OwnedValue::U64(number));
     }
 
-    fn text_column(&mut self, parameter: u16, what: &str, text: String) {
+    fn text_column(&mut self, parameter: u16, what: &'static str, text: String) {
         self.column(parameter, what, OwnedValue::Str(text));
     }
 
-    fn column(&mut self, parameter: u16, what: &str, value: OwnedValue) {
-        let values = self.columns.entry(format!("{parameter}{what}")).or_insert_with(|| OwnedValue::Array(Vec::new()));
-        if let OwnedValue::Array(values) = values {
-            values.push(value);
+    fn column(&mut self, parameter: u16, what: &'static str, value: OwnedValue) {
+        self.columns.push((parameter, what, value));
+    }
+
+    /// The columns by name; the values of one in their order.
+    fn columns(mut self) -> BTreeMap<String, OwnedValue> {
+        self.columns.sort_by_key(|(parameter, what, _)| (*parameter, *what));
+        let mut columns = BTreeMap::new();
+        for same in self.columns.chunk_by_mut(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let values: Vec<OwnedValue> =
+                same.iter_mut().map(|(_, _, value)| std::mem::replace(value, OwnedValue::Null)).collect();
+            if let Some((parameter, what, _)) = same.first() {
+                columns.insert(format!("{parameter}{what}"), OwnedValue::Array(values));
+            }
         }
+        columns
     }
 
     fn finish(mut self, document: &Document, order_key: u64, long: &[(u16, &Value)]) -> TantivyDocument {
         let mut out = TantivyDocument::default();
         let type_code = document.key.resource_type.code();
         self.terms.iter_mut().for_each(|term| terms::set_type(term, type_code));
-        self.terms.sort_unstable();
-        self.terms.dedup();
+        // A term that comes twice is one to the library.
         for term in &self.terms {
             out.add_bytes(field::TERMS, term);
         }
@@ -331,7 +347,7 @@ impl Encoder {
         out.add_u64(field::UPDATED, i64_to_u64(document.last_updated.as_ms()));
         out.add_u64(field::TYPE, u64::from(type_code));
         if !self.columns.is_empty() {
-            out.add_object(field::COLUMNS, self.columns);
+            out.add_object(field::COLUMNS, self.columns());
         }
         out
     }

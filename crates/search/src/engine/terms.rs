@@ -252,7 +252,7 @@ pub(super) fn part(parameter: u16, place: u8, code: &str) -> Vec<u8> {
 pub(super) fn reference(parameter: u16, resource_type: ResourceType, id: &str) -> Vec<u8> {
     let mut term = head(parameter, kind::REFERENCE);
     term.push(resource_type.code());
-    term.extend_from_slice(id.as_bytes());
+    put_id(&mut term, id);
     term
 }
 
@@ -260,8 +260,127 @@ pub(super) fn reference(parameter: u16, resource_type: ResourceType, id: &str) -
 pub(super) fn key(key: &Key) -> Vec<u8> {
     let mut term = head(GLOBAL, kind::KEY);
     term.push(key.resource_type.code());
-    term.extend_from_slice(key.id.as_str().as_bytes());
+    put_id(&mut term, key.id.as_str());
     term
+}
+
+/// Reads the term of a key.
+pub(super) fn key_of(term: &[u8]) -> Option<Key> {
+    let (&type_code, id) = term.get(HEAD_BYTES..)?.split_first()?;
+    key_from(type_code, id)
+}
+
+/// The terms of all keys of a type from an id on, or back from it; with that id. Each of the two ranges, of UUIDs and of other ids, is in
+/// the order of ids as texts.
+pub(super) fn key_ranges(type_code: u8, from: Option<&ResourceId>, descending: bool) -> [(Vec<u8>, Vec<u8>); 2] {
+    let with = |rest: &[u8]| plain(GLOBAL, kind::KEY, &[&[type_code], rest].concat());
+    let [mut uuids, mut others] = [(with(&[UUID]), with(&[UUID + 1])), (with(&[UUID + 1]), with(&[u8::MAX]))];
+    if let Some(id) = from {
+        let text = id.as_str();
+        let least = uuid_from(text).map_or_else(|| uuids.1.clone(), |uuid| with(&[&[UUID][..], &uuid].concat()));
+        // The byte after it comes before all other ids that begin with it.
+        let after = |mut term: Vec<u8>| {
+            term.push(0);
+            term
+        };
+        if descending {
+            (uuids.1, others.1) = (after(least), after(with(text.as_bytes())));
+        } else {
+            (uuids.0, others.0) = (least, with(text.as_bytes()));
+        }
+    }
+    [uuids, others]
+}
+
+/// The least UUID whose text does not come before this text. None if all do.
+fn uuid_from(text: &str) -> Option<[u8; 16]> {
+    const DIGITS: &[u8] = b"0123456789abcdef";
+    let hyphens = [8, 13, 18, 23];
+    let (mut number, mut left) = (0u128, 32u32);
+    for (at, byte) in text.bytes().enumerate().take(UUID_TEXT_BYTES) {
+        // What a UUID with these digits goes on with is less than the text up to `next`.
+        let next = if hyphens.contains(&at) {
+            // No character of an id comes before the hyphen.
+            if byte == b'-' {
+                continue;
+            }
+            number.checked_add(1)?
+        } else {
+            left -= 1;
+            let place = DIGITS.partition_point(|digit| *digit < byte);
+            let next = (number << 4).checked_add(place as u128)?;
+            if DIGITS.get(place) == Some(&byte) {
+                number = next;
+                continue;
+            }
+            next
+        };
+        let fits = left == 0 || next >> (u128::BITS - 4 * left) == 0;
+        return fits.then(|| (next << (4 * left)).to_be_bytes());
+    }
+    Some(number.checked_shl(4 * left).unwrap_or(0).to_be_bytes())
+}
+
+/// Stands before an id that is a UUID in lower case, whose 16 bytes follow; no other id begins with it.
+const UUID: u8 = 0;
+
+/// Length of a UUID as text.
+const UUID_TEXT_BYTES: usize = 36;
+
+/// Lengths of the parts of a UUID as text, with hyphens between them.
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// Adds an id, to the end of a term or of a stored key: nearly every id is a UUID and takes less than half as bytes.
+pub(super) fn put_id(bytes: &mut Vec<u8>, id: &str) {
+    match uuid_of(id) {
+        Some(uuid) => {
+            bytes.push(UUID);
+            bytes.extend_from_slice(&uuid);
+        }
+        None => bytes.extend_from_slice(id.as_bytes()),
+    }
+}
+
+/// The 16 bytes of a UUID, if it is written in the one way in which it is read back.
+fn uuid_of(id: &str) -> Option<[u8; 16]> {
+    let mut uuid = [0u8; 16];
+    let mut digits = id.bytes();
+    let mut places = uuid.iter_mut();
+    for (number, length) in UUID_PARTS.into_iter().enumerate() {
+        if number > 0 && digits.next() != Some(b'-') {
+            return None;
+        }
+        for _ in 0..length / 2 {
+            let mut digit = || match digits.next()? {
+                digit @ b'0'..=b'9' => Some(digit - b'0'),
+                digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+                _ => None,
+            };
+            *places.next()? = digit()? << 4 | digit()?;
+        }
+    }
+    digits.next().is_none().then_some(uuid)
+}
+
+/// Reads what [`put_id`] wrote.
+fn id_of(bytes: &[u8]) -> Option<ResourceId> {
+    let Some((&UUID, uuid)) = bytes.split_first() else {
+        return ResourceId::parse(std::str::from_utf8(bytes).ok()?).ok();
+    };
+    let uuid: &[u8; 16] = uuid.try_into().ok()?;
+    let mut rest = uuid.iter();
+    let mut text = String::with_capacity(UUID_TEXT_BYTES);
+    for (number, length) in UUID_PARTS.into_iter().enumerate() {
+        if number > 0 {
+            text.push('-');
+        }
+        for byte in rest.by_ref().take(length / 2) {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+            }
+        }
+    }
+    ResourceId::parse(&text).ok()
 }
 
 /// The term of a word; one too long is known by SHA-256.
@@ -341,10 +460,9 @@ pub(super) fn value_of(term: &[u8]) -> Option<Value> {
     })
 }
 
-/// A key from the code of its type and its id.
+/// A key from the code of its type and its id as [`put_id`] wrote it.
 pub(super) fn key_from(type_code: u8, id: &[u8]) -> Option<Key> {
-    let id = ResourceId::parse(std::str::from_utf8(id).ok()?).ok()?;
-    Some(Key { resource_type: ResourceType::from_code(type_code)?, id })
+    Some(Key { resource_type: ResourceType::from_code(type_code)?, id: id_of(id)? })
 }
 
 fn text_of(bytes: &[u8]) -> Option<Box<str>> {
@@ -412,6 +530,49 @@ mod tests {
                     value_of(&uri(7, text, Some(Some(other)))),
                     Some(Value::Canonical { url: text.into(), version: Some(other.into()) })
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_comes_back_and_a_uuid_takes_seventeen_bytes() {
+        let uuid = "0b3c5f7e-90ad-4e21-8f00-ffeeddccbba9";
+        for id in [uuid, "a", "0", "A-1.b", "0B3C5F7E-90ad-4e21-8f00-ffeeddccbba9", &uuid[..35], &uuid.replace('-', "")]
+        {
+            let mut bytes = Vec::new();
+            put_id(&mut bytes, id);
+            assert_eq!(bytes.len(), if id == uuid { 17 } else { id.len() });
+            assert_eq!(id_of(&bytes).unwrap().as_str(), id);
+        }
+        assert_eq!((id_of(&[UUID; 16]), id_of(&[UUID; 18]), id_of(&[])), (None, None, None));
+    }
+
+    #[test]
+    fn uuids_begin_where_their_texts_do() {
+        let full = "0b3c5f7e-90ad-4e21-8f00-ffeeddccbba9";
+        let uuids = [
+            full,
+            "00000000-0000-0000-0000-000000000000",
+            "0b3c5f7e-90ad-4e21-8f00-ffeeddccbbaa",
+            "0b3c5f7f-0000-0000-0000-000000000000",
+            "9fffffff-ffff-ffff-ffff-ffffffffffff",
+            "a0000000-0000-0000-0000-000000000000",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        ];
+        let mut texts: Vec<String> =
+            ["-", ".", "Z", "9", "9g", "9Z", "f", "g", "ffffffff.", "ffffffff-ffffG"].map(String::from).into();
+        for uuid in uuids {
+            for end in 0..=uuid.len() {
+                for more in ["", "-", ".", "0", "9", "A", "a", "f", "z"] {
+                    texts.push(format!("{}{more}", &uuid[..end]));
+                }
+            }
+        }
+        for text in texts.iter().filter(|text| text.len() <= UUID_TEXT_BYTES) {
+            let least = uuid_from(text);
+            for uuid in uuids {
+                let after = least.is_some_and(|least| uuid_of(uuid).unwrap() >= least);
+                assert_eq!(after, uuid >= text.as_str(), "{uuid} {text}");
             }
         }
     }

@@ -97,6 +97,31 @@ fn what_is_superseded_or_replaced_does_not_count() {
 }
 
 #[test]
+fn ids_are_in_the_order_of_their_texts_page_by_page() {
+    let texts = ["0b3c5f7e-90ad-4e21-8f00-ffeeddccbba", "0B3C5F7E-90ad-4e21-8f00-ffeeddccbba", "0b3c5f7e.", "z", "-"];
+    let mut ids: Vec<String> = texts.iter().flat_map(|text| (0..6).map(move |n| format!("{text}{n}"))).collect();
+    let documents: Vec<Document> = ids.iter().map(|id| document(id, vec![name("n")])).collect();
+    let searcher = indexed(&documents);
+    let patients = Filter::Types(vec![key("a").resource_type]);
+    let superseded = Superseded::of(&searcher, [&key("z3")]).unwrap();
+    ids.retain(|id| id != "z3");
+    ids.sort();
+    for descending in [false, true] {
+        let mut found = Vec::new();
+        let sort = vec![SortKey { parameter: SortBy::Id, descending }];
+        let mut page = Page { sort, count: 4, after: None, total: Total::None };
+        loop {
+            let hits = search(&searcher, &patients, &page, &superseded).unwrap().hits;
+            found.extend(hits.iter().take(4).map(|(position, _)| position.key.id.as_str().to_owned()));
+            let Some((position, _)) = hits.get(3).filter(|_| hits.len() > 4) else { break };
+            page.after = Some(position.clone());
+        }
+        assert_eq!(found, ids);
+        ids.reverse();
+    }
+}
+
+#[test]
 fn what_costs_too_much_or_was_not_prepared_is_refused() {
     let token = Value::Token { system: System::Absent, code: Some("a".into()), text: None };
     let searcher = indexed(&[document("a", vec![(of("identifier"), token)])]);

@@ -1,5 +1,7 @@
 //! The first of very many, from the beginning of the order: buckets are gone through one after the other until the page is full.
 
+mod ids;
+
 use super::buckets;
 use super::run::{Partial, Run};
 use super::sorting::{Candidate, Sorting};
@@ -39,7 +41,7 @@ pub(super) fn walk(
             },
             _ => return Ok(None),
         },
-        SortBy::Id => return Ok(None),
+        SortBy::Id => return walk.by_id(first.descending),
     };
     let Some(fresh) = walk.start() else { return Ok(None) };
     if !sortings.iter().all(Sorting::is_by_moment) {

@@ -109,9 +109,12 @@ impl Universe {
         draw.of(&self.types).0
     }
 
-    /// One of few keys.
+    /// One of few keys. UUIDs are kept in another form than other ids.
     pub(crate) fn key(&self, draw: &mut Draw) -> Key {
-        let id = ["p", "Q-", "0."][draw.below(3)].to_owned() + &draw.below(IDS).to_string();
+        let starts = ["p", "Q-", "0.", "0b3c5f7e-90ad-4e21-8f00-f", "0B3C5F7E-90ad-4e21-8f00-f"];
+        let start = starts[draw.below(starts.len())];
+        let number = draw.below(IDS);
+        let id = if start.len() > 2 { format!("{start}{number:011x}") } else { format!("{start}{number}") };
         Key { resource_type: self.resource_type(draw), id: ResourceId::parse(&id).unwrap() }
     }
 

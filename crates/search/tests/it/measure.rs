@@ -18,7 +18,8 @@ fn of(resource_type: &str, code: &str) -> ParameterId {
 }
 
 fn key(resource_type: &str, draw: &mut Draw) -> Key {
-    let id = format!("{:016x}-{:016x}", draw.next(), draw.next());
+    let (high, low) = (format!("{:016x}", draw.next()), format!("{:016x}", draw.next()));
+    let id = format!("{}-{}-{}-{}-{}", &high[..8], &high[8..12], &high[12..], &low[..4], &low[4..]);
     Key { resource_type: ResourceType::parse(resource_type).unwrap(), id: ResourceId::parse(&id).unwrap() }
 }
 
