@@ -28,8 +28,6 @@ pub(crate) struct World<'w, 'v> {
 
 /// What stands for the value of a primitive that has none.
 static NULL: Json<'static> = Json::Null;
-/// An element without members.
-static EMPTY: Json<'static> = Json::Object(Vec::new());
 
 impl Resolver for World<'_, '_> {
     fn resolve(&self, reference: &str) -> Option<&Json<'_>> {
@@ -87,11 +85,11 @@ impl Rule {
         }
     }
 
-    /// Whether the rule holds on an element of that type without members.
-    pub(super) fn holds_on_empty(&self, group: &'static Group) -> bool {
+    /// Whether the rule holds on an element of that type, without a resource around it.
+    pub(super) fn holds_on(&self, json: &Json<'_>, group: &'static Group) -> bool {
         let Some(expression) = self.compiled() else { return false };
-        let context = Context::new(&EMPTY, Timestamp::from_ms(0));
-        let node = Node { json: &EMPTY, extra: None, kind: NodeType::Group(group), location: Location::ROOT };
+        let context = Context::new(json, Timestamp::from_ms(0));
+        let node = Node { json, extra: None, kind: NodeType::Group(group), location: Location::ROOT };
         let result = expression.evaluate(&context, &[Item::Node(node)]);
         result.is_ok_and(|items| decide(&items) == Outcome::Holds)
     }
