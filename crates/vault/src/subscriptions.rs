@@ -92,8 +92,13 @@ pub enum NotificationContent {
 
 /// What the caller may send.
 pub enum Announced {
-    /// It is in the ledger. The records, if they were asked for; those that were erased meanwhile are not among them.
-    Send(Vec<crate::Disclosed>),
+    /// It is in the ledger.
+    Send {
+        /// The versions that are still there: those that were erased meanwhile are not among them.
+        there: Vec<RecordRef>,
+        /// Their contents, if they were asked for.
+        shown: Vec<crate::Disclosed>,
+    },
     /// The token of who asked for the subscription has ended: nothing may be sent.
     SubscriberGone,
 }

@@ -4,13 +4,13 @@
 use super::SubscriptionsConfig;
 use super::client::{Client, Failure, Message};
 use super::decide::{Delivery, Form, decide};
-use super::notice::{self, About, Events};
+use super::notice::{self, About};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tacet_types::{Clock, RecordRef, ResourceId, Rng, Timestamp, VersionId};
 use tacet_vault::{Announced, Notification, Subscription, SubscriptionEnd, SubscriptionState, Vault, VaultError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -178,7 +178,10 @@ impl Task {
             let mut attempt = 1;
             loop {
                 let message = notice::state(&self.about(delivery), "requested", "handshake", 0);
-                match self.send(delivery, &message).await? {
+                let place = self.place().await?;
+                let sent = self.send(delivery, &message).await?;
+                drop(place);
+                match sent {
                     Ok(()) => break,
                     Err(failure) if attempt >= HANDSHAKES_MAX => {
                         return Err(Over::Error(format!(
@@ -252,7 +255,9 @@ impl Task {
                     let sent = self.shared.vault.events_sent(&self.id, self.version).unwrap_or(0);
                     let message = notice::state(&self.about(delivery), "active", "heartbeat", sent);
                     // A missed one is made good by the next; an endpoint that is gone shows when there is something to say.
+                    let place = self.place().await?;
                     let _ = self.send(delivery, &message).await?;
+                    drop(place);
                     last_sent = Instant::now();
                 } else {
                     wait = wait.min(period.saturating_sub(quiet));
@@ -281,54 +286,69 @@ impl Task {
         let mut failed: Option<(u32, Timestamp)> = None;
         loop {
             self.not_past(delivery)?;
-            let content = delivery.form.content();
-            let shown = match self.shared.vault.announce(&self.id, self.version, records, content).await {
-                Ok(Announced::Send(shown)) => shown,
-                Ok(Announced::SubscriberGone) => {
-                    return Err(Over::Error(
-                        "the token of who asked for it has ended: store it again with another".to_owned(),
-                    ));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a notification waits");
-                    self.rest(Duration::from_millis(TICK_MS)).await?;
-                    continue;
-                }
+            let why = match self.attempt(delivery, records, first).await? {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
             };
-            let message = match delivery.form {
-                Form::Bundle(content) => {
-                    Some(notice::events(&self.about(delivery), content, Events { records, first }, &shown))
-                }
-                Form::Ping | Form::Put => notice::plain(delivery, &shown),
-            };
-            // Erased before it could be sent.
-            let Some(message) = message else { return Ok(()) };
-            drop(shown);
-            let Err(failure) = self.send(delivery, &message).await? else { return Ok(()) };
-            drop(message);
             let now = self.shared.clock.now();
             let (attempts, since) = failed.map_or((1, now), |(attempts, since)| (attempts + 1, since));
             failed = Some((attempts, since));
             let time = u64::try_from(now.as_ms().saturating_sub(since.as_ms())).unwrap_or(0);
             let Shared { config, .. } = self.shared.as_ref();
             if attempts >= config.attempts_max || time >= config.retry_ms_max {
-                let text =
-                    format!("the endpoint did not take a notification in {attempts} attempts: {}", failure.words());
-                return Err(Over::Error(text));
+                return Err(Over::Error(format!("a notification could not be sent in {attempts} attempts: {why}")));
             }
-            tracing::warn!(?failure, attempts, "a notification was not taken");
+            tracing::warn!(why, attempts, "a notification was not taken");
             self.rest(self.pause(attempts)).await?;
+        }
+    }
+
+    /// One attempt; says why it failed.
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        records: &[RecordRef],
+        first: u64,
+    ) -> Result<Result<(), String>, Over> {
+        // Before anything is opened: so many records are held at a time, and no more.
+        let _place = self.place().await?;
+        let content = delivery.form.content();
+        let (there, shown) = match self.shared.vault.announce(&self.id, self.version, records, content).await {
+            Ok(Announced::Send { there, shown }) => (there, shown),
+            Ok(Announced::SubscriberGone) => {
+                let text = "the token of who asked for it has ended: store it again with another";
+                return Err(Over::Error(text.to_owned()));
+            }
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        // Numbers stay those of the records, whatever was erased before it could be sent.
+        let numbered = records.iter().zip(first..).filter(|(record, _)| there.contains(record));
+        let events: Vec<(&RecordRef, u64)> = numbered.collect();
+        if events.is_empty() {
+            return Ok(Ok(()));
+        }
+        let message = match delivery.form {
+            Form::Bundle(content) => Some(notice::events(&self.about(delivery), content, &events, &shown)),
+            Form::Ping | Form::Put => notice::plain(delivery, &shown),
+        };
+        let Some(message) = message else { return Ok(Ok(())) };
+        drop(shown);
+        Ok(self.send(delivery, &message).await?.map_err(Failure::words))
+    }
+
+    /// A place among those that send.
+    async fn place(&self) -> Result<Option<SemaphorePermit<'_>>, Over> {
+        let mut stopped = self.shared.stopped.clone();
+        tokio::select! {
+            place = self.shared.sends.acquire() => Ok(place.ok()),
+            _ = stopped.wait_for(|stopped| *stopped) => Err(Over::Gone),
         }
     }
 
     async fn send(&self, delivery: &Delivery, message: &Message) -> Result<Result<(), Failure>, Over> {
         let mut stopped = self.shared.stopped.clone();
-        let sent = async {
-            let _place = self.shared.sends.acquire().await;
-            self.shared.client.send(&delivery.endpoint, &delivery.headers, message).await
-        };
         tokio::select! {
-            sent = sent => Ok(sent),
+            sent = self.shared.client.send(&delivery.endpoint, &delivery.headers, message) => Ok(sent),
             _ = stopped.wait_for(|stopped| *stopped) => Err(Over::Gone),
         }
     }

@@ -29,13 +29,6 @@ pub(super) struct About<'a> {
     pub(super) ids: [ResourceId; 2],
 }
 
-/// Events of one message: their records, and the number of the first.
-#[derive(Clone, Copy)]
-pub(super) struct Events<'a> {
-    pub(super) records: &'a [RecordRef],
-    pub(super) first: u64,
-}
-
 /// The R4 notifications. `None`: there is nothing left to send.
 pub(super) fn plain(delivery: &Delivery, records: &[Disclosed]) -> Option<Message> {
     match delivery.form {
@@ -51,16 +44,16 @@ pub(super) fn plain(delivery: &Delivery, records: &[Disclosed]) -> Option<Messag
     }
 }
 
-/// A Bundle for events.
+/// A Bundle for events: records with their numbers. Never none.
 pub(super) fn events(
     about: &About<'_>,
     content: NotificationContent,
-    events: Events<'_>,
+    events: &[(&RecordRef, u64)],
     shown: &[Disclosed],
 ) -> Message {
-    let sent = events.first.saturating_add(events.records.len() as u64).saturating_sub(1);
+    let sent = events.last().map_or(0, |(_, number)| *number);
     let mut parameters = String::new();
-    for (record, number) in events.records.iter().zip(events.first..) {
+    for (record, number) in events {
         write_to(
             &mut parameters,
             format_args!(
@@ -82,11 +75,11 @@ pub(super) fn events(
     }
     let mut body = head(about, "active", "event-notification", sent, &parameters).into_bytes();
     if content != NotificationContent::Empty {
-        for record in events.records {
+        for (record, _) in events {
             let (kind, id) = (record.resource_type, record.id.as_str());
             let address = text(&format!("{}/{kind}/{id}", about.base_url));
             body.extend_from_slice(format!(r#",{{"fullUrl":{address}"#).as_bytes());
-            if let Some(shown) = shown.iter().find(|shown| shown.record == *record) {
+            if let Some(shown) = shown.iter().find(|shown| shown.record == **record) {
                 body.extend_from_slice(br#","resource":"#);
                 body.extend_from_slice(&shown.body);
             }

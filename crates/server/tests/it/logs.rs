@@ -16,6 +16,11 @@ static LINES: Mutex<String> = Mutex::new(String::new());
 /// Takes down everything that any crate logs, at every level.
 struct Capture;
 
+/// What was taken down so far.
+pub(crate) fn lines() -> String {
+    LINES.lock().unwrap().clone()
+}
+
 impl<S: tracing::Subscriber> Layer<S> for Capture {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut line = format!("{} {} ", event.metadata().level(), event.metadata().target());
@@ -38,7 +43,7 @@ impl tracing::field::Visit for Fields<'_> {
     }
 }
 
-fn capture() {
+pub(crate) fn capture() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Capture)).unwrap();

@@ -192,7 +192,7 @@ async fn what_is_not_taken_is_sent_again_and_given_up_in_the_end() {
     for (id, status) in [("gone", "500"), ("moved", "302")] {
         let ended = becomes(&house, id, "error").await;
         let text = ended["error"].as_str().unwrap();
-        assert!(text.contains("5 attempts") && text.contains(status) && !text.contains("127.0.0.1"), "{text}");
+        assert!(text.contains("in 5 attempts") && text.contains(status) && !text.contains("127.0.0.1"), "{text}");
     }
     assert_eq!((gone.got().len(), moved.got().len()), (5, 5), "a redirect is not followed");
     let attempts = ledger(&house)
@@ -356,4 +356,75 @@ async fn ids_need_the_operator_too() {
     assert!(becomes(&house, "s1", "error").await["error"].as_str().unwrap().contains("`payload_allowed`"));
     running.stop().await;
     assert!(endpoint.got().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_records_and_endpoints_is_logged() {
+    crate::logs::capture();
+    let house = House::open().await;
+    let endpoint = Endpoint::open(&[500]).await;
+    let running = start(&house, config(&[&endpoint.url], &[&endpoint.url]));
+    let mut resource = hook("secret-subscription", &format!("{}/Kranke?who=Beaumont", endpoint.url));
+    resource["channel"]["payload"] = "application/fhir+json".into();
+    subscribe(&house, "secret-subscription", &resource).await;
+    becomes(&house, "secret-subscription", "active").await;
+    observe(&house, "secret-observation").await;
+    becomes(&house, "secret-subscription", "error").await;
+    running.stop().await;
+    let lines = crate::logs::lines();
+    assert!(lines.contains("a notification was not taken") && lines.contains("a subscription has ended"));
+    for line in lines.lines().filter(|line| line.contains("tacet") || !line.starts_with("TRACE")) {
+        for word in ["secret-", "s3cret", "Kranke", "Beaumont", "Kardiomyopathie", "255069938801226"] {
+            assert!(!line.contains(word), "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_endpoints_are_held_to_the_operators_authorities() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, made.cert.pem()).unwrap();
+    let mut urls = Vec::new();
+    let got = Arc::new(Mutex::new(0));
+    for signed in [&made, &other] {
+        let key = rustls_pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let server = server.with_no_client_auth().with_single_cert(vec![signed.cert.der().clone()], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        urls.push(format!("https://localhost:{}/hook", listener.local_addr().unwrap().port()));
+        let got = Arc::clone(&got);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut bytes = vec![0; 4096];
+                let length = stream.read(&mut bytes).await.unwrap();
+                assert!(bytes[..length].starts_with(b"POST /hook HTTP/1.1\r\n"));
+                *got.lock().unwrap() += 1;
+                let _ = stream.write_all(b"HTTP/1.1 204 X\r\n\r\n").await;
+                let _ = stream.flush().await;
+            }
+        });
+    }
+    let allowed: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let house = House::open().await;
+    let environment = Environment { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+    let without = Subscriptions::start(house.vault.clone(), config(&allowed, &[]), &house.base_url, environment);
+    assert!(without.err().unwrap().to_string().contains("`roots`"));
+    let running = start(&house, SubscriptionsConfig { roots: Some(roots), ..config(&allowed, &[]) });
+    for (id, url) in ["known", "unknown"].into_iter().zip(&urls) {
+        subscribe(&house, id, &hook(id, url)).await;
+        becomes(&house, id, "active").await;
+    }
+    observe(&house, "o1").await;
+    until(|| *got.lock().unwrap() == 1).await;
+    assert!(becomes(&house, "unknown", "error").await["error"].as_str().unwrap().contains("certificate"));
+    assert_eq!(*got.lock().unwrap(), 1, "who is not known gets nothing");
+    running.stop().await;
 }

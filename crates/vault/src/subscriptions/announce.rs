@@ -17,7 +17,8 @@ const TOKEN_TRUST_MS: i64 = 5_000;
 impl Vault {
     /// Writes down that these versions are going to be notified, and opens them where they are to be sent.
     ///
-    /// Nothing may be sent before this has answered. Asked again for another attempt, it writes another entry.
+    /// Nothing may be sent before this has answered. Asked again for another attempt, it writes another entry. With
+    /// [`NotificationContent::Full`] an answer holds no more than one that shows records does: ask for a few.
     pub async fn announce(
         &self,
         id: &ResourceId,
@@ -47,10 +48,12 @@ impl Vault {
         }
         if content == NotificationContent::Full {
             let shown = inner.disclose_all(&caller, EventKind::Vread, Some(&query), located).await?;
-            return Ok(Announced::Send(shown.disclosed.into_iter().map(|(_, disclosed)| disclosed).collect()));
+            let shown: Vec<_> = shown.disclosed.into_iter().map(|(_, disclosed)| disclosed).collect();
+            return Ok(Announced::Send { there: shown.iter().map(|shown| shown.record.clone()).collect(), shown });
         }
+        let there = located.iter().map(|found| found.record.clone()).collect();
         inner.note_announced(&caller, &query, id, located).await?;
-        Ok(Announced::Send(Vec::new()))
+        Ok(Announced::Send { there, shown: Vec::new() })
     }
 }
 

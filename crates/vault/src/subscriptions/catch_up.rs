@@ -26,6 +26,9 @@ const FEED_ROWS_MAX: usize = 256;
 /// Rows of the feed fetched at once. Few: the row of a large import takes half a megabyte.
 const FEED_FETCH: usize = 32;
 
+/// Commits with the versions in them that match.
+type Found = Vec<(Sequence, Vec<RecordRef>)>;
+
 /// Criteria must hold for a resource by itself: what they say of others could come to hold without any change of it.
 struct NoOthers;
 
@@ -158,7 +161,7 @@ impl Inner {
         from: Sequence,
         to: Sequence,
         room: usize,
-    ) -> Result<(Vec<(Sequence, Vec<RecordRef>)>, Sequence), VaultError> {
+    ) -> Result<(Found, Sequence), VaultError> {
         let stop = AtomicBool::new(false);
         let mut keys = None;
         let (mut found, mut next, mut looked) = (Vec::new(), from, 0);

@@ -245,8 +245,8 @@ fn a_notification_is_in_the_ledger_before_it_is_sent() {
         (NotificationContent::Ids, EventKind::Search, 0),
         (NotificationContent::Full, EventKind::Vread, 1),
     ] {
-        let Announced::Send(records) = announce(content) else { panic!("{content:?}") };
-        assert_eq!(records.len(), opened);
+        let Announced::Send { there, shown } = announce(content) else { panic!("{content:?}") };
+        assert_eq!((&there, shown.len()), (&found[0].records, opened));
         let entry = house.ledger().pop().unwrap();
         assert_eq!((entry.kind, entry.agent.owner.as_str(), entry.agent.role.as_str()), (kind, "Lab", "integrator"));
         assert_eq!(entry.agent.token.as_deref(), Some(token.id.as_str()));
@@ -276,4 +276,19 @@ fn what_is_settled_is_not_looked_at_again() {
     block_on(house.vault.settle_subscriptions(true)).unwrap();
     house.reopen();
     assert_eq!(ids(&pending(&house, version)), ["a"], "what waits is not passed over");
+}
+
+#[test]
+fn what_was_erased_meanwhile_is_not_told() {
+    let house = House::new();
+    house.put("Patient", "p", &patient("p", "Nom")).unwrap();
+    let version = active(&house, WEIGHTS);
+    weigh(&house, "a");
+    let found = pending(&house, version);
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p"))).unwrap();
+    for content in [NotificationContent::Empty, NotificationContent::Ids, NotificationContent::Full] {
+        let announced = block_on(house.vault.announce(&rid("s"), version, &found[0].records, content)).unwrap();
+        let Announced::Send { there, shown } = announced else { panic!("{content:?}") };
+        assert!(there.is_empty() && shown.is_empty());
+    }
 }
