@@ -22,5 +22,6 @@ pub mod terminology;
 
 pub use error::SearchError;
 pub use index::{
-    Change, Empty, Hits, IndexKey, IndexOptions, IndexStatistics, Marks, Opened, PAGE_COUNT_MAX, Page, Position, Rebuild, SearchIndex, Store,
+    Change, Empty, Hits, IndexKey, IndexOptions, IndexStatistics, Marks, Opened, PAGE_COUNT_MAX, Page, Position,
+    Rebuild, SearchIndex, Store,
 };
