@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let url = definition.get_str("url").unwrap_or(URL).to_owned();
     let mut context = ValidationContext::new(&NoCodes, Timestamp::from_ms(1_767_225_600_000));
     context.limits = Bounds { steps_max: 100_000, rule_steps_max: 10_000, ..Bounds::default() };
-    let once = || validate(&resource, &[&url], &packages, &context);
+    let once = || validate(&resource, &[url.as_str()], &packages, &context);
     let issues = once();
     assert!(issues.len() <= context.limits.issues_max + 1, "more issues than allowed");
     assert_eq!(issues, once(), "two answers");
