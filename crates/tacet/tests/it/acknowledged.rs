@@ -3,7 +3,11 @@
 use crate::place::caller;
 use pollster::block_on;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tacet_vault::{HistoryQuery, HistoryScope, Role, Vault};
+use tacet_types::ResourceType;
+use tacet_vault::{Handling, HistoryQuery, HistoryScope, IndexState, Role, Scope, SearchCall, Vault};
+
+/// Patients whose records are searched for by them, after each kill.
+const SUBJECTS_SEARCHED: usize = 6;
 
 /// Type, id and version.
 type Record = (String, String, u64);
@@ -96,6 +100,7 @@ impl Acknowledged {
             assert!(same, "{when}: {record:?} is another record");
         }
         self.assert_whole(&found, when);
+        assert_searched(vault, &found, when);
         let tokens: BTreeSet<String> = vault.tokens().unwrap().into_iter().map(|token| token.id).collect();
         assert!(self.tokens.is_subset(&tokens), "{when}: a token is lost");
         self.assert_noted(vault, when);
@@ -140,6 +145,65 @@ impl Acknowledged {
             assert!(record.is_none_or(|record| entry.contains(&record)), "{when}: the entry names other records");
         }
         self.ledger_seen = size(vault);
+    }
+}
+
+/// A search finds the current version of every record that is not deleted, by what it holds too, and nothing else.
+fn assert_searched(vault: &Vault, found: &BTreeMap<Record, Option<String>>, when: &str) {
+    let mut heads: BTreeMap<(&str, &str), (u64, Option<&str>)> = BTreeMap::new();
+    for ((kind, id, version), body) in found {
+        // In the order of versions.
+        heads.insert((kind, id), (*version, body.as_deref()));
+    }
+    let current: BTreeSet<Record> = heads
+        .iter()
+        .filter(|(_, (_, body))| body.is_some())
+        .map(|((kind, id), (version, _))| ((*kind).to_owned(), (*id).to_owned(), *version))
+        .collect();
+    assert_eq!(vault.wait_for_index(&mut |_| {}), Some(IndexState::Ready), "{when}: the index");
+    let of_kind = |kind: &str| current.iter().filter(|record| record.0 == kind).cloned().collect::<BTreeSet<_>>();
+    for kind in ["Patient", "Observation"] {
+        assert_eq!(searched(vault, kind, &[("_count", "40")]), of_kind(kind), "{when}: everything of type {kind}");
+    }
+    // Some by their values: the markers of old versions find nothing.
+    let mut subjects: BTreeMap<&str, BTreeSet<Record>> = BTreeMap::new();
+    for ((kind, id), (version, body)) in &heads {
+        let subject = body.and_then(|body| body.split_once("\"Patient/")).and_then(|(_, rest)| rest.split_once('"'));
+        if let Some((subject, _)) = subject {
+            let record = ((*kind).to_owned(), (*id).to_owned(), *version);
+            subjects.entry(subject).or_default().insert(record);
+        }
+    }
+    for (patient, theirs) in subjects.iter().rev().take(SUBJECTS_SEARCHED) {
+        let by = searched(vault, "Observation", &[("subject", &format!("Patient/{patient}")), ("_count", "40")]);
+        assert_eq!(by, *theirs, "{when}: by patient {patient}");
+    }
+}
+
+/// What a search finds on all its pages.
+fn searched(vault: &Vault, kind: &str, parameters: &[(&str, &str)]) -> BTreeSet<Record> {
+    let mut call = SearchCall {
+        scope: Scope::Type(ResourceType::parse(kind).unwrap()),
+        parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        handling: Handling::Strict,
+        base_url: "http://localhost".to_owned(),
+        cursor: None,
+    };
+    // A cursor is its caller's own.
+    let caller = caller(Role::Clinician);
+    let mut records = BTreeSet::new();
+    loop {
+        let page = block_on(vault.search(&caller, &call)).unwrap();
+        for entry in page.entries {
+            let record = entry.disclosed.record;
+            let record = (record.resource_type.to_string(), record.id.as_str().to_owned(), record.version.0);
+            assert!(records.insert(record.clone()), "{record:?} is found twice");
+        }
+        call.cursor = page.next;
+        if call.cursor.is_none() {
+            return records;
+        }
+        call.parameters.clear();
     }
 }
 

@@ -21,7 +21,7 @@ use tacet_store::Engine;
 use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
 use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{Limits, Role, Vault, VaultOptions};
+use tacet_vault::{IndexSettings, Limits, Role, Vault, VaultOptions};
 
 /// Tells the test binary that it is to write and be killed: `engine:life:directory`.
 const CHILD: &str = "TACET_VAULT_CHILD";
@@ -53,13 +53,22 @@ fn engine(name: &str, directory: &Path) -> Arc<dyn Engine> {
     }
 }
 
+/// Every third child has no index: the next one finds in the feed what it was not told.
+fn indexes(life: u64) -> bool {
+    life % 3 != 2
+}
+
 fn root(directory: &Path) -> RootFile {
     RootFile::unlock(&directory.join("root.key"), PASSPHRASE).unwrap()
 }
 
-fn open(name: &str, directory: &Path) -> Vault {
+fn open(name: &str, directory: &Path, with_index: bool) -> Vault {
+    // Committed all the time, so that kills come while its files are written.
+    let settings =
+        IndexSettings { directory: Some(directory.join("index")), commit_interval_ms: 10, ..Default::default() };
+    let index = with_index.then_some(settings);
     // Without validation: to load the definitions takes an unoptimised child longer than it lives.
-    let options = VaultOptions { limits: Limits { validate: false, ..Limits::default() }, ..options() };
+    let options = VaultOptions { limits: Limits { validate: false, ..Limits::default() }, index, ..options() };
     Vault::open(engine(name, directory), keeper(&root(directory)), options)
         .unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
@@ -79,9 +88,10 @@ fn child() {
     let Ok(told) = std::env::var(CHILD) else { return };
     let mut told = told.splitn(3, ':');
     let (name, life, directory) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap());
-    let vault = open(name, Path::new(directory));
+    let life: u64 = life.parse().unwrap();
+    let vault = open(name, Path::new(directory), indexes(life));
     println!("\nready");
-    workload::run(&vault, life.parse().unwrap());
+    workload::run(&vault, life);
 }
 
 fn start(name: &str, life: u64, directory: &Path) -> Child {
@@ -133,7 +143,7 @@ fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
         }
         while_opening += u64::from(!ready);
 
-        let vault = open(name, scratch.path());
+        let vault = open(name, scratch.path(), true);
         acknowledged.verify(&vault, &when);
         match numbers.below(3) {
             0 => vault.close().unwrap(),
@@ -177,7 +187,7 @@ fn killed_with_redb() {
 fn losses_are_seen() {
     let scratch = tempfile::tempdir().unwrap();
     make("journal", scratch.path());
-    let vault = open("journal", scratch.path());
+    let vault = open("journal", scratch.path(), true);
     let told = "ack 00000000000000000000000000000000";
     let found = |lines: &[&str]| {
         let mut acknowledged = Acknowledged::default();

@@ -97,6 +97,58 @@ fn assert_served(serving: &Serving, token: &str, written: &BTreeMap<String, Opti
     }
 }
 
+/// What a search of one type finds, page after page, with versions. Waits while the index is brought up to date.
+fn searched(client: &mut Client, kind: &str, found: &mut BTreeMap<String, u64>) {
+    let mut path = format!("/{kind}?_count=100");
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = client.get(&path).unwrap();
+        if answer.status == 503 {
+            assert!(answer.header("retry-after").is_some() && Instant::now() < end, "{}", answer.body);
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let bundle = answer.json();
+        for entry in bundle["entry"].as_array().into_iter().flatten() {
+            let resource = &entry["resource"];
+            let version = resource["meta"]["versionId"].as_str().unwrap().parse().unwrap();
+            let path = format!("/{kind}/{}", resource["id"].as_str().unwrap());
+            assert!(found.insert(path.clone(), version).is_none(), "{path} is found twice");
+        }
+        let mut links = bundle["link"].as_array().unwrap().iter();
+        let Some(next) = links.find(|link| link["relation"] == "next") else { return };
+        let url = next["url"].as_str().unwrap();
+        let (_, rest) = url.split_once("://").unwrap();
+        path = rest[rest.find('/').unwrap()..].to_owned();
+    }
+}
+
+/// Searches say what reads say: everything that is current in its version, nothing that is deleted. `known` has what earlier lives found,
+/// which nobody changes any more.
+fn assert_searched(
+    serving: &Serving,
+    token: &str,
+    written: &BTreeMap<String, Option<String>>,
+    known: &mut BTreeMap<String, u64>,
+) {
+    let mut client = Client::connect(&serving.address, token).unwrap();
+    let mut found = BTreeMap::new();
+    ["Patient", "Observation"].iter().for_each(|kind| searched(&mut client, kind, &mut found));
+    let acknowledged = written.keys().map(|path| path.split_once("/_history/").unwrap().0.to_owned());
+    let acknowledged: BTreeSet<String> = acknowledged.collect();
+    let new: Vec<String> = found.keys().filter(|path| !known.contains_key(*path)).cloned().collect();
+    for path in acknowledged.into_iter().chain(new) {
+        let answer = client.get(&path).unwrap();
+        match answer.status {
+            200 => known.insert(path, answer.version().unwrap()),
+            410 => known.remove(&path),
+            status => panic!("{path}: {status}"),
+        };
+    }
+    assert!(found == *known, "searches find {} records, reads {}", found.len(), known.len());
+}
+
 #[test]
 fn a_server_under_load() {
     let (place, _) = Place::with_store();
@@ -104,8 +156,10 @@ fn a_server_under_load() {
     let mut numbers = numbers(11);
     let answered = Mutex::new(Answered::default());
     let mut all = Answered::default();
+    let mut known = BTreeMap::new();
     for life in 0..kills() {
         let serving = place.serve();
+        assert_searched(&serving, &token, &answered.lock().unwrap().written, &mut known);
         assert_served(&serving, &token, &answered.lock().unwrap().written);
         all.written.append(&mut answered.lock().unwrap().written);
         all.read.append(&mut answered.lock().unwrap().read);
@@ -127,6 +181,8 @@ fn a_server_under_load() {
     let last = place.serve();
     assert_served(&last, &token, &answered.lock().unwrap().written);
     assert_served(&last, &token, &all.written);
+    assert_searched(&last, &token, &answered.lock().unwrap().written, &mut known);
+    assert!(known.len() > 50, "there was little to search");
     let (code, log) = last.stop();
     assert_eq!(code, Some(0), "{log}");
     // What was answered stands in the ledger.

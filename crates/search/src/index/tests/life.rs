@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::atomic::AtomicBool;
+use tantivy::Directory as _;
 
 #[test]
 fn what_was_applied_is_found_before_and_after_commits_and_reopening() {
@@ -149,6 +150,67 @@ fn purging_leaves_no_segment_with_deleted_documents() {
     let (index, opened) = open(scratch.path(), &rng, model.store());
     assert_eq!(opened, Opened::At(model.last()));
     model.check(&index).unwrap();
+}
+
+/// Everything that who has the keys can read of an index: its files in clear, and the terms of each segment.
+fn in_clear(index: &SearchIndex) -> Vec<Vec<u8>> {
+    let generation = index.0.current().unwrap();
+    let mut texts = Vec::new();
+    // Files of a kind that a segment does not have are listed too.
+    let managed = generation.index().directory().list_managed_files();
+    let listed = generation.index().load_metas().unwrap().list_segment_files();
+    for file in listed.intersection(&managed) {
+        let slice = generation.index().directory().open_read(file).unwrap();
+        texts.push(slice.read_bytes().unwrap().to_vec());
+    }
+    assert!(texts.len() > 5);
+    let view = generation.view().unwrap();
+    for reader in view.searcher.segment_readers() {
+        for (field, _) in reader.schema().fields().filter(|(_, entry)| entry.is_indexed()) {
+            let inverted = reader.inverted_index(field).unwrap();
+            let mut terms = inverted.terms().stream().unwrap();
+            while terms.advance() {
+                texts.push(terms.key().to_vec());
+            }
+        }
+    }
+    texts
+}
+
+#[test]
+fn after_a_purge_not_even_the_key_brings_back_what_was_erased() {
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = Arc::new(SeededRng::new(16));
+    let mut model = sample(scratch.path(), &rng);
+    let (index, _) = open(scratch.path(), &rng, model.store());
+    let (id, first, second) = (4_711, 7_700_017, 8_800_018);
+    let contains = |text: &str| in_clear(&index).iter().any(|clear| memmem(clear, text.as_bytes()));
+    for (version, code) in [(1, first), (2, second)] {
+        model.feed.push(vec![change(id, version, Some(code))]);
+        index.apply(model.last(), vec![change(id, version, Some(code))]).unwrap();
+        index.flush().unwrap();
+        assert!(contains(&code.to_string()) && contains(&format!("-{id}")), "the look finds what is there");
+    }
+    // Changed once more, and not on disk yet when it is erased.
+    model.feed.push(vec![change(id, 3, Some(first))]);
+    index.apply(model.last(), vec![change(id, 3, Some(first))]).unwrap();
+    model.feed.push(vec![change(id, 4, None)]);
+    index.amend(model.last(), vec![change(id, 4, None)]).unwrap();
+    let before = index.statistics().applied;
+    index.purge().unwrap();
+    for text in [format!("{first}"), format!("{second}"), format!("-{id}")] {
+        assert!(!contains(&text), "{text}");
+    }
+    assert_eq!((index.statistics().deleted_documents, index.statistics().overlay_documents), (0, 0));
+    assert_eq!(index.statistics().applied, before, "a start after a kill looks for the erasure itself");
+    index.applied(model.last()).unwrap();
+    assert_eq!(index.flush().unwrap(), model.last());
+    index.close().unwrap();
+    assert_eq!(open(scratch.path(), &rng, model.store()).1, Opened::At(model.last()));
+}
+
+fn memmem(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 #[test]
