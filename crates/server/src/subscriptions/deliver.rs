@@ -316,7 +316,7 @@ impl Task {
         let (there, shown) = match self.shared.vault.announce(&self.id, self.version, records, content).await {
             Ok(Announced::Send { there, shown }) => (there, shown),
             Ok(Announced::SubscriberGone) => {
-                let text = "the token of who asked for it has ended: store it again with another";
+                let text = "who asked for it may not read records any more, or their token has ended: store it again with another token";
                 return Err(Over::Error(text.to_owned()));
             }
             Err(error) => return Ok(Err(error.to_string())),
