@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Load records from bundles and NDJSON files
     Import(ImportArgs),
+    /// Packages of definitions: profiles, value sets, code systems
+    Package(PackageArgs),
     /// Write all records to NDJSON, sealed to a recipient
     Export(ExportArgs),
     /// Check every row, seal and link
@@ -159,6 +161,27 @@ pub(crate) struct ImportArgs {
     /// Threads that parse, validate and seal (default: one more than there are processors)
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct PackageArgs {
+    #[command(subcommand)]
+    pub(crate) command: PackageCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PackageCommand {
+    /// Store the definitions of FHIR packages
+    Add {
+        /// Packages as the FHIR registry has them (.tgz)
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Store what was stored before again, as new versions
+        #[arg(long)]
+        again: bool,
+    },
+    /// Say which definitions are used, by package
+    List,
 }
 
 #[derive(Args)]

@@ -11,6 +11,7 @@ pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod package;
 pub(crate) mod patient;
 pub(crate) mod serve;
 pub(crate) mod token;

@@ -50,6 +50,7 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Demo(args) => commands::demo::run(&global, &args, output),
         Command::Serve(args) => commands::serve::run(&global, &args, output),
         Command::Import(args) => commands::import::run(&global, &args, output),
+        Command::Package(args) => commands::package::run(&global, &args, output),
         Command::Export(args) => commands::export::run(&global, &args, output),
         Command::Check => commands::check::run(&global, output),
         Command::Index(args) => commands::index::run(&global, &args, output),
