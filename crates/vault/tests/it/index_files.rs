@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tacet_seal::KeyKeeper;
 use tacet_vault::{IndexState, Role};
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -20,7 +20,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn settled(house: &House) {
+pub(crate) fn settled(house: &House) {
     assert_eq!(house.vault.wait_for_index(&mut |_| {}), Some(IndexState::Ready));
 }
 
@@ -136,5 +136,64 @@ fn an_older_index_or_another_stores_is_made_anew() {
     house.reopen();
     settled(&house);
     assert_eq!(found(&house, "Patient?family=neu").len(), 20);
+    assert_index_is_the_heads(&house);
+}
+
+/// All directories and files of one, put back: what an operator does with a copy.
+fn put_back(copy_of: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    copy(copy_of, to);
+}
+
+/// A copy of the store is put back and goes another way, up to the very number that the index knows.
+#[test]
+fn the_index_of_another_course_of_events_is_not_believed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    let before = house.disk.crash(tacet_store::memory::Crash::KeepSynced);
+    house.put("Patient", "p1", &patient("p1", "Avant")).unwrap();
+    house.put("Patient", "only-then", &patient("only-then", "Avant")).unwrap();
+    house.reopen();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=avant").len(), 2);
+    house.vault.clone().close().unwrap();
+    let then = scratch.path().join("then");
+    copy(house.index.as_ref().unwrap(), &then);
+
+    // The other course of events: as many commits, without an index that is told of them.
+    house.disk = before;
+    house.index = None;
+    house.reopen();
+    house.put("Patient", "p2", &patient("p2", "Apres")).unwrap();
+    house.put("Observation", "o2", &observation("o2", "p2", "3")).unwrap();
+    house.vault.clone().close().unwrap();
+    put_back(&then, &scratch.path().join("index"));
+    house.index = Some(scratch.path().join("index"));
+    house.reopen();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=avant"), [] as [&str; 0]);
+    assert_eq!(found(&house, "Patient?family=apres"), ["Patient/p2"]);
+    assert_index_is_the_heads(&house);
+}
+
+#[test]
+fn an_erasure_leaves_nothing_of_its_patient_in_the_files() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    house.reopen();
+    settled(&house);
+    // Older versions stand in the files, deleted: another took their place.
+    house.put("Patient", "p3", &patient("p3", "Ancien")).unwrap();
+    house.reopen();
+    settled(&house);
+    house.put("Patient", "p3", &patient("p3", "Recent")).unwrap();
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p3"))).unwrap();
+    let statistics = house.vault.index_statistics().unwrap();
+    assert_eq!((statistics.documents, statistics.deleted_documents, statistics.overlay_documents), (14, 0, 0));
+    let own_work_before = own_work(&house);
+    house.reopen();
+    settled(&house);
+    assert_eq!(own_work(&house), own_work_before, "it was told of the erasure");
+    assert_eq!(house.vault.index_statistics().unwrap().deleted_documents, 0);
     assert_index_is_the_heads(&house);
 }
