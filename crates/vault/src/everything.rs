@@ -2,6 +2,8 @@
 //!
 //! Pages walk the patient's list of members, which only grows, so they stay stable while records change.
 
+mod care;
+
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
@@ -11,9 +13,13 @@ use crate::layout::RowKey;
 use crate::members::CHUNK_MEMBERS;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
-use std::collections::{BTreeSet, HashSet};
+use care::Care;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tacet_fhir::json;
 use tacet_fhir::reference::{self, Reference};
+use tacet_search::Page;
+use tacet_search::document::Key;
+use tacet_search::request::Total;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp};
 
 /// Most records of the compartment in one page.
@@ -34,6 +40,10 @@ fn too_much_supporting() -> VaultError {
 pub struct EverythingQuery {
     /// Only what was written at this moment or later (`_since`).
     pub since: Option<Timestamp>,
+    /// Only what concerns care at this moment or later (`start`).
+    pub start: Option<Timestamp>,
+    /// Only what concerns care before this moment (`end`): the first after the day or second that the client named.
+    pub before: Option<Timestamp>,
     /// Only these types (`_type`); all where it is empty.
     pub types: Vec<ResourceType>,
     /// Records of the compartment in a page; 0 means the most there may be.
@@ -110,14 +120,20 @@ impl Inner {
         let mut seen: HashSet<RowKey> = HashSet::new();
         let (mut located, mut places, mut bytes) = (Vec::new(), Vec::new(), 0usize);
         let mut chunk: (u64, Vec<RowKey>) = (u64::MAX, Vec::new());
+        let care = Care::between(query.start, query.before);
+        let mut in_time: Option<HashSet<RowKey>> = None;
         for place in 0..total {
             let (number, within) = (place / CHUNK_MEMBERS as u64, place % CHUNK_MEMBERS as u64);
             if number != chunk.0 {
                 chunk = (number, self.members_in_chunk(patient, number)?);
+                in_time = match &care {
+                    Some(care) => Some(self.in_time(&chunk.1, care)?),
+                    None => None,
+                };
             }
             let Some(row) = chunk.1.get(within as usize) else { continue };
             // A record that left a compartment and came back is listed twice: the first place counts, on every page.
-            if !seen.insert(*row) || place < start {
+            if !seen.insert(*row) || place < start || in_time.as_ref().is_some_and(|rows| !rows.contains(row)) {
                 continue;
             }
             if located.len() == page || bytes >= SHOWN_BYTES_MAX {
@@ -134,6 +150,27 @@ impl Inner {
             }
         }
         Ok(PageOfMembers { located, places, next: None })
+    }
+
+    /// Which of these rows hold records of care in that time, as the index knows: nothing is opened.
+    fn in_time(&self, rows: &[RowKey], care: &Care) -> Result<HashSet<RowKey>, VaultError> {
+        let mut keys: BTreeMap<Key, RowKey> = BTreeMap::new();
+        for row in rows {
+            if let Some(found) = self.locate_row(row)? {
+                let RecordRef { resource_type, id, .. } = found.record;
+                keys.insert(Key { resource_type, id }, *row);
+            }
+        }
+        let filter = care.filter(keys.keys().cloned().collect());
+        let page = Page { sort: Vec::new(), count: rows.len().max(1), after: None, total: Total::None };
+        let indexing = self.answering()?;
+        let hits = indexing.index.search(&filter, &page).map_err(|error| {
+            if error.asks_for_rebuild() {
+                indexing.failed("searching", &error);
+            }
+            VaultError::from(error)
+        })?;
+        Ok(hits.keys.iter().filter_map(|(key, _)| keys.get(key).copied()).collect())
     }
 
     /// What the shown records refer to outside every patient's compartment: practitioners, organizations, locations.

@@ -27,7 +27,9 @@ mod import;
 mod index;
 mod knowledge;
 mod layout;
+mod matching;
 mod members;
+mod meta;
 mod owner;
 mod patch;
 mod plan;
@@ -56,6 +58,8 @@ pub use knowledge::{
     DEFINITIONS_OF_A_TYPE_MAX, Definition, DefinitionKind, OperationCall, OperationInput, RequiredProfile,
     ValidateCall, Validation, ValidationSettings, definition_id, is_definition,
 };
+pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, MatchGrade, MatchPage};
+pub use meta::{LABELS_MAX, MetaChange};
 pub use patch::Patch;
 pub use rotate::RotationReport;
 pub use search::{

@@ -20,6 +20,7 @@ use crate::error::VaultError;
 use crate::head::Method;
 use crate::index::Indexing;
 use crate::knowledge::SearchCodes;
+use crate::matching::Graded;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
@@ -73,6 +74,8 @@ pub struct SearchEntry {
     pub disclosed: Disclosed,
     /// Why it is here.
     pub mode: SearchMode,
+    /// How well it matches, where that was weighed (`Patient/$match`).
+    pub graded: Option<Graded>,
 }
 
 /// A page of results.
@@ -155,7 +158,7 @@ impl Vault {
             let mut entries = Vec::with_capacity(shown.disclosed.len());
             for (place, disclosed) in shown.disclosed {
                 let mode = if place < matches { SearchMode::Match } else { SearchMode::Include };
-                entries.push(SearchEntry { disclosed: shaped(disclosed, &request, mode)?, mode });
+                entries.push(SearchEntry { disclosed: shaped(disclosed, &request, mode)?, mode, graded: None });
             }
             let next = match next {
                 Some(position) => Some(inner.seal_cursor(caller, call, &parameters, handling, &position)?),
@@ -168,8 +171,24 @@ impl Vault {
 }
 
 impl Inner {
-    /// Understands a search, and says how the ledger is to name it.
+    /// Understands a search that may be made, and says how the ledger is to name it.
     pub(crate) fn compile_search(
+        &self,
+        indexing: &Indexing,
+        scope: &Scope,
+        parameters: &[(String, String)],
+        handling: Handling,
+        base_url: &str,
+    ) -> Result<Compiled, VaultError> {
+        let compiled = self.compile_any_search(indexing, scope, parameters, handling, base_url)?;
+        if self.limits.patients_only_by_match {
+            policy::refuse_looking_for_patients(scope, &compiled.request)?;
+        }
+        Ok(compiled)
+    }
+
+    /// Understands a search whether or not the settings allow a caller to make it.
+    pub(crate) fn compile_any_search(
         &self,
         indexing: &Indexing,
         scope: &Scope,
@@ -203,9 +222,6 @@ impl Inner {
             SearchError::NotReady { .. } => VaultError::Definitions,
             other => other.into(),
         })?;
-        if self.limits.patients_only_by_match {
-            policy::refuse_looking_for_patients(scope, &request)?;
-        }
         Ok(Compiled { request, query })
     }
 

@@ -19,6 +19,7 @@ mod imports;
 mod index_files;
 mod knowledge;
 mod lifecycle;
+mod matching;
 mod real_data;
 mod records;
 mod searching;
