@@ -6,6 +6,7 @@
 use super::Call;
 use crate::error::ApiError;
 use crate::negotiate::wants_async;
+use crate::query::Query;
 use crate::reply::Reply;
 use crate::routes::{Action, is_kept};
 use crate::service::RecordService;
@@ -13,14 +14,15 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_LOCATION, EXPIRES, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tacet_fhir::json::{self as fhir_json};
 use tacet_fhir::reference::Reference;
 use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{CopyRequest, CopyScope, CopyState, CopyStatus, VaultError};
+use tacet_vault::{CopyReader, CopyRequest, CopyScope, CopyState, CopyStatus, VaultError};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
 const NDJSON: HeaderValue = HeaderValue::from_static("application/fhir+ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,6 +37,9 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Pieces of a file that wait for a slow client.
 const PIECES_WAITING: usize = 2;
+
+/// When to come again where as many files are sent as may be, in milliseconds.
+const BUSY_RETRY_MS: u64 = 1000;
 
 /// Filters in one request.
 const TYPE_FILTERS_MAX: usize = 20;
@@ -85,13 +90,15 @@ pub(super) async fn export<S: RecordService>(action: Action, mut call: Call<'_, 
         scope,
         types: types(&call)?,
         since: call.query.since()?,
-        only: filtered(&call).await?,
+        filters: filters(&call.query)?,
+        base_url: base.clone(),
         note: purpose.map_or_else(|| format!("purpose of use {}", call.caller.purpose.as_str()), str::to_owned),
         recipients: call.query.all("_copyRecipient").map(str::to_owned).collect(),
         life_ms: days * DAY_MS,
         request: format!("{base}{path}{}", call.query.link(None)),
     };
-    let id = call.app.service.begin_copy(call.caller, request).await?;
+    let (app, caller) = (Arc::clone(call.app), call.caller.clone());
+    let id = call.run(async move { app.service.begin_copy(&caller, request).await }, true).await?;
     let place = format!("{base}/_copies/{id}");
     let place = HeaderValue::try_from(place).map_err(|_| ApiError::internal("the base URL is no header value"))?;
     Ok(Reply::empty(StatusCode::ACCEPTED).header(CONTENT_LOCATION, place))
@@ -104,8 +111,7 @@ pub(super) async fn status<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
     let status = call.app.service.copy(call.caller, &id)?;
     match &status.state {
         CopyState::Working => {
-            let (done, all) = status.progress;
-            let said = HeaderValue::try_from(format!("{done} of {all} patients"));
+            let said = HeaderValue::try_from(format!("{} %", status.progress_percent));
             let said = said.unwrap_or(HeaderValue::from_static("working"));
             let again = HeaderValue::from_static("1");
             Ok(Reply::empty(StatusCode::ACCEPTED).header(X_PROGRESS, said).header(hyper::header::RETRY_AFTER, again))
@@ -122,13 +128,13 @@ fn manifest(base: &str, status: &CopyStatus) -> Reply {
         })
     });
     let manifest = json!({
-        "transactionTime": status.created.to_string(),
+        "transactionTime": status.complete_until.to_string(),
         "request": status.request,
         "requiresAccessToken": true,
         "output": output.collect::<Vec<_>>(),
         "error": [],
         "extension": {
-            "expires": status.expires.to_string(), "purpose": status.note, "recipients": status.recipients,
+            "requested": status.created.to_string(), "expires": status.expires.to_string(), "purpose": status.note, "recipients": status.recipients,
         },
     });
     let reply = Reply::text(StatusCode::OK, JSON, manifest.to_string());
@@ -143,27 +149,46 @@ pub(super) async fn file<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, 
     call.query.only(&[])?;
     let id = call.segment(1).unwrap_or_default().into_owned();
     let number = call.segment(2).and_then(|number| number.parse().ok()).ok_or_else(ApiError::not_found)?;
-    let mut reader = call.app.service.read_copy(call.caller, &id, number).await?;
+    let busy = |_| VaultError::Busy { what: "files that are sent", retry_after_ms: BUSY_RETRY_MS };
+    let place = Arc::clone(&call.app.downloads).try_acquire_owned().map_err(busy)?;
+    let reader = call.app.service.read_copy(call.caller, &id, number).await?;
+    // The first piece before anything is answered, so that a file that was changed is refused and not broken off.
+    let (mut reader, first) = piece(reader).await?;
+    let mut next = first?;
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
     let operation = call.caller.operation;
-    spawn_blocking(move || {
-        loop {
-            let piece = match reader.piece() {
-                Ok(Some(piece)) => Ok(Bytes::from_owner(piece)),
-                Ok(None) => return,
-                Err(_) => {
-                    tracing::error!(operation = %operation, "a file of an export cannot be read");
-                    Err(std::io::Error::other("the file cannot be read"))
+    // A piece is opened when there is room for it: a slow client holds no thread.
+    tokio::spawn(async move {
+        let _place = place;
+        while let Some(text) = next.take() {
+            if sender.send(Ok(Bytes::from_owner(text))).await.is_err() {
+                return; // the client has gone
+            }
+            let Ok(room) = sender.reserve().await else { return };
+            next = match piece(reader).await {
+                Ok((again, Ok(text))) => {
+                    reader = again;
+                    text
+                }
+                _ => {
+                    tracing::error!(operation = %operation, "a file of an export could not be sent to its end");
+                    room.send(Err(std::io::Error::other("the file cannot be read")));
+                    return;
                 }
             };
-            let last = piece.is_err();
-            // The client has gone.
-            if sender.blocking_send(piece).is_err() || last {
-                return;
-            }
         }
     });
     Ok(Reply::stream(StatusCode::OK, NDJSON, receiver))
+}
+
+type Piece = Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
+
+async fn piece(mut reader: CopyReader) -> Result<(CopyReader, Piece), ApiError> {
+    let read = spawn_blocking(move || {
+        let piece = reader.piece();
+        (reader, piece)
+    });
+    read.await.map_err(|_| ApiError::internal("reading a file of an export ended in a panic"))
 }
 
 /// Ends an export, made or not.
@@ -183,24 +208,19 @@ fn types<S: RecordService>(call: &Call<'_, S>) -> Result<Vec<ResourceType>, ApiE
 }
 
 /// `_typeFilter`: of a type only what these searches find.
-async fn filtered<S: RecordService>(
-    call: &Call<'_, S>,
-) -> Result<HashMap<ResourceType, HashSet<ResourceId>>, ApiError> {
-    let mut only: HashMap<ResourceType, HashSet<ResourceId>> = HashMap::new();
-    let filters: Vec<&str> = call.query.all("_typeFilter").flat_map(split_filters).collect();
-    if filters.len() > TYPE_FILTERS_MAX {
+fn filters(query: &Query) -> Result<Vec<(ResourceType, Vec<(String, String)>)>, ApiError> {
+    let texts: Vec<&str> = query.all("_typeFilter").flat_map(split_filters).collect();
+    if texts.len() > TYPE_FILTERS_MAX {
         return Err(ApiError::invalid(format!("more than {TYPE_FILTERS_MAX} filters in `_typeFilter`")));
     }
-    for filter in filters {
+    let mut filters = Vec::with_capacity(texts.len());
+    for text in texts {
         let refused = || ApiError::invalid("`_typeFilter` must be searches such as `Observation?status=final`");
-        let (name, query) = filter.split_once('?').ok_or_else(refused)?;
+        let (name, criteria) = text.split_once('?').ok_or_else(refused)?;
         let kind = ResourceType::parse(name).filter(|kind| is_kept(*kind)).ok_or_else(refused)?;
-        let (app, caller) = (Arc::clone(call.app), call.caller.clone());
-        let parameters = crate::query::Query::parse(Some(query))?.search();
-        let work = async move { app.service.find(&caller, kind, &parameters, &app.base_url).await };
-        only.entry(kind).or_default().extend(call.run(work, true).await?);
+        filters.push((kind, Query::parse(Some(criteria))?.search()));
     }
-    Ok(only)
+    Ok(filters)
 }
 
 /// Filters by commas; a comma within a filter follows its `?` and a name without one, so a new filter begins at `Type?`.
@@ -224,21 +244,23 @@ async fn members<S: RecordService>(call: &Call<'_, S>, id: &ResourceId) -> Resul
     let group = ResourceType::parse("Group").ok_or_else(ApiError::not_found)?;
     let disclosed = call.app.service.read(call.caller, group, id).await?;
     let group = fhir_json::parse(&disclosed.body, &fhir_json::Limits::default()).map_err(VaultError::from)?;
-    let mut patients = Vec::new();
+    let mut patients = BTreeSet::new();
     for member in group.get("member").map(fhir_json::Json::items).unwrap_or_default() {
         let inactive = member.get("inactive").and_then(fhir_json::Json::as_bool).unwrap_or_default();
         let target = member.get("entity").and_then(|entity| entity.get_str("reference")).map(Reference::parse);
-        if let Some((kind, patient)) = target.and_then(|target| target.target_id())
-            && kind.as_str() == "Patient"
-            && !inactive
-        {
-            patients.push(patient);
+        let Some((kind, id)) = target.and_then(|target| target.target_id()).filter(|_| !inactive) else { continue };
+        match kind.as_str() {
+            "Patient" => {
+                patients.insert(id);
+            }
+            "Group" => return Err(ApiError::not_supported("an export of a Group that has other Groups as members")),
+            _ => {} // a device or a practitioner has no compartment of a patient
         }
     }
     if patients.len() > GROUP_MEMBERS_MAX {
         return Err(ApiError::invalid(format!("the group has more than {GROUP_MEMBERS_MAX} patients")));
     }
-    Ok(patients)
+    Ok(patients.into_iter().collect())
 }
 
 #[cfg(test)]
