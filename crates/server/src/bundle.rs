@@ -4,11 +4,14 @@ use std::fmt::Display;
 use std::io::Write;
 use tacet_fhir::outcome::operation_outcome_bytes;
 use tacet_types::{OperationId, RecordRef, Timestamp, VersionId};
-use tacet_vault::{EverythingPage, HistoryPage, Method, SearchMode, SearchPage};
+use tacet_vault::{EverythingPage, HistoryPage, MatchPage, Method, SearchEntry, SearchMode, SearchPage};
 use zeroize::Zeroizing;
 
 /// Room for what stands around one record, in bytes, beside twice the base URL.
 const ENTRY_BYTES: usize = 640;
+
+/// How well a record matches (<https://hl7.org/fhir/R4/extension-match-grade.html>).
+const MATCH_GRADE: &str = "http://hl7.org/fhir/StructureDefinition/match-grade";
 
 /// Links of a page.
 pub(crate) struct Links {
@@ -79,16 +82,7 @@ pub(crate) fn search(
     let bodies = page.entries.iter().map(|entry| entry.disclosed.body.len());
     let mut out = buffer(bodies.chain([outcome.len()]), page.entries.len() + 1, base_url, links);
     head(&mut out, "searchset", page.total, links, at);
-    for (place, entry) in page.entries.iter().enumerate() {
-        open(&mut out, place, base_url, &entry.disclosed.record);
-        put(&mut out, ",\"resource\":");
-        out.extend_from_slice(&entry.disclosed.body);
-        let mode = match entry.mode {
-            SearchMode::Match => "match",
-            SearchMode::Include => "include",
-        };
-        put(&mut out, format_args!(",\"search\":{{\"mode\":\"{mode}\"}}}}"));
-    }
+    found(&mut out, &page.entries, base_url);
     let mut entries = page.entries.len();
     if !outcome.is_empty() {
         put(&mut out, if entries == 0 { ",\"entry\":[{\"resource\":" } else { ",{\"resource\":" });
@@ -97,6 +91,38 @@ pub(crate) fn search(
         entries += 1;
     }
     close(out, entries)
+}
+
+/// A Bundle of type `searchset`: the patients that a look-up found, the best first.
+pub(crate) fn matches(page: &MatchPage, base_url: &str, links: &Links, at: Timestamp) -> Zeroizing<Vec<u8>> {
+    let bodies = page.entries.iter().map(|entry| entry.disclosed.body.len());
+    let mut out = buffer(bodies, page.entries.len(), base_url, links);
+    head(&mut out, "searchset", u64::try_from(page.entries.len()).ok(), links, at);
+    found(&mut out, &page.entries, base_url);
+    close(out, page.entries.len())
+}
+
+/// Entries of what was found, each with why it is there and, where that was weighed, how well it matches.
+fn found(out: &mut Vec<u8>, entries: &[SearchEntry], base_url: &str) {
+    for (place, entry) in entries.iter().enumerate() {
+        open(out, place, base_url, &entry.disclosed.record);
+        put(out, ",\"resource\":");
+        out.extend_from_slice(&entry.disclosed.body);
+        put(out, ",\"search\":{");
+        if let Some(graded) = entry.graded {
+            let grade = graded.grade.as_str();
+            put(out, format_args!("\"extension\":[{{\"url\":\"{MATCH_GRADE}\",\"valueCode\":\"{grade}\"}}],"));
+        }
+        let mode = match entry.mode {
+            SearchMode::Match => "match",
+            SearchMode::Include => "include",
+        };
+        put(out, format_args!("\"mode\":\"{mode}\""));
+        if let Some(graded) = entry.graded {
+            put(out, format_args!(",\"score\":{:.2}", graded.score));
+        }
+        put(out, "}}");
+    }
 }
 
 /// A buffer that will not have to grow: it is wiped at its end, and one that grew would have left copies behind.

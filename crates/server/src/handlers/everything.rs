@@ -24,10 +24,12 @@ pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Resul
         let body = call.body();
         take_parameters(&body, &mut call.query)?;
     }
-    call.query.only(&["_since", "_type", "_count", "_cursor"])?;
+    call.query.only(&["_since", "_type", "_count", "start", "end", "_cursor"])?;
     let limits = &call.app.limits;
     let query = EverythingQuery {
         since: call.query.since()?,
+        start: call.query.period("start")?.map(|(first, _)| first),
+        before: call.query.period("end")?.map(|(_, after)| after),
         types: types(&call.query)?,
         count: call.query.count(limits.page_count_default, limits.page_count_max)?,
         cursor: call.query.get("_cursor")?.map(str::to_owned),
@@ -74,7 +76,7 @@ struct Parameter {
 
 /// Reads a `Parameters` resource into the query, so that both ways of asking are one from there on.
 pub(super) fn take_parameters(body: &[u8], query: &mut Query) -> Result<(), ApiError> {
-    let refused = || ApiError::invalid("the body must be a Parameters resource with `_since`, `_type` or `_count`");
+    let refused = || ApiError::invalid("the body must be a Parameters resource with `_since`, `_type`, `start`, `end` or `_count`");
     let parameters: Parameters = serde_json::from_slice(body).map_err(|_| refused())?;
     if parameters.resource_type != "Parameters" {
         return Err(refused());
