@@ -30,7 +30,7 @@ impl Capability {
         match self {
             Self::RecordsRead => role.may_read_records(),
             Self::RecordsWrite => role.may_write_records(),
-            Self::Metrics => role.may_read_metrics(),
+            Self::Metrics | Self::Maintenance => role.may_read_metrics(),
         }
     }
 }
@@ -152,6 +152,7 @@ fn event(action: Action) -> Option<EventKind> {
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Match | Action::Absent(_) => {
             EventKind::Search
         }
+        Action::Terminology | Action::Validate => EventKind::Search,
         Action::Meta => EventKind::Read,
         Action::ExportSystem
         | Action::ExportPatients
@@ -159,7 +160,13 @@ fn event(action: Action) -> Option<EventKind> {
         | Action::CopyStatus
         | Action::CopyFile
         | Action::CopyEnd => EventKind::Export,
-        Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics => return None,
+        Action::Import | Action::ImportStatus | Action::ImportEnd => EventKind::Import,
+        Action::Metadata
+        | Action::Health
+        | Action::WellKnown
+        | Action::Metrics
+        | Action::IndexStatus
+        | Action::IndexRebuild => return None,
     })
 }
 

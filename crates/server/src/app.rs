@@ -3,6 +3,7 @@
 use crate::body::BodyRoom;
 use crate::config::Limits;
 use crate::error::ApiError;
+use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
 use bytes::Bytes;
@@ -32,6 +33,9 @@ pub(crate) struct App<S> {
     pub(crate) turns: Turns,
     pub(crate) capability: Bytes,
     pub(crate) stopping: AtomicBool,
+    pub(crate) imports: Imports,
+    /// Files of copies that are sent at a time.
+    pub(crate) downloads: Arc<Semaphore>,
 }
 
 /// The queue before the handlers: so many at work, so many waiting, the rest told to come again.

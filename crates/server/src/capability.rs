@@ -91,7 +91,7 @@ const SYSTEM_PARAMETERS: [(&str, &str); 6] = [
 ];
 
 /// Operations: the route that each has, its name, its definition, and the types that it is for (all where there are none).
-const OPERATIONS: [(Action, &str, &str, &[&str]); 7] = [
+const OPERATIONS: [(Action, &str, &str, &[&str]); 14] = [
     (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything", &["Patient"]),
     (Action::Match, "match", "http://hl7.org/fhir/OperationDefinition/Patient-match", &["Patient"]),
     (Action::Meta, "meta", "http://hl7.org/fhir/OperationDefinition/Resource-meta", &[]),
@@ -104,6 +104,23 @@ const OPERATIONS: [(Action, &str, &str, &[&str]); 7] = [
         &["Patient"],
     ),
     (Action::ExportGroup, "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export", &["Group"]),
+    (Action::Validate, "validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate", &[]),
+    (Action::Terminology, "lookup", "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup", &["CodeSystem"]),
+    (
+        Action::Terminology,
+        "validate-code",
+        "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
+        &["CodeSystem"],
+    ),
+    (Action::Terminology, "subsumes", "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes", &["CodeSystem"]),
+    (Action::Terminology, "expand", "http://hl7.org/fhir/OperationDefinition/ValueSet-expand", &["ValueSet"]),
+    (
+        Action::Terminology,
+        "validate-code",
+        "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
+        &["ValueSet"],
+    ),
+    (Action::Terminology, "translate", "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate", &["ConceptMap"]),
 ];
 
 fn operations(resource_type: Option<ResourceType>) -> Vec<Value> {

@@ -146,9 +146,13 @@ impl<S: RecordService> Endpoint<S> {
             return handlers::metrics(app).map(|reply| (reply, Form::DEFAULT));
         }
         let caller = access::caller(token, peer, &parts.headers, operation)?;
+        if matches!(line.action, Action::IndexStatus | Action::IndexRebuild) {
+            return handlers::index(app, line.action, &caller).await.map(|reply| (reply, Form::DEFAULT));
+        }
         let path = parts.uri.path();
         let is_read = matches!(line.action, Action::Read | Action::Vread);
-        let form = Form::of(&parts.headers, &query, is_read && path.starts_with("/Binary/"))?;
+        let other_type = (is_read && path.starts_with("/Binary/")) || line.action == Action::CopyFile;
+        let form = Form::of(&parts.headers, &query, other_type)?;
         let deadline = started + app.limits.request();
         let (held, body_type) = match taken(line.action, &parts.method, &app.limits) {
             None => (None, BodyType::Json),
@@ -228,6 +232,7 @@ fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Opt
         Action::Create | Action::Update | Action::ConditionalUpdate => (Taken::Content, limits.body_bytes_max),
         Action::Patch | Action::ConditionalPatch => (Taken::Patch, limits.body_bytes_max),
         Action::Bundle => (Taken::Resource, limits.bundle_bytes_max),
+        Action::Import => (Taken::Lines, limits.bundle_bytes_max),
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment if method == Method::POST => {
             (Taken::Form, handlers::PARAMETERS_BYTES_MAX)
         }
@@ -238,6 +243,7 @@ fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Opt
         }
         Action::MetaAdd | Action::MetaDelete => (Taken::Resource, handlers::PARAMETERS_BYTES_MAX),
         Action::Match => (Taken::Resource, limits.body_bytes_max),
+        Action::Terminology | Action::Validate if method == Method::POST => (Taken::Resource, limits.body_bytes_max),
         _ => return None,
     })
 }

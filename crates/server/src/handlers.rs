@@ -3,12 +3,17 @@
 mod bulk;
 mod everything;
 mod history;
+mod matching;
+mod meta;
+mod import;
 mod record;
 mod search;
 mod system;
+mod terminology;
+mod validate;
 
 pub(crate) use everything::PARAMETERS_BYTES_MAX;
-pub(crate) use system::{metrics, public};
+pub(crate) use system::{index, metrics, public};
 
 use crate::app::App;
 use crate::body::Held;
@@ -24,7 +29,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use tacet_types::{ResourceId, ResourceType, VersionId};
-use tacet_vault::{Caller, VaultError};
+use tacet_vault::{Caller, MetaChange, VaultError};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
@@ -74,16 +79,27 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => history::history(action, &call).await,
         Action::Bundle => record::bundle(&call).await,
         Action::Everything => everything::everything(call).await,
+        Action::Terminology => terminology::operate(call).await,
+        Action::Validate => validate::validate(call).await,
         Action::ExportSystem | Action::ExportPatients | Action::ExportGroup => bulk::export(action, call).await,
         Action::CopyStatus => bulk::status(&call).await,
         Action::CopyFile => bulk::file(&call).await,
         Action::CopyEnd => bulk::end(&call).await,
-        // The methods of the record store come with the next part.
-        Action::Meta | Action::MetaAdd | Action::MetaDelete | Action::Match => Err(ApiError::not_supported("this operation")),
+        Action::Import => import::import(&call).await,
+        Action::ImportStatus => import::status(&call),
+        Action::ImportEnd => import::end(&call),
+        Action::Meta => meta::meta(&call).await,
+        Action::MetaAdd => meta::change(MetaChange::Add, &call).await,
+        Action::MetaDelete => meta::change(MetaChange::Delete, &call).await,
+        Action::Match => matching::find(call).await,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment => search::search(action, call).await,
-        Action::Metadata | Action::Health | Action::WellKnown | Action::Metrics | Action::Absent(_) => {
-            Err(ApiError::internal("a route of the table reached a handler that is not its own"))
-        }
+        Action::Metadata
+        | Action::Health
+        | Action::WellKnown
+        | Action::Metrics
+        | Action::IndexStatus
+        | Action::IndexRebuild
+        | Action::Absent(_) => Err(ApiError::internal("a route of the table reached a handler that is not its own")),
     }
 }
 

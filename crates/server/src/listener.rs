@@ -6,6 +6,7 @@ use crate::capability;
 use crate::config::ServerConfig;
 use crate::connection::{self, Peer, Phase, Protocol, Protocols};
 use crate::dispatch;
+use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
 use crate::service::RecordService;
@@ -30,6 +31,12 @@ const ACCEPT_PAUSE_MS: u64 = 50;
 
 /// After a stop ran out of patience, how long connections may take to notice, in milliseconds.
 const CLOSE_MS: u64 = 1000;
+
+/// How often what is past its time is ended, in milliseconds. What is past its end is shown to nobody even before.
+const TIDY_MS: u64 = 30_000;
+
+/// Files of copies that are sent at a time: each holds a few pieces of text in memory.
+const DOWNLOADS_MAX: usize = 64;
 
 /// Why the server does not run.
 #[derive(Debug, Error)]
@@ -112,6 +119,8 @@ impl<S: RecordService> Server<S> {
             limits: config.limits,
             service,
             stopping: AtomicBool::new(false),
+            imports: Imports::default(),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         });
         Ok(Self { listener, address, app, tls })
     }
@@ -141,6 +150,7 @@ impl<S: RecordService> Server<S> {
         });
         let mut shutdown = pin!(shutdown);
         let mut hangup = pin!(reload_on_hangup(identity));
+        let mut tidying = pin!(tidy(&app));
         loop {
             let accepted = async {
                 let place = Arc::clone(&connections).acquire_owned().await.ok()?;
@@ -149,6 +159,7 @@ impl<S: RecordService> Server<S> {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
                 () = &mut hangup => continue,
+                () = &mut tidying => continue,
                 accepted = accepted => accepted,
             };
             match accepted {
@@ -164,7 +175,9 @@ impl<S: RecordService> Server<S> {
         }
         app.stopping.store(true, Ordering::Relaxed);
         drop(listener);
-        drain(&connections, connections_max, &phase, app.limits.drain()).await
+        let stopped = drain(&connections, connections_max, &phase, app.limits.drain()).await;
+        app.imports.stop().await;
+        stopped
     }
 }
 
@@ -247,6 +260,17 @@ async fn drain(
     phase.send_replace(Phase::Closed);
     let _ = timeout(Duration::from_millis(CLOSE_MS), connections.acquire_many(all)).await;
     Stopped { cut_off }
+}
+
+/// Ends what is past its time, now and then, also where nobody asks for anything. Never ends.
+async fn tidy<S: RecordService>(app: &App<S>) {
+    loop {
+        sleep(Duration::from_millis(TIDY_MS)).await;
+        app.imports.forget_old(app.clock.now());
+        if app.service.end_expired_copies().await.is_err() {
+            tracing::error!("copies whose time is over could not be ended");
+        }
+    }
 }
 
 /// Reads the certificate again at each SIGHUP. Never ends.

@@ -204,6 +204,8 @@ pub(crate) enum Taken {
     Patch,
     /// The fields of a form, or a resource.
     Form,
+    /// Resources, each on a line.
+    Lines,
 }
 
 /// What a request's body is.
@@ -219,6 +221,8 @@ pub(crate) enum BodyType {
     MergePatch,
     /// The fields of a form.
     Form,
+    /// Resources in JSON, each on a line.
+    Lines,
     /// What a Binary holds, of this type.
     Native(String),
 }
@@ -237,6 +241,16 @@ pub(crate) fn body_type(headers: &HeaderMap, taken: Taken) -> Result<BodyType, A
         ("application/json-patch+json", Taken::Patch) => return Ok(BodyType::JsonPatch),
         ("application/merge-patch+json", Taken::Patch) => return Ok(BodyType::MergePatch),
         ("application/x-www-form-urlencoded", Taken::Form) => return Ok(BodyType::Form),
+        ("application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson", Taken::Lines)
+            if parameters_fit(text.split(';').skip(1).map(str::trim)) =>
+        {
+            return Ok(BodyType::Lines);
+        }
+        (_, Taken::Lines) => {
+            return refused(
+                "an import takes the NDJSON itself, with `Content-Type: application/fhir+ndjson`: this server fetches nothing from URLs",
+            );
+        }
         _ => {}
     }
     match (media_type(text), taken) {

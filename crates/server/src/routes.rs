@@ -25,6 +25,8 @@ pub enum Capability {
     RecordsWrite,
     /// Reading the metrics.
     Metrics,
+    /// Keeping what is derived from records in order, without seeing any.
+    Maintenance,
 }
 
 /// What a route does.
@@ -38,6 +40,10 @@ pub enum Action {
     WellKnown,
     /// Figures in the Prometheus text format.
     Metrics,
+    /// Whether searches are answered, and figures of the search index.
+    IndexStatus,
+    /// Makes the search index anew, while it goes on answering.
+    IndexRebuild,
     /// The current version of a record.
     Read,
     /// One version of a record.
@@ -80,6 +86,10 @@ pub enum Action {
     MetaDelete,
     /// Finds a patient by the rules for identities.
     Match,
+    /// An operation on code systems, value sets or concept maps.
+    Terminology,
+    /// Says what is wrong with a resource.
+    Validate,
     /// Begins a copy of everything.
     ExportSystem,
     /// Begins a copy of all patients' compartments.
@@ -92,6 +102,12 @@ pub enum Action {
     CopyFile,
     /// Ends a copy.
     CopyEnd,
+    /// Stores the lines of a body.
+    Import,
+    /// How far an import is, and what became of it.
+    ImportStatus,
+    /// Gives an import up.
+    ImportEnd,
     /// Not there yet; the text names it.
     Absent(&'static str),
 }
@@ -115,6 +131,8 @@ const PUT: &[Method] = &[Method::PUT];
 const PATCH: &[Method] = &[Method::PATCH];
 const DELETE: &[Method] = &[Method::DELETE];
 const GET_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+/// Where a GET begins something, HEAD, which is asked to look, is not answered.
+const GET_AND_POST: &[Method] = &[Method::GET, Method::POST];
 
 const READ: Access = Access::Bearer(Capability::RecordsRead);
 const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
@@ -132,15 +150,20 @@ pub const ROUTES: &[Route] = &[
     route(READING, "/health", Access::Public, Action::Health),
     route(READING, "/.well-known/{*document}", Access::Public, Action::WellKnown),
     route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
+    route(READING, "/_index", Access::Bearer(Capability::Maintenance), Action::IndexStatus),
+    route(POST, "/_index/$rebuild", Access::Bearer(Capability::Maintenance), Action::IndexRebuild),
     // --- the whole system
     route(POST, "/", WRITE, Action::Bundle),
     route(READING, "/", READ, Action::SearchSystem),
     route(GET_POST, "/_search", READ, Action::SearchSystem),
     route(READING, "/_history", READ, Action::HistorySystem),
-    route(GET_POST, "/$export", READ, Action::ExportSystem),
+    route(GET_AND_POST, "/$export", READ, Action::ExportSystem),
     route(READING, "/_copies/{copy}", READ, Action::CopyStatus),
     route(DELETE, "/_copies/{copy}", READ, Action::CopyEnd),
     route(READING, "/_copies/{copy}/{file}", READ, Action::CopyFile),
+    route(POST, "/$import", WRITE, Action::Import),
+    route(READING, "/_imports/{import}", WRITE, Action::ImportStatus),
+    route(DELETE, "/_imports/{import}", WRITE, Action::ImportEnd),
     // --- a type
     route(POST, "/{type}", WRITE, Action::Create),
     route(READING, "/{type}", READ, Action::SearchType),
@@ -149,9 +172,16 @@ pub const ROUTES: &[Route] = &[
     route(DELETE, "/{type}", WRITE, Action::ConditionalDelete),
     route(GET_POST, "/{type}/_search", READ, Action::SearchType),
     route(READING, "/{type}/_history", READ, Action::HistoryType),
+    route(POST, "/{type}/$validate", READ, Action::Validate),
+    route(GET_POST, "/CodeSystem/$lookup", READ, Action::Terminology),
+    route(GET_POST, "/CodeSystem/$validate-code", READ, Action::Terminology),
+    route(GET_POST, "/CodeSystem/$subsumes", READ, Action::Terminology),
+    route(GET_POST, "/ValueSet/$expand", READ, Action::Terminology),
+    route(GET_POST, "/ValueSet/$validate-code", READ, Action::Terminology),
+    route(GET_POST, "/ConceptMap/$translate", READ, Action::Terminology),
     route(POST, "/Patient/$match", READ, Action::Match),
-    route(GET_POST, "/Patient/$export", READ, Action::ExportPatients),
-    route(GET_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
+    route(GET_AND_POST, "/Patient/$export", READ, Action::ExportPatients),
+    route(GET_AND_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
     // --- a record
     route(READING, "/{type}/{id}", READ, Action::Read),
     route(PUT, "/{type}/{id}", WRITE, Action::Update),
@@ -163,6 +193,12 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/{type}/{id}/$meta", READ, Action::Meta),
     route(POST, "/{type}/{id}/$meta-add", WRITE, Action::MetaAdd),
     route(POST, "/{type}/{id}/$meta-delete", WRITE, Action::MetaDelete),
+    route(GET_POST, "/{type}/{id}/$validate", READ, Action::Validate),
+    route(GET_POST, "/CodeSystem/{id}/$validate-code", READ, Action::Terminology),
+    route(GET_POST, "/CodeSystem/{id}/$subsumes", READ, Action::Terminology),
+    route(GET_POST, "/ValueSet/{id}/$expand", READ, Action::Terminology),
+    route(GET_POST, "/ValueSet/{id}/$validate-code", READ, Action::Terminology),
+    route(GET_POST, "/ConceptMap/{id}/$translate", READ, Action::Terminology),
     route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
     route(GET_POST, "/{type}/{id}/{operation}", READ, Action::SearchCompartment), // a type, `*`, or $name
     route(GET_POST, "/{type}/{id}/{operation}/_search", READ, Action::SearchCompartment),

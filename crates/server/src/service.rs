@@ -5,12 +5,14 @@
 //! record is the service's business, and each of its answers has been written down in the ledger before it is given.
 
 use std::future::Future;
+use tacet_fhir::outcome::Issue;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
-    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage,
-    HistoryQuery, HistoryScope, Patch, ReturnPreference, SearchCall, SearchPage, Stored, Token, VaultError,
-    VaultStatistics,
+    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
+    EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
+    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, OperationCall, Patch, ReturnPreference, SearchCall,
+    SearchPage, Stored, Token, ValidateCall, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -98,11 +100,8 @@ pub trait RecordService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
 
     /// A page of what a search finds.
-    fn search(
-        &self,
-        caller: &Caller,
-        call: &SearchCall,
-    ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
+    fn search(&self, caller: &Caller, call: &SearchCall)
+    -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
 
     /// Stores a new record unless one fits the criteria.
     fn create_conditional(
@@ -156,16 +155,55 @@ pub trait RecordService: Send + Sync + 'static {
         if_match: Option<VersionId>,
     ) -> impl Future<Output = Result<Stored, VaultError>> + Send;
 
-    /// The ids of all records of a type that a search means: for an export, which writes down each record that it opens.
-    fn find(
+    /// Stores a unit of an import.
+    fn import(
+        &self,
+        caller: &Caller,
+        unit: &ImportUnit<'_>,
+        options: ImportOptions<'_>,
+    ) -> impl Future<Output = Result<ImportOutcome, VaultError>> + Send;
+
+    /// Carries out an operation on code systems, value sets or concept maps; gives the resource that answers it. May block.
+    fn terminology(
+        &self,
+        caller: &Caller,
+        call: &OperationCall,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send;
+
+    /// Says what is wrong with a resource, without storing it. May block.
+    fn validate(
+        &self,
+        caller: &Caller,
+        call: &ValidateCall,
+    ) -> impl Future<Output = Result<Vec<Issue>, VaultError>> + Send;
+
+    /// The `meta` of a record, in a Parameters resource.
+    fn meta(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
-        parameters: &[(String, String)],
-        base_url: &str,
-    ) -> impl Future<Output = Result<Vec<ResourceId>, VaultError>> + Send;
+        id: &ResourceId,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send;
 
-    /// Begins a copy; gives its id.
+    /// Adds profiles, tags and security labels to a record, or takes them away; gives the `meta` that it has then.
+    fn change_meta(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        change: MetaChange,
+        parameters: &[u8],
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send;
+
+    /// Looks for a patient.
+    fn match_patients(
+        &self,
+        caller: &Caller,
+        call: &MatchCall,
+    ) -> impl Future<Output = Result<MatchPage, VaultError>> + Send;
+
+    /// Begins a copy; gives its id. May block.
     fn begin_copy(
         &self,
         caller: &Caller,
@@ -186,6 +224,9 @@ pub trait RecordService: Send + Sync + 'static {
     /// Ends a copy.
     fn end_copy(&self, caller: &Caller, id: &str) -> impl Future<Output = Result<(), VaultError>> + Send;
 
+    /// Ends the copies whose time is over.
+    fn end_expired_copies(&self) -> impl Future<Output = Result<(), VaultError>> + Send;
+
     /// Writes an event that touches no record (a failed login, a refusal) into the ledger.
     fn note(
         &self,
@@ -196,6 +237,12 @@ pub trait RecordService: Send + Sync + 'static {
 
     /// The token of this secret; `None` where it is unknown, revoked or expired. Must be quick: it is asked at each request.
     fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError>;
+
+    /// What the search index is at. None: there is none.
+    fn index(&self) -> Option<(IndexState, IndexStatistics)>;
+
+    /// Makes the search index anew in the background.
+    fn rebuild_index(&self) -> Result<(), VaultError>;
 
     /// Figures for the metrics.
     fn statistics(&self) -> VaultStatistics;

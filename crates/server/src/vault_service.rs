@@ -2,12 +2,14 @@
 
 use crate::service::RecordService;
 use std::future::Future;
+use tacet_fhir::outcome::Issue;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
-    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage, EverythingQuery, Health, HistoryPage,
-    HistoryQuery, HistoryScope, Patch, ReturnPreference, SearchCall, SearchPage, Stored, Token, Vault, VaultError,
-    VaultStatistics,
+    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
+    EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
+    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, OperationCall, Patch, ReturnPreference, SearchCall,
+    SearchPage, Stored, Token, ValidateCall, Vault, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -157,14 +159,58 @@ impl RecordService for Vault {
         Vault::patch_conditional(self, caller, resource_type, criteria, patch, base_url, if_match)
     }
 
-    fn find(
+    fn import(
+        &self,
+        caller: &Caller,
+        unit: &ImportUnit<'_>,
+        options: ImportOptions<'_>,
+    ) -> impl Future<Output = Result<ImportOutcome, VaultError>> + Send {
+        Vault::import(self, caller, unit, options)
+    }
+
+    fn terminology(
+        &self,
+        caller: &Caller,
+        call: &OperationCall,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send {
+        Vault::terminology(self, caller, call)
+    }
+
+    fn validate(
+        &self,
+        caller: &Caller,
+        call: &ValidateCall,
+    ) -> impl Future<Output = Result<Vec<Issue>, VaultError>> + Send {
+        Vault::validate(self, caller, call)
+    }
+
+    fn meta(
         &self,
         caller: &Caller,
         resource_type: ResourceType,
-        parameters: &[(String, String)],
-        base_url: &str,
-    ) -> impl Future<Output = Result<Vec<ResourceId>, VaultError>> + Send {
-        Vault::find(self, caller, resource_type, parameters, base_url)
+        id: &ResourceId,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send {
+        Vault::meta(self, caller, resource_type, id)
+    }
+
+    fn change_meta(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        change: MetaChange,
+        parameters: &[u8],
+        if_match: Option<VersionId>,
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send {
+        Vault::change_meta(self, caller, resource_type, id, change, parameters, if_match)
+    }
+
+    fn match_patients(
+        &self,
+        caller: &Caller,
+        call: &MatchCall,
+    ) -> impl Future<Output = Result<MatchPage, VaultError>> + Send {
+        Vault::match_patients(self, caller, call)
     }
 
     fn begin_copy(
@@ -188,6 +234,10 @@ impl RecordService for Vault {
         Vault::read_copy(self, caller, id, file)
     }
 
+    fn end_expired_copies(&self) -> impl Future<Output = Result<(), VaultError>> + Send {
+        Vault::end_expired_copies(self)
+    }
+
     fn end_copy(&self, caller: &Caller, id: &str) -> impl Future<Output = Result<(), VaultError>> + Send {
         Vault::end_copy(self, caller, id)
     }
@@ -203,6 +253,14 @@ impl RecordService for Vault {
 
     fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError> {
         Vault::authenticate(self, secret)
+    }
+
+    fn index(&self) -> Option<(IndexState, IndexStatistics)> {
+        self.index_state().zip(self.index_statistics())
+    }
+
+    fn rebuild_index(&self) -> Result<(), VaultError> {
+        Vault::rebuild_index(self)
     }
 
     fn statistics(&self) -> VaultStatistics {

@@ -3,10 +3,12 @@
 use crate::args::{EngineKind, Global};
 use crate::error::CliError;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tacet_seal::KeeperLimits;
-use tacet_server::ServerConfig;
-use tacet_vault::IndexSettings;
+use tacet_server::{ServerConfig, SubscriptionsConfig};
+use tacet_types::ResourceType;
+use tacet_vault::{IndexSettings, RequiredProfile, Validation, ValidationSettings};
 
 /// Name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "tacet.toml";
@@ -20,8 +22,11 @@ const DATA_DEFAULT: &str = "tacet-data";
 pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) index: IndexConfig,
+    pub(crate) search: SearchConfig,
+    pub(crate) validation: ValidationConfig,
     pub(crate) keeper: KeeperConfig,
     pub(crate) server: ServerConfig,
+    pub(crate) subscriptions: SubscriptionsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -65,6 +70,77 @@ impl IndexConfig {
             memory_bytes_max: usize::try_from(self.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX),
             commit_interval_ms: self.commit_ms,
         }
+    }
+}
+
+/// What may be searched for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SearchConfig {
+    /// Patients only by `Patient/$match`, by their id or by a whole identifier.
+    pub(crate) patients_only_by_match: bool,
+}
+
+/// What resources are held to when they are stored.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ValidationConfig {
+    /// Creates, updates, patches and bundles.
+    pub(crate) writes: ValidationLevel,
+    /// Imports.
+    pub(crate) imports: ValidationLevel,
+    /// Profiles that every resource of a type must have, where the level is `profiles`.
+    pub(crate) required: BTreeMap<String, Vec<String>>,
+}
+
+/// How far is looked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ValidationLevel {
+    Structure,
+    Base,
+    Profiles,
+}
+
+impl From<Validation> for ValidationLevel {
+    fn from(level: Validation) -> Self {
+        match level {
+            Validation::Structure => Self::Structure,
+            Validation::Base => Self::Base,
+            Validation::Profiles => Self::Profiles,
+        }
+    }
+}
+
+impl From<ValidationLevel> for Validation {
+    fn from(level: ValidationLevel) -> Self {
+        match level {
+            ValidationLevel::Structure => Self::Structure,
+            ValidationLevel::Base => Self::Base,
+            ValidationLevel::Profiles => Self::Profiles,
+        }
+    }
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        let settings = ValidationSettings::default();
+        Self { writes: settings.writes.into(), imports: settings.imports.into(), required: BTreeMap::new() }
+    }
+}
+
+impl ValidationConfig {
+    pub(crate) fn settings(&self) -> Result<ValidationSettings, CliError> {
+        let mut required = Vec::new();
+        for (name, profiles) in &self.required {
+            let resource_type = ResourceType::parse(name).ok_or_else(|| {
+                CliError::Usage(format!(
+                    "`[validation.required]` in the configuration: `{name}` is no resource type of R4"
+                ))
+            })?;
+            required.extend(profiles.iter().map(|profile| RequiredProfile { resource_type, profile: profile.clone() }));
+        }
+        Ok(ValidationSettings { writes: self.writes.into(), imports: self.imports.into(), required })
     }
 }
 
@@ -138,7 +214,11 @@ pub(crate) fn template(engine: EngineKind) -> String {
          [server]\n# listen = \"127.0.0.1:8443\"\n# base_url = \"https://records.example.org\"\n\
          # tls = {{ certificate = \"/etc/tacet/server.pem\", key = \"/etc/tacet/server.key\" }}\n\n\
          [index]\n# memory_mib = 256\n# commit_ms = 1000\n\n\
+         [search]\n# patients_only_by_match = false\n\n\
+         [validation]\n# writes = \"base\"\n# imports = \"structure\"\n\n\
          [keeper]\n# unwraps_per_second = 100\n# unwraps_burst = 5000\n\n\
+         [subscriptions]\n# allowed = [\"https://ehr.example.org/hooks/\"]\n# payload_allowed = []\n\
+         # roots = \"/etc/ssl/certs/ca-certificates.crt\"\n\n\
          [log]\n# level = \"info\"\n# json = true\n"
     )
 }

@@ -28,16 +28,25 @@ pub(crate) const MAINTENANCE_LIMITS: KeeperLimits = KeeperLimits { burst: u32::M
 /// Name of the search index's directory in the data directory.
 pub(crate) const INDEX_DIRECTORY: &str = "index";
 
+/// Name of the directory of what bulk exports make in the data directory.
+pub(crate) const COPIES_DIRECTORY: &str = "copies";
+
 /// Where the parts of a data directory are.
 pub(crate) struct Paths {
     pub(crate) root: PathBuf,
     pub(crate) store: PathBuf,
     pub(crate) index: PathBuf,
+    pub(crate) copies: PathBuf,
 }
 
 impl Paths {
     pub(crate) fn of(data: &Path) -> Self {
-        Self { root: data.join(ROOT_FILE), store: data.join(STORE_DIRECTORY), index: data.join(INDEX_DIRECTORY) }
+        Self {
+            root: data.join(ROOT_FILE),
+            store: data.join(STORE_DIRECTORY),
+            index: data.join(INDEX_DIRECTORY),
+            copies: data.join(COPIES_DIRECTORY),
+        }
     }
 }
 
@@ -50,6 +59,10 @@ pub(crate) struct Opened {
 
 /// Opens the store of a command with its passphrase. `limits` is the keeper's bound; the configured one where it is none.
 pub(crate) fn open(global: &Global, limits: Option<KeeperLimits>) -> Result<Opened, CliError> {
+    open_with(global, limits, true)
+}
+
+fn open_with(global: &Global, limits: Option<KeeperLimits>, with_index: bool) -> Result<Opened, CliError> {
     let config = Config::load(global)?;
     let data = data_directory(global);
     let paths = Paths::of(&data);
@@ -58,8 +71,14 @@ pub(crate) fn open(global: &Global, limits: Option<KeeperLimits>) -> Result<Open
     }
     let passphrase = passphrase::existing(global)?;
     let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
-    let vault = open_vault(&paths, &config, &root, limits.unwrap_or_else(|| config.keeper.limits()))?;
+    let limits = limits.unwrap_or_else(|| config.keeper.limits());
+    let vault = open_vault_with(&paths, &config, &root, limits, with_index)?;
     Ok(Opened { vault, config, root })
+}
+
+/// As [`open`], for commands that neither search nor change records: the search index is left as it is, however far behind.
+pub(crate) fn open_without_index(global: &Global, limits: Option<KeeperLimits>) -> Result<Opened, CliError> {
+    open_with(global, limits, false)
 }
 
 /// Opens the vault with an unlocked root key.
@@ -69,8 +88,21 @@ pub(crate) fn open_vault(
     root: &RootFile,
     limits: KeeperLimits,
 ) -> Result<Vault, CliError> {
+    open_vault_with(paths, config, root, limits, true)
+}
+
+fn open_vault_with(
+    paths: &Paths,
+    config: &Config,
+    root: &RootFile,
+    limits: KeeperLimits,
+    with_index: bool,
+) -> Result<Vault, CliError> {
     let engine = engine(&paths.store, config)?;
-    let options = VaultOptions { index: Some(config.index.settings(&paths.index)), ..vault_options() };
+    let mut options =
+        VaultOptions { index: with_index.then(|| config.index.settings(&paths.index)), ..vault_options() };
+    options.limits.validation = config.validation.settings()?;
+    options.limits.patients_only_by_match = config.search.patients_only_by_match;
     Vault::open(engine, keeper(root, limits), options).map_err(CliError::Opening)
 }
 

@@ -1,10 +1,10 @@
 //! Holds the manual's pages to the program: every setting with its default, every route, every command and option.
 
 use crate::args::Cli;
-use crate::config::{Config, KeeperConfig, LogConfig, StoreConfig};
+use crate::config::{Config, KeeperConfig, LogConfig, SearchConfig, StoreConfig};
 use clap::{Command, CommandFactory};
 use std::collections::BTreeSet;
-use tacet_server::{Action, Limits, ROUTES, ServerConfig};
+use tacet_server::{Action, Limits, ROUTES, ServerConfig, SubscriptionsConfig};
 
 const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
 const HTTP: &str = include_str!("../../../docs/http-api.md");
@@ -21,10 +21,14 @@ fn settings(table: &str) -> Vec<String> {
 #[test]
 fn every_setting_stands_in_the_configuration_page() {
     let mut seen = 0;
-    for table in ["", "store", "server", "server.tls", "server.limits", "keeper", "log"] {
+    for table in
+        ["", "store", "index", "search", "validation", "server", "server.tls", "server.limits", "keeper", "subscriptions", "log"]
+    {
         for name in settings(table) {
             seen += 1;
-            let is_table = ["store", "server", "keeper", "log", "tls", "limits"].contains(&name.as_str());
+            let is_table =
+                ["store", "index", "search", "validation", "server", "keeper", "subscriptions", "log", "tls", "limits"]
+                    .contains(&name.as_str());
             let wanted = if is_table { format!("{name}]`") } else { format!("| `{name}` |") };
             assert!(CONFIGURATION.contains(&wanted), "`{name}` of [{table}] is not in docs/configuration.md");
         }
@@ -36,18 +40,28 @@ fn every_setting_stands_in_the_configuration_page() {
 fn every_default_is_the_one_of_the_page() {
     let limits = format!("{:?}", Limits::default());
     let (_, fields) = limits.split_once('{').expect("fields");
+    let subscriptions = SubscriptionsConfig::default();
     let mut defaults: Vec<(String, String)> = fields
         .trim_end_matches('}')
         .split(',')
         .map(|field| field.split_once(": ").expect("a field and its value"))
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .collect();
+    let validation = tacet_vault::ValidationSettings::default();
     let (store, keeper, log) = (StoreConfig::default(), KeeperConfig::default(), LogConfig::default());
     defaults.extend([
         ("engine".to_owned(), store.engine.to_string()),
         ("cache_mib".to_owned(), store.cache_mib.to_string()),
+        ("patients_only_by_match".to_owned(), SearchConfig::default().patients_only_by_match.to_string()),
         ("unwraps_per_second".to_owned(), keeper.unwraps_per_second.to_string()),
         ("unwraps_burst".to_owned(), keeper.unwraps_burst.to_string()),
+        ("writes".to_owned(), validation.writes.as_str().to_owned()),
+        ("imports".to_owned(), validation.imports.as_str().to_owned()),
+        ("timeout_ms".to_owned(), subscriptions.timeout_ms.to_string()),
+        ("retry_first_ms".to_owned(), subscriptions.retry_first_ms.to_string()),
+        ("retry_wait_ms_max".to_owned(), subscriptions.retry_wait_ms_max.to_string()),
+        ("attempts_max".to_owned(), subscriptions.attempts_max.to_string()),
+        ("retry_ms_max".to_owned(), subscriptions.retry_ms_max.to_string()),
         ("level".to_owned(), log.level),
         ("json".to_owned(), log.json.to_string()),
         ("listen".to_owned(), ServerConfig::default().listen.to_string()),

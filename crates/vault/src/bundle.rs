@@ -17,6 +17,7 @@ use crate::references::{refuse_unresolved, resolve, resolve_alone};
 use crate::vault::Vault;
 use crate::write::Stored;
 use criteria::Resolved;
+pub(crate) use criteria::decode_query;
 use render::{render, response_bundle};
 use std::collections::{HashMap, HashSet};
 use step::{Step, Target, Verb, entries_of, version_of};

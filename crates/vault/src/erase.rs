@@ -71,11 +71,22 @@ impl Vault {
             let feed = Some(self.0.seal_structure(Purpose::Feed, b"feed", &set.encode())?);
             let rows = erasure.heads.iter().map(|(row, _)| *row).collect();
             let erasing = self.0.indexing().map(|indexing| indexing.erasing(rows));
+            // A copy made before may hold the patient: none is kept, and none begins meanwhile.
+            let begins = self.0.hold_copies();
+            let ending = self.0.ending_copies()?;
+            if ending.len() > 0 {
+                entry.detail = entry.detail.map(|detail| format!("{detail}, {} copies ended", ending.len()));
+            }
+            let mut writes = erasure.writes;
+            writes.extend(ending.writes.iter().cloned());
             let commit =
-                Commit { preconditions: erasure.preconditions, writes: erasure.writes, feed, item: vec![Prepared::new(&entry)?] };
+                Commit { preconditions: erasure.preconditions, writes, feed, item: vec![Prepared::new(&entry)?] };
             // Blocks, and so cannot be given up halfway: what is erased must go out of the index before anybody is answered.
-            match self.0.store.submit(commit).wait() {
+            let committed = self.0.store.submit(commit).wait();
+            drop(begins);
+            match committed {
                 Ok(committed) => {
+                    self.0.end_copies(&ending);
                     if let Some((indexing, sequence)) = self.0.indexing().zip(committed.sequence) {
                         let forgotten = erasure.heads.into_iter().map(|(_, change)| change).collect();
                         indexing.erase(sequence, forgotten)?;

@@ -61,6 +61,14 @@ pub enum VaultError {
         /// When to try again.
         retry_after_ms: u64,
     },
+    /// As much of this is being done as may be at a time.
+    #[error("too many {what} at the moment: try again in {retry_after_ms} ms")]
+    Busy {
+        /// What there is too much of.
+        what: &'static str,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
     /// The caller's role does not allow it.
     #[error("the caller's role does not allow this")]
     Forbidden,
@@ -134,7 +142,7 @@ impl VaultError {
                 ErrorKind::NotSupported => "501 Not Implemented",
                 _ => "400 Bad Request",
             },
-            Self::RateExceeded { .. } => "429 Too Many Requests",
+            Self::RateExceeded { .. } | Self::Busy { .. } => "429 Too Many Requests",
             Self::Damaged(_) | Self::Internal(_) => "500 Internal Server Error",
         }
     }
@@ -157,7 +165,7 @@ impl VaultError {
             Self::SeveralMatch => IssueType::MultipleMatches,
             Self::CursorExpired => IssueType::Expired,
             Self::CursorRefused => IssueType::Invalid,
-            Self::RateExceeded { .. } => IssueType::Throttled,
+            Self::RateExceeded { .. } | Self::Busy { .. } => IssueType::Throttled,
             Self::Damaged(_) | Self::Internal(_) => IssueType::Exception,
         };
         let message = match self {

@@ -68,6 +68,8 @@ fn the_spaces_are_those_of_the_page() {
         (layout::IMPORT_MARKS, "import mark"),
         (layout::DESCRIPTION, "description"),
         (layout::INDEX, "index mark"),
+        (layout::COPIES, "copy"),
+        (layout::SUBSCRIPTIONS, "subscription"),
     ];
     for (space, what) in spaces {
         said(&format!("| `{space:02x}` | {what}"));

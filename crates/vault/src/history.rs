@@ -30,7 +30,7 @@ const FEED_FETCH: usize = 32;
 
 /// How far a commit's time may lie from its place in the feed: a commit takes its time when it is planned, and waits in
 /// the queue. Ten times the longest request.
-const FEED_SKEW_MS: i64 = 300_000;
+pub(crate) const FEED_SKEW_MS: i64 = 300_000;
 
 /// Whose history.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -14,8 +14,10 @@ pub(crate) use keys::Keys;
 
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};
+use crate::subscriptions::Subscribed;
 use crate::vault::{Inner, Vault};
 use applying::{Inflight, Rest};
+use aws_lc_rs::digest;
 use build::Job;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use tacet_seal::Purpose;
 use tacet_search::document::Document;
 use tacet_search::parameters::Parameters;
-use tacet_search::{Change, IndexKey, IndexOptions, IndexStatistics, Opened, SearchIndex, Store};
+use tacet_search::{Change, IndexKey, IndexOptions, IndexStatistics, Marks, Opened, SearchIndex, Store};
 use tacet_types::{ResourceId, ResourceType, Sequence, Timestamp, VersionId};
 
 /// Commits after which the least sequence that the index must have is written down again.
@@ -90,6 +92,8 @@ impl IndexState {
 /// The index and what keeps it in step with the store.
 pub(crate) struct Indexing {
     pub(crate) index: SearchIndex,
+    /// Who is told of commits.
+    pub(crate) subscribed: Subscribed,
     /// By which new documents are made. Ahead of the index's own while it is built with others.
     parameters: RwLock<Parameters>,
     state: Mutex<IndexState>,
@@ -107,6 +111,8 @@ pub(crate) struct Indexing {
     jobs: Sender<Job>,
     stop: AtomicBool,
     least: AtomicU64,
+    /// Looks at the SearchParameter resources that were asked for and are not done.
+    pending: AtomicU64,
     /// Whether it outlives the process.
     persistent: bool,
 }
@@ -132,13 +138,19 @@ impl Indexing {
 
     /// Whether the index is built anew with parameters that it does not have yet.
     pub(crate) fn parameters_change(&self) -> bool {
-        self.parameters().fingerprint() != self.index.parameters().fingerprint()
+        self.parameters_pending() || self.parameters().fingerprint() != self.index.parameters().fingerprint()
+    }
+
+    /// Whether a SearchParameter resource was written whose meaning was not looked at yet.
+    pub(crate) fn parameters_pending(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) > 0
     }
 
     /// Takes in what a commit changed. It is durable already, so its writer is not told of a failure here: searches are refused from
     /// then on instead, and the index is built anew.
     fn apply(&self, sequence: Sequence, changes: Vec<Change>) {
         let parameters = changes.iter().any(|change| change.key.resource_type.as_str() == "SearchParameter");
+        self.subscribed.take_in(sequence, &changes, || self.parameters());
         {
             let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = self.index.apply(sequence, changes) {
@@ -146,6 +158,8 @@ impl Indexing {
             }
         }
         if parameters {
+            // Seen by every search that begins once the writer was answered.
+            self.pending.fetch_add(1, Ordering::SeqCst);
             self.ask(Job::Parameters);
         }
         if sequence.0 >= self.least.load(Ordering::Relaxed).saturating_add(LEAST_COMMITS) {
@@ -173,6 +187,11 @@ impl Indexing {
         applying::Place::new(Arc::clone(self))
     }
 
+    /// Waits for the commits that are under way: whatever was acknowledged before is taken in after this.
+    pub(crate) fn wait_for_commits(&self) {
+        self.inflight.wait_for_all();
+    }
+
     /// Waits for commits whose callers went away before they were answered: they are as good as acknowledged to who searches next.
     pub(crate) fn wait_for_left(&self) {
         self.left.wait_for_all();
@@ -195,9 +214,13 @@ impl Indexing {
         self.inflight.wait_for_all();
         {
             let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-            self.index.apply(sequence, erased)?;
+            self.index.amend(sequence, erased)?;
         }
-        Ok(self.index.purge()?)
+        self.index.purge()?;
+        // Not before nothing of it is left: after a kill on the way, the next start finds the erasure in the feed and makes the index anew.
+        self.index.applied(sequence)?;
+        self.index.flush()?;
+        Ok(())
     }
 }
 
@@ -238,7 +261,8 @@ impl Inner {
         let parameters = self.current_parameters()?;
         let least = self.least_indexed()?;
         let store = Store { last, least };
-        let (index, opened) = SearchIndex::open(options, &IndexKey::of(&self.keys), parameters.clone(), store)?;
+        let key = IndexKey::of(&self.keys);
+        let (index, opened) = SearchIndex::open_with_marks(options, &key, parameters.clone(), store, self.marks())?;
         let ((rest, rest_end), (jobs, jobs_end)) = (channel(), channel());
         let state = match opened {
             Opened::At(at) if at >= last => IndexState::Ready,
@@ -248,6 +272,7 @@ impl Inner {
         };
         let indexing = Indexing {
             index,
+            subscribed: Subscribed::default(),
             parameters: RwLock::new(parameters),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -259,9 +284,20 @@ impl Inner {
             jobs,
             stop: AtomicBool::new(false),
             least: AtomicU64::new(last.0),
+            pending: AtomicU64::new(0),
             persistent: settings.directory.is_some(),
         };
         Ok((Arc::new(indexing), Ends { rest: rest_end, jobs: jobs_end, opened, last }))
+    }
+
+    /// Tells commits apart by their sealed rows in the feed: the same change sealed again is another row.
+    fn marks(&self) -> Marks {
+        let store = self.store.clone();
+        Arc::new(move |sequence| {
+            let rows = store.feed(Sequence(sequence.0.checked_sub(1)?), 1).ok()?;
+            let (_, row) = rows.into_iter().find(|(at, _)| *at == sequence)?;
+            digest::digest(&digest::SHA256, &row).as_ref().first_chunk().copied()
+        })
     }
 
     /// The index, if this vault has one.

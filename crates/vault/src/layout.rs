@@ -10,6 +10,8 @@
 //! | `0x07` | import mark | sealed |
 //! | `0x08` | the store's own description | in clear: format, establishment, wrapped establishment key |
 //! | `0x09` | what the search index must have | sealed |
+//! | `0x0b` | copy kept on the server | sealed |
+//! | `0x0c` | subscription: who asked for what, and how far it was sent | sealed |
 //!
 //! Documented to the byte in `docs/formats/vault.md`.
 
@@ -27,6 +29,8 @@ pub(crate) const TOKENS: u8 = 0x06;
 pub(crate) const IMPORT_MARKS: u8 = 0x07;
 pub(crate) const DESCRIPTION: u8 = 0x08;
 pub(crate) const INDEX: u8 = 0x09;
+pub(crate) const COPIES: u8 = 0x0b;
+pub(crate) const SUBSCRIPTIONS: u8 = 0x0c;
 
 /// The row that describes the store, the only one that is not under a keyed hash: it is read before there is a key.
 pub(crate) const DESCRIPTION_ROW: [u8; 1] = [DESCRIPTION];
@@ -78,6 +82,21 @@ pub(crate) fn members_chunk(keys: &RowKeys, patient: &ResourceId, chunk: u64) ->
 /// The row of a token, from the hash of its secret.
 pub(crate) fn token(keys: &RowKeys, secret_hash: &[u8]) -> RowKey {
     keys.key(TOKENS, 1, &[secret_hash])
+}
+
+/// The row of a copy kept on the server, by its id.
+pub(crate) fn copy(keys: &RowKeys, id: &str) -> RowKey {
+    keys.key(COPIES, 1, &[id.as_bytes()])
+}
+
+/// The row of a subscription, by the id of its resource.
+pub(crate) fn subscription(keys: &RowKeys, id: &ResourceId) -> RowKey {
+    keys.key(SUBSCRIPTIONS, 1, &[id.as_str().as_bytes()])
+}
+
+/// The row that says how far a subscription was sent.
+pub(crate) fn subscription_position(keys: &RowKeys, id: &ResourceId) -> RowKey {
+    keys.key(SUBSCRIPTIONS, 2, &[id.as_str().as_bytes()])
 }
 
 /// The row that marks a unit of an import as done.

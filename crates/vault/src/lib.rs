@@ -13,6 +13,7 @@ mod caller;
 mod change;
 mod check;
 mod conditional;
+mod copies;
 mod disclose;
 mod erase;
 mod error;
@@ -36,6 +37,7 @@ mod plan;
 mod references;
 mod rotate;
 mod search;
+mod subscriptions;
 mod tokens;
 mod turns;
 mod vault;
@@ -43,8 +45,12 @@ mod write;
 
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
 pub use caller::{Caller, Role};
-pub use check::{CheckReport, Finding};
+pub use check::{CheckReport, Finding, INDEX_PLACE};
 pub use conditional::{CONDITIONAL_DELETES_MAX, ConditionalCreate, Criteria};
+pub use copies::{
+    COPIES_KEPT_MAX, COPIES_RUNNING_MAX, COPY_LIFE_MS_MAX, CopyFile, CopyReader, CopyRequest, CopyScope, CopyState,
+    CopyStatus, FOUND_MAX,
+};
 pub use disclose::Disclosed;
 pub use erase::{ErasePreview, EraseReport};
 pub use error::VaultError;
@@ -65,7 +71,12 @@ pub use rotate::RotationReport;
 pub use search::{
     CURSOR_LIFE_MS, INCLUDES_MAX, SEARCH_PAGE_DEFAULT, SEARCH_PAGE_MAX, SearchCall, SearchEntry, SearchMode, SearchPage,
 };
+pub use subscriptions::{
+    Announced, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX, Subscription,
+    SubscriptionEnd, SubscriptionState,
+};
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
+pub use tacet_search::IndexStatistics;
 pub use tacet_search::request::{Handling, QueryLimits, Scope, Summary};
 pub use tokens::{Token, TokenSecret};
 pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};

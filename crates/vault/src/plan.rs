@@ -13,6 +13,7 @@ use crate::knowledge::{DEFINITIONS_OF_A_TYPE_MAX, Redefining, kind_of};
 use crate::layout::{self, RowKey};
 use crate::members::{CHUNK_MEMBERS, decode_chunk, decode_count, encode_chunk};
 use crate::owner::{Belonging, Owner};
+use crate::subscriptions;
 use crate::vault::Inner;
 use crate::{EventKind, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -142,6 +143,9 @@ impl<'a> Plan<'a> {
             self.list_custom_parameter(row, true)?;
         }
         self.list_definition(resource_type, row, true)?;
+        if resource_type.as_str() == "Subscription" {
+            self.writes.extend(subscriptions::remember(self.inner, self.caller, id, version, resource, &body)?);
+        }
 
         let belonging = Belonging::of(resource_type, id, resource);
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
@@ -196,6 +200,9 @@ impl<'a> Plan<'a> {
             self.list_custom_parameter(row, false)?;
         }
         self.list_definition(resource_type, row, false)?;
+        if resource_type.as_str() == "Subscription" {
+            self.writes.extend(subscriptions::forget(self.inner, id));
+        }
         if let Some(extractor) = &mut self.extractor {
             extractor.delete(resource_type, id, version);
         }
@@ -206,6 +213,11 @@ impl<'a> Plan<'a> {
     pub(crate) fn write_new(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.preconditions.push(Precondition::Absent { key: key.clone() });
         self.writes.push(Write::Put { key, value });
+    }
+
+    /// Adds a write to a row of the caller's own. The last of several to one row counts.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writes.push(write);
     }
 
     /// How many versions are planned.

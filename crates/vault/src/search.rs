@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
-use crate::index::Indexing;
+use crate::index::{IndexState, Indexing};
 use crate::knowledge::SearchCodes;
 use crate::matching::Graded;
 use crate::owner::Owner;
@@ -206,15 +206,20 @@ impl Inner {
         let compile = |known: Parameters| request::compile(&call, &known, &codes, &self.limits.queries);
         let compiled = compile(indexing.index.parameters());
         if indexing.parameters_change() {
-            // A parameter that a SearchParameter resource brought or took away: what it finds is not known before the index is there.
-            let soon = compile(indexing.parameters());
-            let same = match (&compiled, &soon) {
-                (Ok(now), Ok(soon)) => now.used == soon.used && now.issues == soon.issues,
+            // What a parameter of a SearchParameter resource finds is not known before the index is there: only searches that mean the
+            // same without any such resource go on.
+            let same = |other: Result<SearchRequest, SearchError>| match (&compiled, &other) {
+                (Ok(now), Ok(other)) => now == other,
                 (Err(_), Err(_)) => true,
                 _ => false,
             };
-            if !same {
-                return Err(VaultError::Indexing(indexing.state()));
+            let soon_known = compiled.is_err() && indexing.parameters_pending();
+            if soon_known || !same(compile(Parameters::standard())) || !same(compile(indexing.parameters())) {
+                let state = match indexing.state() {
+                    IndexState::Ready => IndexState::Rebuilding { done: 0 },
+                    state => state,
+                };
+                return Err(VaultError::Indexing(state));
             }
         }
         let request = compiled.map_err(|error| match error {

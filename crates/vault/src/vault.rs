@@ -1,5 +1,6 @@
 //! The vault itself: what it is made of, how it is made and opened.
 
+use crate::copies::Copies;
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
@@ -117,6 +118,8 @@ pub(crate) struct Inner {
     pub(crate) index: OnceLock<Arc<Indexing>>,
     /// Turns of conditional requests with the same criteria.
     pub(crate) criteria: Turns,
+    /// The copies that are kept, if there is a directory for them.
+    pub(crate) copies: OnceLock<Copies>,
     /// The store's own definitions.
     pub(crate) knowing: Arc<Knowing>,
 }
@@ -195,6 +198,7 @@ impl Vault {
             plans: AtomicU64::new(0),
             index: OnceLock::new(),
             criteria: Turns::default(),
+            copies: OnceLock::new(),
             knowing: Arc::new(Knowing::new()),
         });
         // Without an index nobody searches: definitions are read when somebody asks for them.
@@ -202,12 +206,17 @@ impl Vault {
         let Some(settings) = options.index else { return Ok(Self(inner, None, reader)) };
         let (indexing, ends) = inner.open_index(&settings)?;
         let _ = inner.index.set(Arc::clone(&indexing));
+        if let Err(error) = inner.resume_subscriptions(&indexing) {
+            // Records are served all the same.
+            tracing::error!(%error, "the subscriptions could not be read");
+        }
         let background = Background::start(&inner, &indexing, ends)?;
         Ok(Self(inner, Some(Arc::new(background)), reader))
     }
 
     /// Closes the store: what is queued is written, and the next start need not look for damage.
     pub fn close(self) -> Result<(), VaultError> {
+        self.0.stop_copies();
         self.2.stop();
         if let Some((background, indexing)) = self.1.as_ref().zip(self.0.indexing()) {
             background.stop();

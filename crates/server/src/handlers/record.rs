@@ -271,7 +271,7 @@ fn tagged_version(tag: &str) -> Option<VersionId> {
 }
 
 /// The version that a change is to be made over. A tag that no version of ours bears cannot be the current one.
-fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, ApiError> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, ApiError> {
     if headers.contains_key(IF_UNMODIFIED_SINCE) {
         return Err(ApiError::not_supported("`If-Unmodified-Since` (use `If-Match`)"));
     }

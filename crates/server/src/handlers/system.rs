@@ -9,7 +9,8 @@ use crate::routes::Action;
 use crate::service::RecordService;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
-use tacet_vault::Health;
+use tacet_ledger::{EventKind, Outcome};
+use tacet_vault::{Caller, Health, IndexState};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -45,6 +46,32 @@ fn health<S: RecordService>(app: &App<S>) -> Reply {
         false => (StatusCode::SERVICE_UNAVAILABLE, b"{\"status\":\"not-ready\"}"),
     };
     Reply::text(status, JSON, text)
+}
+
+/// What the search index is at, and, where it is asked, that it is made anew. Nothing of it is of one patient.
+pub(crate) async fn index<S: RecordService>(app: &App<S>, action: Action, caller: &Caller) -> Result<Reply, ApiError> {
+    let mut status = StatusCode::OK;
+    if action == Action::IndexRebuild {
+        app.service.note(caller, EventKind::Check, Outcome::Success).await?;
+        app.service.rebuild_index()?;
+        status = StatusCode::ACCEPTED;
+    }
+    let Some((state, figures)) = app.service.index() else {
+        return Err(ApiError::not_supported("search (this store was opened without an index)"));
+    };
+    let (state, done) = match state {
+        IndexState::Ready => ("ready", None),
+        IndexState::CatchingUp { done, .. } => ("catching-up", Some(done)),
+        IndexState::Building { done } => ("building", Some(done)),
+        IndexState::Rebuilding { done } => ("rebuilding", Some(done)),
+        IndexState::Failed => ("failed", None),
+    };
+    let text = serde_json::json!({
+        "state": state, "done": done, "documents": figures.documents, "disk_bytes": figures.disk_bytes,
+        "memory_bytes": figures.memory_bytes, "uncommitted": figures.overlay_documents,
+        "refusals": figures.refusals, "applied": figures.applied.0, "committed": figures.committed.0,
+    });
+    Ok(Reply::text(status, JSON, text.to_string()))
 }
 
 /// The figures of the server and of the store.

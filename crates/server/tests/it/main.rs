@@ -1,17 +1,21 @@
 //! The server over real sockets, with a record store in memory behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod bulk;
 mod client;
 mod cost;
 mod errors;
+mod knowledge;
 mod limits;
 mod lockout;
 mod logs;
+mod matching;
 mod matrix;
 mod memory;
 mod running;
 mod searches;
 mod semantics;
 mod stop;
+mod subscribing;
 mod tls;
 mod vaulted;

@@ -10,10 +10,10 @@ use tacet_vault::Role;
 fn has(role: Role, capability: Capability) -> bool {
     match (role, capability) {
         (Role::Clinician | Role::Integrator, Capability::RecordsRead | Capability::RecordsWrite) => true,
-        (Role::Operator, Capability::Metrics) => true,
-        (Role::Clinician | Role::Integrator, Capability::Metrics) => false,
+        (Role::Operator, Capability::Metrics | Capability::Maintenance) => true,
+        (Role::Clinician | Role::Integrator, Capability::Metrics | Capability::Maintenance) => false,
         (Role::Operator, Capability::RecordsRead | Capability::RecordsWrite) => false,
-        (Role::Auditor, Capability::RecordsRead | Capability::RecordsWrite | Capability::Metrics) => false,
+        (Role::Auditor, _) => false,
     }
 }
 
@@ -36,6 +36,7 @@ fn path_of(pattern: &str) -> String {
         .replace("{operation}", "Observation")
         .replace("{copy}", "c1")
         .replace("{file}", "0")
+        .replace("{import}", "i1")
         .replace("{*document}", "smart-configuration")
 }
 

@@ -309,15 +309,51 @@ impl RecordService for Memory {
         Err(VaultError::NotFound)
     }
 
-    async fn find(
+    async fn import(
         &self,
         caller: &Caller,
-        _: ResourceType,
-        _: &[(String, String)],
-        _: &str,
-    ) -> Result<Vec<ResourceId>, VaultError> {
+        _: &ImportUnit<'_>,
+        _: ImportOptions<'_>,
+    ) -> Result<ImportOutcome, VaultError> {
+        self.asked(caller);
+        Ok(ImportOutcome::default())
+    }
+
+    async fn end_expired_copies(&self) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    async fn terminology(&self, caller: &Caller, _: &OperationCall) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.asked(caller);
+        Ok(Zeroizing::new(br#"{"resourceType":"Parameters"}"#.to_vec()))
+    }
+
+    async fn validate(&self, caller: &Caller, _: &ValidateCall) -> Result<Vec<Issue>, VaultError> {
         self.asked(caller);
         Ok(Vec::new())
+    }
+
+    async fn meta(&self, caller: &Caller, kind: ResourceType, id: &ResourceId) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.asked(caller);
+        self.look(kind, id, None)?;
+        Ok(Zeroizing::new(br#"{"resourceType":"Parameters"}"#.to_vec()))
+    }
+
+    async fn change_meta(
+        &self,
+        caller: &Caller,
+        kind: ResourceType,
+        id: &ResourceId,
+        _: MetaChange,
+        _: &[u8],
+        _: Option<VersionId>,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.meta(caller, kind, id).await
+    }
+
+    async fn match_patients(&self, caller: &Caller, _: &MatchCall) -> Result<MatchPage, VaultError> {
+        self.asked(caller);
+        Ok(MatchPage { entries: Vec::new() })
     }
 
     async fn begin_copy(&self, caller: &Caller, _: CopyRequest) -> Result<String, VaultError> {
@@ -364,6 +400,14 @@ impl RecordService for Memory {
             expires,
         };
         Ok((expires > now).then_some(token))
+    }
+
+    fn index(&self) -> Option<(IndexState, IndexStatistics)> {
+        Some((IndexState::Ready, IndexStatistics::default()))
+    }
+
+    fn rebuild_index(&self) -> Result<(), VaultError> {
+        Ok(())
     }
 
     fn statistics(&self) -> VaultStatistics {

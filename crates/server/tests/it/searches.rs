@@ -157,3 +157,22 @@ async fn patches_of_three_kinds_make_new_versions() {
     let stale = Ask::new("PATCH", "/Patient/a").json("{}").header("if-match", "W/\"1\"");
     assert_eq!(house.ask(stale).await.status, 412);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_made_anew_while_it_answers() {
+    let house = House::open().await;
+    patients(&house).await;
+    let operator = house.token_of(tacet_vault::Role::Operator).await;
+    let ask = |method: &str, path: &str| Ask::new(method, path).bearer(&operator).send(house.address);
+    let status = ask("GET", "/_index").await;
+    assert_eq!((status.status, status.value()["state"].as_str()), (200, Some("ready")));
+    assert_eq!(status.value()["documents"], 3);
+    assert_eq!(ask("POST", "/_index/$rebuild").await.status, 202);
+    loop {
+        assert_eq!(ids(&house.ask(Ask::get("/Patient?family=roux")).await), ["c"], "it goes on answering");
+        if ask("GET", "/_index").await.value()["state"] == "ready" {
+            break;
+        }
+    }
+    assert_eq!(ask("GET", "/Patient?family=roux").await.status, 403, "maintaining is not reading");
+}

@@ -209,7 +209,7 @@ async fn what_is_not_there_is_refused_by_name() {
     let server = start().await;
     server.put_patient("p1").await;
     for (method, path) in [
-        ("POST", "/Patient/$validate"),
+        ("POST", "/ConceptMap/$closure"),
         ("POST", "/Patient/p1/$match"),
         ("POST", "/Patient/p1"),
         ("GET", "/Observation/p1/$everything"),

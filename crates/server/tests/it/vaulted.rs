@@ -15,9 +15,9 @@ use tacet_types::{Clock, OperationId, SystemClock};
 use tacet_vault::{Caller, Limits, Role, Vault, VaultOptions};
 
 pub(crate) struct House {
-    vault: Vault,
+    pub(crate) vault: Vault,
     faults: Faults,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) base_url: String,
     /// Of a clinician.
     token: String,
@@ -59,6 +59,35 @@ impl House {
         let (address, base_url) = (server.local_addr(), server.base_url().to_owned());
         tokio::spawn(server.run(std::future::pending()));
         Self { vault, faults, address, base_url, token, _folder: folder }
+    }
+
+    /// A token of another role.
+    pub(crate) async fn token_of(&self, role: Role) -> String {
+        let operator = Caller {
+            owner: "operator".to_owned(),
+            role: Role::Operator,
+            token: None,
+            purpose: PurposeOfUse::SystemAdministration,
+            origin: Origin { address: None, channel: Channel::CommandLine },
+            operation: OperationId::random(&SecureRng),
+            on_behalf_of: None,
+        };
+        let until = SystemClock.now().plus_ms(3_600_000);
+        self.vault.create_token(&operator, "another", role, until).await.unwrap().1.reveal().to_owned()
+    }
+
+    /// Lets the vault keep copies here.
+    pub(crate) async fn keep_copies_in(&self, directory: &std::path::Path) {
+        let keeper = Caller {
+            owner: "operator".to_owned(),
+            role: Role::Operator,
+            token: None,
+            purpose: PurposeOfUse::SystemAdministration,
+            origin: Origin { address: None, channel: Channel::CommandLine },
+            operation: OperationId::random(&SecureRng),
+            on_behalf_of: None,
+        };
+        self.vault.keep_copies_in(directory, &keeper).await.unwrap();
     }
 
     pub(crate) async fn ask(&self, ask: Ask) -> Answer {

@@ -8,7 +8,7 @@ use crate::output::Output;
 use indicatif::ProgressBar;
 use serde_json::json;
 use tacet_ledger::PurposeOfUse;
-use tacet_vault::Role;
+use tacet_vault::{INDEX_PLACE, Role};
 
 pub(crate) fn run(global: &Global, output: &Output) -> Result<u8, CliError> {
     let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
@@ -30,20 +30,27 @@ pub(crate) fn run(global: &Global, output: &Output) -> Result<u8, CliError> {
         "{total} resources, {} deleted, {} versions, {} data keys ({} erased), {} commits, {} ledger entries\n",
         report.deleted, report.versions, report.data_keys, report.erased_keys, report.commits, report.ledger_entries
     );
+    if let Some(indexed) = report.indexed {
+        text += &format!("{indexed} resources in the search index\n");
+    }
     for (name, count) in &report.resources {
         text += &format!("  {name} {count}\n");
     }
     for found in &report.findings {
         text += &format!("WRONG {}: {}\n", found.place, found.problem);
     }
+    let of_index = report.findings.iter().filter(|found| found.place == INDEX_PLACE).count() as u64;
     text += &match report.findings_total {
         0 => "Nothing is wrong.".to_owned(),
+        count if of_index == count => {
+            "The records are sound; the search index is not. Run `tacet index rebuild`.".to_owned()
+        }
         count => format!("{count} things are wrong. Keep this directory as it is and restore a copy."),
     };
     let value = json!({
         "resources": resources, "deleted": report.deleted, "versions": report.versions,
         "data_keys": report.data_keys, "erased_keys": report.erased_keys, "commits": report.commits,
-        "ledger_entries": report.ledger_entries, "findings": findings, "findings_total": report.findings_total,
+        "ledger_entries": report.ledger_entries, "indexed": report.indexed, "findings": findings, "findings_total": report.findings_total,
     });
     output.result("check", value, &text);
     Ok(if report.findings_total == 0 { exit::OK } else { exit::FINDINGS })

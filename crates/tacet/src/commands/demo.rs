@@ -63,7 +63,8 @@ pub(crate) fn run(global: &Global, args: &DemoArgs, output: &Output) -> Result<u
     vault.close()?;
     let vault = open::open_vault(&paths, &config, &root, config.keeper.limits())?;
     drop(root);
-    serve::serve(&global, server, vault, |base| show(base, &data, &hospital, &tokens, output))?;
+    let subscriptions = tacet_server::SubscriptionsConfig::default();
+    serve::serve(&global, server, subscriptions, vault, |base| show(base, &data, &hospital, &tokens, output))?;
     Ok(exit::OK)
 }
 

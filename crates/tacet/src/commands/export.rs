@@ -37,7 +37,7 @@ pub(crate) fn run(global: &Global, args: &ExportArgs, output: &Output) -> Result
             ResourceType::parse(name).ok_or_else(|| CliError::Usage(format!("`{name}` is no resource type of FHIR R4")))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let caller = open::caller(global, Role::Integrator, PurposeOfUse::RecordsManagement);
     let now = open::clock().now();
     let expires = now.plus_ms(i64::from(args.expires_days) * DAY_MS);

@@ -18,7 +18,7 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
 }
 
 fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
-    let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let verification = opened.vault.verify_ledger(&mut |done, all| {
         bar.set_length(all);
@@ -50,7 +50,7 @@ fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
 }
 
 fn list(global: &Global, count: usize, output: &Output) -> Result<u8, CliError> {
-    let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     // Who reads the ledger is in the ledger, before it is shown.
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
     open::wait(opened.vault.note(&caller, EventKind::LedgerAccess, Outcome::Success))?;

@@ -8,7 +8,7 @@ use crate::open;
 use crate::output::Output;
 use std::future::Future;
 use tacet_ledger::PurposeOfUse;
-use tacet_server::{Environment, Server, ServerConfig, TlsConfig};
+use tacet_server::{Environment, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig};
 use tacet_vault::{EventKind, Outcome, Role, Vault};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -26,7 +26,10 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
         config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone() });
     }
     drop(opened.root); // the keeper has its own copy of the keys
-    serve(global, config, opened.vault, |base_url| output.note(&format!("serving FHIR R4 at {base_url}")))?;
+    let subscriptions = opened.config.subscriptions;
+    serve(global, config, subscriptions, opened.vault, |base_url| {
+        output.note(&format!("serving FHIR R4 at {base_url}"))
+    })?;
     Ok(exit::OK)
 }
 
@@ -34,6 +37,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
 pub(crate) fn serve(
     global: &Global,
     config: ServerConfig,
+    subscriptions: SubscriptionsConfig,
     vault: Vault,
     ready: impl FnOnce(&str),
 ) -> Result<(), CliError> {
@@ -47,12 +51,17 @@ pub(crate) fn serve(
         // Before anybody knows that it serves: a stop that comes with the first request is a stop, not a kill.
         let stop = stop_signal()?;
         let environment = Environment { clock: open::clock(), rng: open::rng() };
-        let server = Server::bind(config, vault.clone(), environment)
+        let server = Server::bind(config, vault.clone(), environment.clone())
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.note(&caller, EventKind::Start, Outcome::Success).await?;
+        let copies = open::Paths::of(&crate::config::data_directory(global)).copies;
+        vault.keep_copies_in(&copies, &caller).await?;
+        let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
+            .map_err(|error| CliError::Server(Box::new(error)))?;
         ready(server.base_url());
         server.run(stop).await;
+        subscriptions.stop().await;
         // Where the store has failed the entry cannot be written; the log has said why.
         let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
         Ok::<(), CliError>(())

@@ -18,7 +18,7 @@ pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<
         TokenCommand::Create { owner, role, expires } => Some((owner, parse_role(role)?, life_ms(expires)?)),
         _ => None,
     };
-    let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     let vault = &opened.vault;
     match (&args.command, create) {

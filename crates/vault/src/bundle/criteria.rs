@@ -33,7 +33,7 @@ pub(super) enum Resolved {
 }
 
 /// Decoded names and values of a query.
-pub(super) fn decode_query(query: &str) -> Result<Vec<(String, String)>, VaultError> {
+pub(crate) fn decode_query(query: &str) -> Result<Vec<(String, String)>, VaultError> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     let decoded = parts.map(|part| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));

@@ -135,7 +135,10 @@ impl Building {
         while let Ok(job) = jobs.recv() {
             match job {
                 Job::Rebuild => self.attempt("building", Self::build),
-                Job::Parameters => self.parameters(),
+                Job::Parameters => {
+                    self.parameters();
+                    self.indexing.pending.fetch_sub(1, Ordering::SeqCst);
+                }
                 Job::Mend => self.attempt("building", Self::build),
                 Job::Least => {
                     if let Err(error) = self.inner.write_least(&self.indexing) {
@@ -205,6 +208,8 @@ impl Building {
     fn build(&self) -> Result<(), VaultError> {
         self.inner.note_own_work("search index: made anew from every current record")?;
         let mut rebuild = self.indexing.index.rebuild(self.indexing.parameters())?;
+        // An older version that is still on its way would come after the newer one that is read from the rows.
+        self.indexing.inflight.wait_for_all();
         // What is committed up to here is in the rows that are read from now on.
         let at = self.inner.store.last_sequence();
         let mut keys = Keys::new(&self.inner, &self.indexing.stop);
@@ -327,6 +332,10 @@ impl Building {
         };
         if parameters.fingerprint() == self.indexing.parameters().fingerprint() {
             return;
+        }
+        // From here on until it is built, the index that is there is told of documents that were made for the other.
+        if let Err(error) = self.indexing.index.distrust() {
+            return self.indexing.failed("changing the search parameters", &error);
         }
         *self.indexing.parameters.write().unwrap_or_else(PoisonError::into_inner) = parameters;
         // From here on documents are made with the new ones; those that were not are in the index once this is over, and are read

@@ -11,6 +11,7 @@
 
 mod bundles;
 mod conditional;
+mod copies;
 mod crash;
 mod disclosure;
 mod histories;
@@ -20,6 +21,8 @@ mod index_files;
 mod knowledge;
 mod lifecycle;
 mod matching;
+mod parameters;
 mod real_data;
 mod records;
 mod searching;
+mod subscribing;
