@@ -21,9 +21,19 @@ fn settings(table: &str) -> Vec<String> {
 #[test]
 fn every_setting_stands_in_the_configuration_page() {
     let mut seen = 0;
-    for table in
-        ["", "store", "index", "search", "validation", "server", "server.tls", "server.limits", "keeper", "subscriptions", "log"]
-    {
+    for table in [
+        "",
+        "store",
+        "index",
+        "search",
+        "validation",
+        "server",
+        "server.tls",
+        "server.limits",
+        "keeper",
+        "subscriptions",
+        "log",
+    ] {
         for name in settings(table) {
             seen += 1;
             let is_table =

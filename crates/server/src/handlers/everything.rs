@@ -76,7 +76,9 @@ struct Parameter {
 
 /// Reads a `Parameters` resource into the query, so that both ways of asking are one from there on.
 pub(super) fn take_parameters(body: &[u8], query: &mut Query) -> Result<(), ApiError> {
-    let refused = || ApiError::invalid("the body must be a Parameters resource with `_since`, `_type`, `start`, `end` or `_count`");
+    let refused = || {
+        ApiError::invalid("the body must be a Parameters resource with `_since`, `_type`, `start`, `end` or `_count`")
+    };
     let parameters: Parameters = serde_json::from_slice(body).map_err(|_| refused())?;
     if parameters.resource_type != "Parameters" {
         return Err(refused());
