@@ -161,7 +161,9 @@ impl From<VaultError> for ApiError {
             VaultError::Gone { record, last_updated } => {
                 refused.header(ETAG, etag(record.version)).header(LAST_MODIFIED, http_date(last_updated))
             }
-            VaultError::RateExceeded { retry_after_ms } | VaultError::Busy { retry_after_ms, .. } => refused.retry_after_s(retry_after_ms.div_ceil(1000)),
+            VaultError::RateExceeded { retry_after_ms } | VaultError::Busy { retry_after_ms, .. } => {
+                refused.retry_after_s(retry_after_ms.div_ceil(1000))
+            }
             VaultError::Unavailable(_) => refused.retry_after_s(BUSY_RETRY_S).logged(describe(&error)),
             VaultError::Damaged(_) | VaultError::Internal(_) => refused.logged(describe(&error)),
             _ => refused,

@@ -3,9 +3,9 @@
 mod bulk;
 mod everything;
 mod history;
+mod import;
 mod matching;
 mod meta;
-mod import;
 mod record;
 mod search;
 mod system;

@@ -20,11 +20,11 @@ pub use file::CopyReader;
 pub use find::FOUND_MAX;
 pub use record::{CopyFile, CopyState};
 
+use crate::Outcome;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::history::FEED_SKEW_MS;
 use crate::vault::{Inner, Vault};
-use crate::Outcome;
 use record::{CopyKey, Record};
 use running::{Place, Progress, Running};
 use std::path::{Path, PathBuf};

@@ -207,8 +207,11 @@ fn types<S: RecordService>(call: &Call<'_, S>) -> Result<Vec<ResourceType>, ApiE
         .ok_or_else(|| ApiError::invalid("`_type` must be names of resource types, separated by commas"))
 }
 
+/// A type, and the parameters of a search for it.
+type Filter = (ResourceType, Vec<(String, String)>);
+
 /// `_typeFilter`: of a type only what these searches find.
-fn filters(query: &Query) -> Result<Vec<(ResourceType, Vec<(String, String)>)>, ApiError> {
+fn filters(query: &Query) -> Result<Vec<Filter>, ApiError> {
     let texts: Vec<&str> = query.all("_typeFilter").flat_map(split_filters).collect();
     if texts.len() > TYPE_FILTERS_MAX {
         return Err(ApiError::invalid(format!("more than {TYPE_FILTERS_MAX} filters in `_typeFilter`")));

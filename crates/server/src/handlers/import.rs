@@ -59,7 +59,7 @@ pub(super) async fn import<S: RecordService>(call: &Call<'_, S>) -> Result<Reply
             outcome
         });
         let outcome = done.await.unwrap_or_else(|_| Err(VaultError::Internal("an import ended in a panic".into())));
-        let outcome = outcome.unwrap_or_else(|error| Outcome::stopped(error));
+        let outcome = outcome.unwrap_or_else(Outcome::stopped);
         if let Some((_, error)) = &outcome.stopped {
             tracing::warn!(operation = %operation, status = error.http_status(), "an import was not brought to its end");
         }

@@ -12,7 +12,8 @@ use crate::service::RecordService;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
-    CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+    CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_UNMODIFIED_SINCE,
 };
 use std::sync::Arc;
 use tacet_fhir::outcome::{IssueType, operation_outcome_bytes};

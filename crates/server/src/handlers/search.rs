@@ -46,9 +46,9 @@ pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, 
         let all = parameters.iter().chain(&general).cloned().collect();
         format!("{base}{path}{}", Query::from_pairs(all).link(cursor))
     };
-    // The link to the next page holds nothing of the query: it is all in the cursor, sealed.
-    let links =
-        Links { this: link(&page.used, None), next: page.next.as_deref().map(|cursor| link(&[], Some(cursor))) };
+    // The link to the next page holds nothing of the query but the size of a page: it is all in the cursor, sealed.
+    let next = page.next.as_deref().map(|cursor| link(&count, Some(cursor)));
+    let links = Links { this: link(&page.used, None), next };
     Ok(Reply::record(StatusCode::OK, bundle::search(&page, base, &links, call.app.clock.now(), &call.caller.operation)))
 }
 

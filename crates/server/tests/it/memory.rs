@@ -333,7 +333,12 @@ impl RecordService for Memory {
         Ok(Vec::new())
     }
 
-    async fn meta(&self, caller: &Caller, kind: ResourceType, id: &ResourceId) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    async fn meta(
+        &self,
+        caller: &Caller,
+        kind: ResourceType,
+        id: &ResourceId,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         self.asked(caller);
         self.look(kind, id, None)?;
         Ok(Zeroizing::new(br#"{"resourceType":"Parameters"}"#.to_vec()))

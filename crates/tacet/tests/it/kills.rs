@@ -26,6 +26,9 @@ use tacet_vault::{IndexSettings, Limits, Role, Vault, VaultOptions};
 /// Tells the test binary that it is to write and be killed: `engine:life:directory`.
 const CHILD: &str = "TACET_VAULT_CHILD";
 
+/// What it says beside what it was acknowledged, for who looks at a failure.
+const CHILD_SAID: &str = "said";
+
 /// Kills in a run where nothing else is asked for.
 const KILLS_DEFAULT: u64 = 1000;
 
@@ -99,7 +102,7 @@ fn start(name: &str, life: u64, directory: &Path) -> Child {
         .args(["--exact", "kills::child", "--nocapture", "--test-threads=1"])
         .env(CHILD, format!("{name}:{life}:{}", directory.display()))
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(directory.join(CHILD_SAID)).unwrap())
         .spawn()
         .unwrap()
 }
@@ -127,7 +130,9 @@ fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
         let moment = numbers.below(8);
         let opening = moment == 0;
         if !opening {
-            assert!(lines.any(|line| line.unwrap() == "ready"), "{when}: the child did not open its store");
+            let ready = lines.any(|line| line.unwrap() == "ready");
+            let said = || std::fs::read_to_string(scratch.path().join(CHILD_SAID)).unwrap();
+            assert!(ready, "{when}: the child did not open its store: {}", said());
         }
         if moment > 1 {
             acknowledged.hear(&lines.next().unwrap().unwrap());

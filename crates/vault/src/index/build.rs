@@ -96,6 +96,9 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         self.stop();
+        // Its own thread may be committing and would hold store and files a little longer than whoever opens them next expects.
+        // It is an error only where it was closed before; what is not on disk is in the change feed.
+        let _ = self.indexing.index.clone().close();
     }
 }
 
