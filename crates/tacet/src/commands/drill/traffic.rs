@@ -120,7 +120,9 @@ fn searches(asking: &mut Asking<'_>, hospital: &Hospital) -> Result<(), CliError
         "/Encounter?date=ge2020&_sort=date&_count=5".to_owned(),
         format!("/Patient?_filter=family%20sw%20%22{family}%22%20and%20birthdate%20eq%20{birth}"),
     ] {
-        asking.get("a search", &query)?;
+        // By its first parameter: values stay out of messages.
+        let (shape, _) = query.split_once('=').unwrap_or((&query, ""));
+        asking.get(&format!("the search {shape}"), &query)?;
     }
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     asking.ask("a search by form", "POST", "/Patient/_search", &form, &format!("family={family}"), &[200])?;
@@ -156,11 +158,14 @@ impl Known {
         let of = |kind| {
             strings.iter().find(|planted| planted.kind == kind).map_or(String::new(), |planted| planted.text.clone())
         };
+        let mut births = strings.iter().filter(|planted| planted.kind == PlantedKind::BirthDate);
+        let written_in_order = births.find(|planted| planted.text.contains('-'));
         Self {
             family: of(PlantedKind::Family),
             number: of(PlantedKind::LocalNumber),
             phone: of(PlantedKind::Phone),
-            birth: of(PlantedKind::BirthDate),
+            // As a search has it; it is planted as it stands in letters, too.
+            birth: written_in_order.map_or(String::new(), |planted| planted.text.clone()),
             id: hospital.patient_id(0),
             url: for_url(&of(PlantedKind::Display)),
             display: of(PlantedKind::Display),
