@@ -71,7 +71,7 @@ pub enum SearchError {
 impl SearchError {
     /// Whether the index must be built anew before it answers again.
     pub fn asks_for_rebuild(&self) -> bool {
-        matches!(self, Self::Damaged)
+        matches!(self, Self::Damaged | Self::Behind)
     }
 
     /// Behind by what, for progress: (holds, needs). None for other errors.

@@ -187,6 +187,8 @@ impl From<SearchError> for VaultError {
             SearchError::Terminology(_) => Self::Search(vec![Issue::error(IssueType::NotFound, "", error.to_string())]),
             SearchError::NotReady { at, last } => Self::Indexing(IndexState::CatchingUp { done: at, all: last }),
             SearchError::Damaged => Self::Index("a file of it is damaged"),
+            SearchError::Behind => Self::Index("its disk took nothing for too long"),
+            SearchError::Io(_) => Self::Index("its disk cannot be read or written at this moment"),
             other => Self::Internal(Box::new(other)),
         }
     }
