@@ -1,4 +1,4 @@
-//! A directory for the index library that seals every file: [`SealedDirectory`].
+//! A directory for the index library that seals every file: `SealedDirectory`.
 //!
 //! ```text
 //! index/LOCK                 locked while a process has the index open

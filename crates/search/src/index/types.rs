@@ -47,7 +47,7 @@ pub type Marks = Arc<dyn Fn(Sequence) -> Option<[u8; 16]> + Send + Sync>;
 pub enum Opened {
     /// It holds all changes up to here: apply those after.
     At(Sequence),
-    /// It holds nothing: apply everything, or use [`SearchIndex::rebuild`].
+    /// It holds nothing: apply everything, or use [`crate::SearchIndex::rebuild`].
     Empty(Empty),
 }
 
