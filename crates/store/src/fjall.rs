@@ -34,6 +34,9 @@ const RESCUE_DIRECTORY: &str = "rescue";
 /// Journals are the files of this kind.
 const JOURNAL_EXTENSION: &str = "jnl";
 
+/// The file that the engine writes last when it is made.
+const FORMAT_FILE: &str = "version";
+
 /// Name of the one keyspace.
 const KEYSPACE: &str = "rows";
 
@@ -95,7 +98,11 @@ impl FjallEngine {
     /// Opens the engine in the store's directory, making it where there is none.
     pub fn open(path: &Path, options: FjallOptions) -> Result<Self, StoreError> {
         let directory = Arc::new(Directory::open(path)?);
-        let clean = matches!(directory.witness().read(), Ok(Some((_, true))));
+        let witnessed = directory.witness().read();
+        if matches!(witnessed, Ok(None)) {
+            forget_unfinished(path)?;
+        }
+        let clean = matches!(witnessed, Ok(Some((_, true))));
         if options.rescue_journals && !clean {
             rescue(path)?;
         }
@@ -140,6 +147,25 @@ fn open_database(path: &Path, options: FjallOptions) -> Result<(Database, Keyspa
         })
         .map_err(failure)?;
     Ok((database, keyspace))
+}
+
+/// Removes an engine whose making was cut off: the library writes its journal first and its format last, and then finds the journal in
+/// its way. Nothing was ever stored in such a one: no commit is witnessed, and the journal holds nothing.
+fn forget_unfinished(path: &Path) -> Result<(), StoreError> {
+    let engine = path.join(ENGINE_DIRECTORY);
+    let format = std::fs::metadata(engine.join(FORMAT_FILE));
+    if !engine.exists() || format.is_ok_and(|format| format.len() > 0) {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(&engine)? {
+        let file = entry?.path();
+        let journal = file.extension().is_some_and(|is| is == JOURNAL_EXTENSION);
+        if journal && seek(&File::open(&file)?, SeekFrom::Data(0)) != Err(rustix::io::Errno::NXIO) {
+            return Ok(());
+        }
+    }
+    remove_directory(&engine)?;
+    Ok(sync_directory(path)?)
 }
 
 /// Copies the journals aside, unless an earlier start did so.

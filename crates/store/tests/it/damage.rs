@@ -185,3 +185,23 @@ fn witnessed_group(directory: &Path) -> u64 {
     let newer = if number(16) > number(4096 + 16) { 0 } else { 4096 };
     number(newer + 24)
 }
+
+#[test]
+fn an_engine_whose_making_was_cut_off_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = folder.path().join("fjall");
+    for format in [None, Some(&b""[..])] {
+        std::fs::create_dir_all(engine.join("keyspaces")).unwrap();
+        std::fs::File::create_new(engine.join("0.jnl")).unwrap().set_len(64 << 20).unwrap();
+        if let Some(format) = format {
+            std::fs::write(engine.join("version"), format).unwrap();
+        }
+        drop(crate::homes::open_fjall(folder.path(), 1 << 20).unwrap());
+        std::fs::remove_dir_all(&engine).unwrap();
+    }
+    // One that holds anything is not touched.
+    std::fs::create_dir_all(&engine).unwrap();
+    std::fs::write(engine.join("0.jnl"), b"something").unwrap();
+    assert!(crate::homes::open_fjall(folder.path(), 1 << 20).is_err());
+    assert_eq!(std::fs::read(engine.join("0.jnl")).unwrap(), b"something");
+}
