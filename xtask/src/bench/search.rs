@@ -34,8 +34,8 @@ const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Sizes of the synthetic hospital, in patients (about 340 resources each)
-    #[arg(long, value_delimiter = ',', default_value = "300,3000")]
+    /// Sizes of the synthetic hospital, in patients (about 30 resources each)
+    #[arg(long, value_delimiter = ',', default_value = "3300,33000")]
     sizes: Vec<u32>,
     /// Requests of each kind, on each size
     #[arg(long, default_value_t = 400)]
