@@ -9,7 +9,7 @@ use tacet_search::request::{Call, Handling, QueryLimits, Scope, compile};
 use tacet_search::terminology::NoTerminology;
 use tacet_types::{ResourceId, ResourceType, Timestamp};
 
-/// The first byte chooses the scope; the rest is `name=value&name=value`, already decoded.
+// The first byte chooses the scope; the rest is `name=value&name=value`, already decoded.
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(rest) else { return };

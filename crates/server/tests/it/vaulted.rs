@@ -24,6 +24,19 @@ pub(crate) struct House {
     _folder: tempfile::TempDir,
 }
 
+/// Who keeps the machine.
+fn operator() -> Caller {
+    Caller {
+        owner: "operator".to_owned(),
+        role: Role::Operator,
+        token: None,
+        purpose: PurposeOfUse::SystemAdministration,
+        origin: Origin { address: None, channel: Channel::CommandLine },
+        operation: OperationId::random(&SecureRng),
+        on_behalf_of: None,
+    }
+}
+
 impl House {
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -41,15 +54,7 @@ impl House {
             store: StoreOptions::default(),
             index: Some(tacet_vault::IndexSettings::default()),
         };
-        let operator = Caller {
-            owner: "operator".to_owned(),
-            role: Role::Operator,
-            token: None,
-            purpose: PurposeOfUse::SystemAdministration,
-            origin: Origin { address: None, channel: Channel::CommandLine },
-            operation: OperationId::random(&SecureRng),
-            on_behalf_of: None,
-        };
+        let operator = operator();
         let vault = Vault::initialize(engine, Arc::new(keeper), options, &operator).await.unwrap();
         let until = SystemClock.now().plus_ms(3_600_000);
         let (_, secret) = vault.create_token(&operator, "Dr Test", Role::Clinician, until).await.unwrap();
@@ -63,30 +68,14 @@ impl House {
 
     /// A token of another role.
     pub(crate) async fn token_of(&self, role: Role) -> String {
-        let operator = Caller {
-            owner: "operator".to_owned(),
-            role: Role::Operator,
-            token: None,
-            purpose: PurposeOfUse::SystemAdministration,
-            origin: Origin { address: None, channel: Channel::CommandLine },
-            operation: OperationId::random(&SecureRng),
-            on_behalf_of: None,
-        };
+        let operator = operator();
         let until = SystemClock.now().plus_ms(3_600_000);
         self.vault.create_token(&operator, "another", role, until).await.unwrap().1.reveal().to_owned()
     }
 
     /// Lets the vault keep copies here.
     pub(crate) async fn keep_copies_in(&self, directory: &std::path::Path) {
-        let keeper = Caller {
-            owner: "operator".to_owned(),
-            role: Role::Operator,
-            token: None,
-            purpose: PurposeOfUse::SystemAdministration,
-            origin: Origin { address: None, channel: Channel::CommandLine },
-            operation: OperationId::random(&SecureRng),
-            on_behalf_of: None,
-        };
+        let keeper = operator();
         self.vault.keep_copies_in(directory, &keeper).await.unwrap();
     }
 
