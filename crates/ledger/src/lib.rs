@@ -66,6 +66,7 @@ mod error;
 mod head;
 mod keys;
 pub mod merkle;
+pub mod noted;
 mod reading;
 mod receipt;
 mod rows;

@@ -4,14 +4,20 @@
 
 mod clock;
 mod id;
+mod labels;
 mod redacted;
 mod resource_type;
 mod rng;
+mod role;
+mod visibility;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TimestampError, civil_from_days, days_from_civil};
 pub use id::{
     EstablishmentId, IdError, OperationId, RESOURCE_ID_BYTES_MAX, RecordRef, ResourceId, Sequence, VersionId,
 };
+pub use labels::Labels;
 pub use redacted::Redacted;
 pub use resource_type::ResourceType;
 pub use rng::{Rng, SeededRng, SystemRng};
+pub use role::Role;
+pub use visibility::{Basis, Class, Criterion, PatientSet, Sight, TypeSet, Visibility};

@@ -1,60 +1,7 @@
 //! On whose behalf the vault acts: who asks, in which role, what for, from where.
 
 use tacet_ledger::{Agent, Entry, EventKind, Origin, Outcome, PurposeOfUse};
-use tacet_types::{OperationId, ResourceId, ResourceType, Timestamp};
-
-/// What an account may do at the vault. Administering is not reading: no role holds both.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Role {
-    /// A person who gives care: reads and writes records.
-    Clinician,
-    /// A machine of the hospital that exchanges records: reads and writes.
-    Integrator,
-    /// Data protection: reads the ledger, never a record.
-    Auditor,
-    /// Runs the machine: reads metrics, never a record, never the ledger.
-    Operator,
-}
-
-impl Role {
-    /// Every role, for tables and tests.
-    pub const ALL: [Self; 4] = [Self::Clinician, Self::Integrator, Self::Auditor, Self::Operator];
-
-    /// The role's name in tokens, entries and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Clinician => "clinician",
-            Self::Integrator => "integrator",
-            Self::Auditor => "auditor",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// The role of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
-    }
-
-    /// Whether this role may see records.
-    pub fn may_read_records(self) -> bool {
-        matches!(self, Self::Clinician | Self::Integrator)
-    }
-
-    /// Whether this role may change records.
-    pub fn may_write_records(self) -> bool {
-        matches!(self, Self::Clinician | Self::Integrator)
-    }
-
-    /// Whether this role may see metrics.
-    pub fn may_read_metrics(self) -> bool {
-        matches!(self, Self::Operator)
-    }
-
-    /// Whether this role may read the ledger.
-    pub fn may_read_ledger(self) -> bool {
-        matches!(self, Self::Auditor)
-    }
-}
+use tacet_types::{OperationId, ResourceId, ResourceType, Role, Timestamp};
 
 /// Who asks, and the circumstances that the ledger keeps.
 #[derive(Clone, Debug)]
@@ -99,20 +46,5 @@ impl Caller {
             query: None,
             detail: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn administering_is_not_reading() {
-        for role in Role::ALL {
-            assert_eq!(Role::parse(role.as_str()), Some(role));
-            let reads = role.may_read_records() || role.may_write_records();
-            assert!(!(reads && (role.may_read_metrics() || role.may_read_ledger())));
-        }
-        assert_eq!(Role::parse("root"), None);
     }
 }

@@ -44,7 +44,7 @@ mod vault;
 mod write;
 
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
-pub use caller::{Caller, Role};
+pub use caller::Caller;
 pub use check::{CheckReport, Finding, INDEX_PLACE};
 pub use conditional::{CONDITIONAL_DELETES_MAX, ConditionalCreate, Criteria};
 pub use copies::{
@@ -77,6 +77,7 @@ pub use subscriptions::{
 };
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tacet_search::IndexStatistics;
+pub use tacet_types::Role;
 pub use tacet_search::request::{Handling, QueryLimits, Scope, Summary};
 pub use tokens::{Token, TokenSecret};
 pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};

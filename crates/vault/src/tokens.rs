@@ -1,6 +1,6 @@
 //! Bearer tokens: opaque, random, stored as hashes, with owner, role and expiry. The full identity comes with its part.
 
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};
 use crate::vault::{Inner, Vault};
@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::RwLock;
 use tacet_seal::Purpose;
 use tacet_store::{Commit, Precondition, Write};
+use tacet_types::Role;
 use tacet_types::{Rng, Timestamp};
 use zeroize::Zeroizing;
 

@@ -1,7 +1,7 @@
 //! The rows of a subscription: who asked for what, and how far it was sent.
 
 use super::{SUBSCRIPTION_BYTES_MAX, SubscriptionState};
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};
 use crate::vault::Inner;
@@ -11,6 +11,7 @@ use tacet_fhir::json::Json;
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
 use tacet_seal::Purpose;
 use tacet_store::Write;
+use tacet_types::Role;
 use tacet_types::{OperationId, ResourceId, Sequence, VersionId};
 
 /// First byte of a definition.

@@ -3,7 +3,7 @@
 use super::active::Active;
 use super::row::{Definition, Reached};
 use super::{SUBSCRIPTIONS_ACTIVE_MAX, SubscriptionEnd, SubscriptionState};
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::disclose::json_limits;
 use crate::error::VaultError;
 use crate::head::Method;
@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use tacet_fhir::json::{self, Json};
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
 use tacet_store::{Commit, Precondition, StoreError};
+use tacet_types::Role;
 use tacet_types::{OperationId, ResourceId, ResourceType, Sequence, VersionId};
 
 /// Name of the account in which the server changes a subscription's status.

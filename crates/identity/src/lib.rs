@@ -1,0 +1,1 @@
+//! Accounts, passkeys, sessions, second persons.

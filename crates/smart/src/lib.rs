@@ -1,0 +1,1 @@
+//! The authorization server of SMART App Launch.
