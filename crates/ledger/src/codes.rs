@@ -96,6 +96,14 @@ codes! {
         TokenRevoked = 0x42, "token-revoked";
         /// A setting was changed.
         ConfigurationChange = 0x43, "configuration-change";
+        /// A second person was asked to allow something.
+        ApprovalAsked = 0x44, "approval-asked";
+        /// A second person allowed something, or did not.
+        ApprovalDecided = 0x45, "approval-decided";
+        /// An account, its means of login or its sessions were changed.
+        AccountChange = 0x46, "account-change";
+        /// Somebody looked into a break-glass afterwards.
+        BreakGlassReviewed = 0x47, "break-glass-reviewed";
 
         /// A key was made, unlocked by recovery shares, or given new shares or a new passphrase.
         KeyEvent = 0x50, "key-event";
@@ -163,14 +171,19 @@ impl EventKind {
             Self::Logout => AuditType::Logout,
             Self::Read | Self::Vread | Self::History | Self::Everything => AuditType::Read,
             Self::Search => AuditType::Query,
-            Self::BreakGlass => AuditType::BreakGlass,
+            Self::BreakGlass | Self::BreakGlassReviewed => AuditType::BreakGlass,
             Self::Create | Self::Import => AuditType::Create,
             Self::Update => AuditType::Update,
             Self::Delete | Self::Erase => AuditType::Delete,
             Self::Export | Self::Print => AuditType::PrintOrExport,
             Self::Backup => AuditType::Backup,
             Self::Restore => AuditType::Restore,
-            Self::RightsChange | Self::TokenCreated | Self::TokenRevoked => AuditType::RightsChange,
+            Self::RightsChange
+            | Self::TokenCreated
+            | Self::TokenRevoked
+            | Self::ApprovalAsked
+            | Self::ApprovalDecided
+            | Self::AccountChange => AuditType::RightsChange,
             Self::ConfigurationChange => AuditType::ConfigurationChange,
             Self::KeyEvent | Self::KeyRotation | Self::LedgerKeyDestroyed => AuditType::KeyEvent,
             Self::LedgerAccess => AuditType::LogAccess,

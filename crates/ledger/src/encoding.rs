@@ -1,7 +1,7 @@
-//! The bytes of an entry, version 1: what is sealed into a ledger row.
+//! The bytes of an entry: what is sealed into a ledger row. Version 2 is version 1 with a ground; an entry without one is written in version 1.
 //!
 //! ```text
-//! version=1  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
+//! version=1|2  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
 //! ```
 //!
 //! One entry has one encoding: fields in the order of their tags, lengths in the shortest form, nothing optional in
@@ -11,14 +11,17 @@
 mod decode;
 
 use crate::entry::{
-    DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, QUERY_BYTES_MAX, RECORDS_MAX,
-    ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
+    BASIS_BYTES_MAX, DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, QUERY_BYTES_MAX,
+    RECORDS_MAX, ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use std::net::IpAddr;
 use tacet_types::{RESOURCE_ID_BYTES_MAX, ResourceId, ResourceType};
 
-/// The version of the encoding that is written, and the only one that is read so far.
-pub const VERSION: u8 = 1;
+/// The newest version of the encoding: of entries that say on which ground something was allowed.
+pub const VERSION: u8 = 2;
+
+/// The version of entries that name no ground.
+const VERSION_WITHOUT_BASIS: u8 = 1;
 
 /// Bytes before the first field.
 const FIXED_BYTES: usize = 29;
@@ -30,14 +33,19 @@ const VARINT_BYTES_MAX: usize = 10;
 const RECORD_BYTES_MAX: usize = 2 + RESOURCE_ID_BYTES_MAX + VARINT_BYTES_MAX;
 
 /// Longest text fields together.
-const TEXT_BYTES_MAX: usize =
-    OWNER_BYTES_MAX + ROLE_BYTES_MAX + TOKEN_BYTES_MAX + ON_BEHALF_OF_BYTES_MAX + QUERY_BYTES_MAX + DETAIL_BYTES_MAX;
+const TEXT_BYTES_MAX: usize = OWNER_BYTES_MAX
+    + ROLE_BYTES_MAX
+    + TOKEN_BYTES_MAX
+    + ON_BEHALF_OF_BYTES_MAX
+    + QUERY_BYTES_MAX
+    + DETAIL_BYTES_MAX
+    + BASIS_BYTES_MAX;
 
 /// Longest encoded entry, in bytes. Nothing longer is opened or decoded.
 pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
 
 /// How many different fields there are, each with a tag and a length before it.
-const FIELDS: usize = 10;
+const FIELDS: usize = 11;
 
 const _: () = assert!(
     FIXED_BYTES
@@ -61,6 +69,7 @@ const RECORDS: u8 = 0x07;
 const ADDRESS: u8 = 0x08;
 const QUERY: u8 = 0x09;
 const DETAIL: u8 = 0x0a;
+const BASIS: u8 = 0x0b;
 
 /// In a record, in place of the id's length: the id is a lower-case UUID and stands as its 16 bytes.
 const UUID_FORM: u8 = 0;
@@ -92,7 +101,8 @@ impl Entry {
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
         self.check()?;
         let mut out = Vec::with_capacity(FIXED_BYTES + 128 + self.records.len() * 24);
-        out.extend([VERSION, self.kind.byte(), self.outcome.byte(), self.purpose.byte(), self.origin.channel.byte()]);
+        let version = if self.basis.is_some() { VERSION } else { VERSION_WITHOUT_BASIS };
+        out.extend([version, self.kind.byte(), self.outcome.byte(), self.purpose.byte(), self.origin.channel.byte()]);
         out.extend(self.at.as_ms().to_be_bytes());
         out.extend(self.operation.0);
         field(&mut out, OWNER, self.agent.owner.as_bytes());
@@ -124,6 +134,7 @@ impl Entry {
         }
         text(&mut out, QUERY, self.query.as_deref());
         text(&mut out, DETAIL, self.detail.as_deref());
+        text(&mut out, BASIS, self.basis.as_deref());
         debug_assert!(out.len() <= ENTRY_BYTES_MAX);
         Ok(out)
     }
@@ -226,6 +237,9 @@ mod tests {
         "0a 06 726f756e6473",
     ];
 
+    /// The field that an entry of format 2 has besides.
+    const BASIS_PIECE: &str = "0b 20 776172642d656e636f756e74657220627920636c696e696369616e2d63617265";
+
     fn unhex(text: &str) -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
@@ -258,6 +272,21 @@ mod tests {
         }
     }
 
+    /// The same entry with a ground: another format byte, and one more field.
+    #[test]
+    fn an_entry_with_a_ground_is_of_format_2() {
+        let entry = Entry { basis: Some("ward-encounter by clinician-care".into()), ..full_entry() };
+        let mut expected = unhex(&VECTOR.concat());
+        expected[0] = 2;
+        expected.extend(unhex(BASIS_PIECE));
+        assert_eq!(hex(&entry.encode().unwrap()), hex(&expected));
+        assert!(Entry::decode(&expected).unwrap() == entry);
+        expected[0] = 1;
+        assert!(matches!(Entry::decode(&expected), Err(DecodeError::Malformed { what: "tag of a field", .. })));
+        let page = include_str!("../../../docs/formats/ledger.md");
+        assert!(page.contains(BASIS_PIECE) && page.contains("02 13 00 01 01"));
+    }
+
     #[test]
     fn small_entries_are_small() {
         assert!(small_entry(1).encode().unwrap().len() < 120);
@@ -269,6 +298,7 @@ mod tests {
         entry.agent.owner = "x".repeat(OWNER_BYTES_MAX);
         entry.query = Some("q".repeat(QUERY_BYTES_MAX));
         entry.detail = Some("d".repeat(DETAIL_BYTES_MAX));
+        entry.basis = Some("b".repeat(BASIS_BYTES_MAX));
         entry.categories = ResourceType::all().collect();
         let id = ResourceId::parse(&"a".repeat(64)).unwrap();
         let resource_type = ResourceType::parse("Task").unwrap();
@@ -356,7 +386,9 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
-        assert_eq!(with(0, "02 13 00 01 01"), Err(DecodeError::NewerFormat { found: 2 }));
+        assert_eq!(with(0, "03 13 00 01 01"), Err(DecodeError::NewerFormat { found: 3 }));
+        // Format 2 is for entries with a ground, and for no others.
+        assert!(matches!(with(0, "02 13 00 01 01"), Err(DecodeError::Malformed { what: "basis", .. })));
         assert_eq!(Entry::decode(&[]), Err(DecodeError::Malformed { offset: 0, what: "version" }));
     }
 
@@ -411,7 +443,7 @@ mod tests {
         #[test]
         fn random_bytes_are_canonical_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Some(first) = bytes.first_mut() {
-                *first = VERSION;
+                *first = 1 + *first % VERSION;
             }
             assert_canonical_or_refused(&bytes);
         }

@@ -30,6 +30,9 @@ pub const QUERY_BYTES_MAX: usize = 8192;
 /// Longest remark, in bytes.
 pub const DETAIL_BYTES_MAX: usize = 2048;
 
+/// Longest ground on which something was allowed, in bytes.
+pub const BASIS_BYTES_MAX: usize = 256;
+
 /// One event that the ledger holds. Covers the fields of EHDS (Regulation (EU) 2025/327), Annex II, section 3.2; the
 /// establishment is not a field, because it is bound into the seal of every entry.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub struct Entry {
     /// What else must be remembered: the reason of a break-glass, the setting changed, the token or key concerned.
     /// Never a secret.
     pub detail: Option<String>,
+    /// On which ground it was allowed: the relation and the policy, such as `ward-encounter by clinician-care`.
+    pub basis: Option<String>,
 }
 
 /// Who did something.
@@ -125,6 +130,7 @@ impl Entry {
             outcome: Outcome::Success,
             query: None,
             detail: None,
+            basis: None,
         }
     }
 
@@ -158,6 +164,7 @@ impl Entry {
             ("on-behalf-of", optional(&self.on_behalf_of), ON_BEHALF_OF_BYTES_MAX),
             ("query", optional(&self.query), QUERY_BYTES_MAX),
             ("detail", optional(&self.detail), DETAIL_BYTES_MAX),
+            ("basis", optional(&self.basis), BASIS_BYTES_MAX),
         ]
         .into_iter()
         .find(|(_, bytes, bytes_max)| bytes > bytes_max)
@@ -194,7 +201,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
     use tacet_types::{Rng, VersionId};
 
-    /// A read of one record, with every field set.
+    /// A read of one record, with every field of format 1 set.
     pub(crate) fn full_entry() -> Entry {
         let id = |text: &str| ResourceId::parse(text).unwrap();
         let resource_type = |name: &str| ResourceType::parse(name).unwrap();
@@ -219,6 +226,7 @@ pub(crate) mod tests {
             outcome: Outcome::Success,
             query: Some("Observation?code=94500-6".into()),
             detail: Some("rounds".into()),
+            basis: None,
         }
     }
 
@@ -264,7 +272,7 @@ pub(crate) mod tests {
             proptest::sample::select(Channel::ALL),
             proptest::sample::select(Outcome::ALL),
         );
-        let rest = (any::<i64>(), any::<Option<IpAddr>>(), any::<[u8; 16]>(), text(), text());
+        let rest = (any::<i64>(), any::<Option<IpAddr>>(), any::<[u8; 16]>(), text(), text(), text());
         (who, what, codes, rest).prop_map(|(who, what, codes, rest)| Entry {
             at: Timestamp::from_ms(rest.0),
             kind: codes.0,
@@ -279,6 +287,7 @@ pub(crate) mod tests {
             outcome: codes.3,
             query: rest.3,
             detail: rest.4,
+            basis: rest.5,
         })
     }
 
@@ -331,6 +340,7 @@ pub(crate) mod tests {
         assert_eq!(too_long(check(|e| e.on_behalf_of = Some("x".repeat(ON_BEHALF_OF_BYTES_MAX + 1)))), "on-behalf-of");
         assert_eq!(too_long(check(|e| e.query = Some("x".repeat(QUERY_BYTES_MAX + 1)))), "query");
         assert_eq!(too_long(check(|e| e.detail = Some("x".repeat(DETAIL_BYTES_MAX + 1)))), "detail");
+        assert_eq!(too_long(check(|e| e.basis = Some("x".repeat(BASIS_BYTES_MAX + 1)))), "basis");
         assert_eq!(check(|e| e.query = Some("x".repeat(QUERY_BYTES_MAX))), Ok(()));
     }
 }

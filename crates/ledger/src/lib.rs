@@ -67,6 +67,7 @@ mod head;
 mod keys;
 pub mod merkle;
 pub mod noted;
+pub mod people;
 mod reading;
 mod receipt;
 mod rows;
@@ -75,8 +76,8 @@ mod verify;
 
 pub use codes::{AuditType, Channel, EventKind, Outcome, PurposeOfUse};
 pub use entry::{
-    Agent, DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin, QUERY_BYTES_MAX,
-    RECORDS_MAX, ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
+    Agent, BASIS_BYTES_MAX, DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin,
+    QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 pub use error::LedgerError;
 pub use head::TreeHead;

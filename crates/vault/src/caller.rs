@@ -45,6 +45,7 @@ impl Caller {
             outcome,
             query: None,
             detail: None,
+            basis: None,
         }
     }
 }

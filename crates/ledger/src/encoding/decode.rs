@@ -1,8 +1,8 @@
 //! Reading an entry's bytes back. Every bound is checked before anything is reserved or copied.
 
 use super::{
-    ADDRESS, CATEGORIES, DETAIL, DecodeError, ON_BEHALF_OF, OWNER, PATIENT, QUERY, RECORDS, ROLE, TOKEN, UUID_FORM,
-    VARINT_BYTES_MAX, VERSION, uuid_bytes, uuid_text,
+    ADDRESS, BASIS, CATEGORIES, DETAIL, DecodeError, ON_BEHALF_OF, OWNER, PATIENT, QUERY, RECORDS, ROLE, TOKEN,
+    UUID_FORM, VARINT_BYTES_MAX, VERSION, VERSION_WITHOUT_BASIS, uuid_bytes, uuid_text,
 };
 use crate::codes::{Channel, EventKind, Outcome, PurposeOfUse};
 use crate::entry::{Agent, Entry, Origin, RECORDS_MAX};
@@ -15,13 +15,14 @@ impl Entry {
     /// # Errors
     /// A later format, or bytes that no encoder of this format writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match bytes.first() {
-            Some(&VERSION) => (),
+        let with_basis = match bytes.first() {
+            Some(&VERSION) => true,
+            Some(&VERSION_WITHOUT_BASIS) => false,
             Some(&found) if found > VERSION => return Err(DecodeError::NewerFormat { found }),
             _ => return Err(DecodeError::Malformed { offset: 0, what: "version" }),
-        }
+        };
         let mut reader = Cursor { bytes, offset: 1 };
-        let entry = decode_after_version(&mut reader)
+        let entry = decode_after_version(&mut reader, with_basis)
             .map_err(|what| DecodeError::Malformed { offset: reader.offset.min(bytes.len()), what })?;
         // Bounds are the encoder's promise too: an entry that breaks one was not written by it.
         entry.check().map_err(|_| DecodeError::Malformed { offset: bytes.len(), what: "bounds" })?;
@@ -118,7 +119,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn decode_after_version(cursor: &mut Cursor<'_>) -> Expected<Entry> {
+fn decode_after_version(cursor: &mut Cursor<'_>, with_basis: bool) -> Expected<Entry> {
     let kind = EventKind::from_byte(cursor.byte("kind")?).ok_or("kind")?;
     let outcome = Outcome::from_byte(cursor.byte("outcome")?).ok_or("outcome")?;
     let purpose = PurposeOfUse::from_byte(cursor.byte("purpose")?).ok_or("purpose")?;
@@ -147,6 +148,7 @@ fn decode_after_version(cursor: &mut Cursor<'_>) -> Expected<Entry> {
         outcome,
         query: cursor.text(QUERY, "query")?,
         detail: cursor.text(DETAIL, "detail")?,
+        basis: if with_basis { Some(cursor.text(BASIS, "basis")?.ok_or("basis")?) } else { None },
     };
     if cursor.is_done() { Ok(entry) } else { Err("tag of a field") }
 }

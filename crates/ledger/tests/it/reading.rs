@@ -16,10 +16,10 @@ fn listings_go_up_and_down() {
     let (reader, keys) = (engine.as_ref(), keys());
     assert_eq!(numbers(list(reader, &keys, 0, 3).unwrap()), [0, 1, 2]);
     assert_eq!(numbers(list(reader, &keys, 28, 9).unwrap()), [28, 29]);
-    assert_eq!(numbers(list(reader, &keys, 30, 9).unwrap()), []);
+    assert!(numbers(list(reader, &keys, 30, 9).unwrap()).is_empty());
     assert_eq!(numbers(list_newest(reader, &keys, u64::MAX, 3).unwrap()), [29, 28, 27]);
     assert_eq!(numbers(list_newest(reader, &keys, 2, 9).unwrap()), [1, 0]);
-    assert_eq!(numbers(list_newest(reader, &keys, 0, 9).unwrap()), []);
+    assert!(numbers(list_newest(reader, &keys, 0, 9).unwrap()).is_empty());
     assert!(list(reader, &keys, 0, 0).unwrap().is_empty());
     assert!(matches!(read(reader, &keys, 30), Err(LedgerError::NoEntry { index: 30 })));
 }
