@@ -9,6 +9,8 @@ pub(crate) enum Stream {
     Staff = 4,
     Load = 5,
     Foreign = 6,
+    Standing = 7,
+    Rota = 8,
 }
 
 /// A repeatable sequence of numbers (SplitMix64, G. Steele and others 2014). For synthetic data, never for keys.

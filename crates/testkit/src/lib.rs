@@ -29,9 +29,11 @@ mod identity;
 mod json;
 mod load;
 mod planted;
+mod rota;
 mod staff;
 
 pub use bundle::Method;
+pub use clinic::standing::Standing;
 pub use identity::nir::{INS_NIR_TEST_SYSTEM, nir_is_valid, nir_key};
 pub use planted::{Planted, PlantedKind};
 
@@ -73,6 +75,23 @@ pub struct PatientFile {
     pub resources: Vec<Record>,
 }
 
+/// Somebody who works in the hospital, as far as accounts and rights go by it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaffMember {
+    /// The logical id of the Practitioner.
+    pub id: String,
+    /// The name as displays show it.
+    pub display: String,
+    /// Number in the register of professionals (RPPS).
+    pub number: String,
+    /// Code of the French list of professions: `10` physician, `21` pharmacist, `50` midwife, `60` nurse.
+    pub profession: &'static str,
+    /// The logical id of the Location of the ward.
+    pub ward: String,
+    /// The ward's name.
+    pub ward_name: &'static str,
+}
+
 /// A synthetic hospital.
 pub struct Hospital {
     options: HospitalOptions,
@@ -90,9 +109,12 @@ impl Hospital {
         self.options
     }
 
-    /// Organizations, Locations, Practitioners and PractitionerRoles, each after those that it refers to.
+    /// Organizations, Locations, Practitioners, PractitionerRoles and the on-call list around the present, each after those that it refers
+    /// to.
     pub fn foundation(&self) -> Vec<Record> {
-        self.staff.records()
+        let mut records = self.staff.records();
+        records.extend(rota::on_call(&self.staff, self.options.seed, self.options.now.as_ms()));
+        records
     }
 
     /// The foundation as one transaction of `PUT`s, so that the patients' references to it hold.
@@ -108,6 +130,16 @@ impl Hospital {
     pub fn patient(&self, n: u64) -> PatientFile {
         let chart = self.chart(n, References::Relative);
         PatientFile { n, id: chart.patient.text(), resources: chart.records }
+    }
+
+    /// Who works there, in the order of [`Standing::Staff`]'s numbers.
+    pub fn staff(&self) -> impl Iterator<Item = StaffMember> + '_ {
+        self.staff.members()
+    }
+
+    /// What sets patient number `n` apart.
+    pub fn standing(&self, n: u64) -> Standing {
+        Standing::draw(self.options.seed, n)
     }
 
     /// The logical id of the Patient resource of patient number `n`.

@@ -23,7 +23,7 @@ impl Hospital {
             patient: patient_uuid(seed, n),
             encounter: None,
             moment: self.options().now.as_ms() - (k % 100_000) as i64 * MEASURE_MS,
-            sensitive: false,
+            sensitive: None,
             performer: None,
         };
         let json = JsonWriter::resource(References::Relative, "Observation", id, |w| {

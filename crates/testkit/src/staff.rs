@@ -1,11 +1,12 @@
 //! The hospital itself: organisations, wards, practitioners and their roles. Every bundle of a patient takes them as there.
 
-use crate::Record;
 use crate::clinic::terms::Ward;
 use crate::draw::{Draw, Stream};
 use crate::identity::names::draw_origin;
 use crate::identity::person::Sex;
 use crate::json::{JsonWriter, References, Uuid};
+use crate::rota::write_shift;
+use crate::{Record, StaffMember};
 use tacet_types::ResourceType;
 
 /// How many practitioners work in the hospital. Fixed, so that a patient does not depend on the hospital's size.
@@ -52,6 +53,8 @@ pub(crate) struct Practitioner {
     trade: (&'static str, &'static str),
     ward: Ward,
     number: String,
+    /// Which shift, for those who work in shifts.
+    shift: u64,
 }
 
 /// A place in the hospital.
@@ -103,6 +106,24 @@ impl Staff {
         let physicians = |person: &&Practitioner| person.trade.0 == "10";
         let count = self.practitioners.iter().filter(physicians).count().max(1) as u64;
         self.practitioners.iter().filter(physicians).nth((choice % count) as usize)
+    }
+
+    pub(crate) fn physicians(&self) -> impl Iterator<Item = &Practitioner> {
+        self.practitioners.iter().filter(|person| person.trade.0 == "10")
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = StaffMember> + '_ {
+        self.practitioners.iter().filter_map(|person| {
+            let place = self.place(person.ward)?;
+            Some(StaffMember {
+                id: person.id.text(),
+                display: person.display.clone(),
+                number: person.number.clone(),
+                profession: person.trade.0,
+                ward: place.id.text(),
+                ward_name: place.name,
+            })
+        })
     }
 
     pub(crate) fn place(&self, ward: Ward) -> Option<&WardPlace> {
@@ -217,6 +238,7 @@ impl Practitioner {
             sex,
             trade,
             ward: *ward,
+            shift: n,
             number: with_luhn_digit(&format!("899{:07}", n * 104_729 % 10_000_000)),
         }
     }
@@ -263,6 +285,10 @@ impl Practitioner {
             w.text("value", "01 99 00 00 11");
             w.text("use", "work");
         });
+        // Nurses and midwives work in shifts; physicians may be called at any hour.
+        if matches!(self.trade.0, "60" | "50") {
+            write_shift(w, self.shift);
+        }
     }
 }
 

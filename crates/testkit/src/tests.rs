@@ -257,3 +257,61 @@ fn every_resource_is_valid_r4() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(!faults(r#"{"resourceType":"Patient","gender":"unknown","birthdate":"2000-01-01"}"#).is_empty());
 }
+
+#[test]
+fn a_few_patients_are_set_apart_and_labelled() {
+    let hospital = hospital(6);
+    let staff: Vec<StaffMember> = hospital.staff().collect();
+    let mut seen = [0; 4];
+    for n in 0..2000 {
+        let standing = hospital.standing(n);
+        let place = match standing {
+            Standing::Ordinary => 0,
+            Standing::Detained => 1,
+            Standing::Known => 2,
+            Standing::Staff(_) => 3,
+        };
+        seen[place] += 1;
+        if standing == Standing::Ordinary {
+            continue;
+        }
+        let file = hospital.patient(n);
+        let patient: Value = serde_json::from_str(&file.resources[0].json).unwrap();
+        assert_eq!(patient["meta"]["security"].as_array().unwrap().len(), 1);
+        let of = |name: &str| -> Vec<Value> {
+            let records = file.resources.iter().filter(|record| record.resource_type.as_str() == name);
+            records.map(|record| serde_json::from_str(&record.json).unwrap()).collect()
+        };
+        match standing {
+            Standing::Detained => {
+                for appointment in of("Appointment") {
+                    assert_eq!(appointment["meta"]["security"][0]["code"], "transport");
+                }
+                let dead = patient["deceasedDateTime"].is_string();
+                assert!(dead || (of("Flag").len() == 1 && !of("Appointment").is_empty()));
+            }
+            Standing::Staff(number) => {
+                let colleague = format!("Practitioner/{}", staff[number as usize].id);
+                assert_eq!(of("Person")[0]["link"][1]["target"]["reference"], *colleague);
+            }
+            _ => assert!(of("Person").is_empty() && of("Flag").is_empty()),
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0) && seen[0] > 1900, "{seen:?}");
+}
+
+#[test]
+fn sensitive_reasons_are_labelled_where_the_stay_is_not() {
+    let hospital = hospital(7);
+    let mut marked = 0;
+    for file in hospital.patients() {
+        for record in file.resources.iter().filter(|record| record.resource_type.as_str() == "Encounter") {
+            let value: Value = serde_json::from_str(&record.json).unwrap();
+            let inline = value["reasonCode"][0]["extension"][0]["valueCoding"]["code"].is_string();
+            assert_eq!(inline, value["meta"]["security"][0]["code"] == "PROCESSINLINELABEL");
+            assert_eq!(inline, value["diagnosis"][0]["extension"].is_array());
+            marked += usize::from(inline);
+        }
+    }
+    assert!(marked > 5);
+}

@@ -1,6 +1,7 @@
 //! One patient's chart: chance decides what happens, in order of time, and each event writes its resources.
 
 use super::diagnoses::DIAGNOSES;
+use super::standing::Standing;
 use super::terms::{Diagnosis, Ward, Way};
 use crate::Record;
 use crate::calendar::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -17,6 +18,7 @@ const CHART_DAYS: i64 = 8 * 365;
 pub(crate) struct Chart<'a> {
     pub(crate) staff: &'a Staff,
     pub(crate) person: Person,
+    pub(crate) standing: Standing,
     pub(crate) patient: Uuid,
     /// `Mme Marie Martin`
     pub(crate) display: String,
@@ -67,6 +69,7 @@ impl<'a> Chart<'a> {
             staff,
             display: person.display(),
             person,
+            standing: Standing::draw(seed, n),
             patient,
             draw,
             identifiers,
@@ -80,6 +83,7 @@ impl<'a> Chart<'a> {
         chart.write_visits();
         chart.write_prevention();
         chart.write_follow_up();
+        chart.write_standing();
         chart
     }
 

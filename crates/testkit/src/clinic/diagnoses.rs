@@ -12,7 +12,7 @@ const PLAIN: Diagnosis = Diagnosis {
     ages: (0, 120),
     sex: None,
     chronic: false,
-    sensitive: false,
+    sensitive: None,
     drugs: &[&PARACETAMOL],
     panels: &[],
     acts: &[],
@@ -38,8 +38,9 @@ const fn chronic(mut base: Diagnosis) -> Diagnosis {
     base
 }
 
-const fn sensitive(mut base: Diagnosis) -> Diagnosis {
-    base.sensitive = true;
+/// `code`: of the HL7 v3 ActCode sensitivities, or empty.
+const fn sensitive(code: &'static str, mut base: Diagnosis) -> Diagnosis {
+    base.sensitive = Some(code);
     base
 }
 
@@ -134,48 +135,68 @@ pub(crate) static DIAGNOSES: &[Diagnosis] = &[
     )),
     chronic(plain("M17.9", "Arthrose du genou", Consultation, Ward::Outpatients, (48, 100))),
     // --- what the law and decency protect most
-    chronic(sensitive(with(
-        plain("B24", "Infection par le VIH", Consultation, Ward::Medicine, (17, 80)),
-        &[&ANTIRETROVIRAL],
-        &[&BLOOD_COUNT, &LIVER],
-    ))),
-    chronic(sensitive(with(
-        plain("F32.2", "Épisode dépressif sévère", Planned, Ward::Psychiatry, (15, 90)),
-        &[&SERTRALINE, &OXAZEPAM],
-        &[&THYROID],
-    ))),
-    chronic(sensitive(with(
-        plain("F20.0", "Schizophrénie paranoïde", Admission, Ward::Psychiatry, (18, 70)),
-        &[&OLANZAPINE],
-        &[&DIABETES_LIPIDS],
-    ))),
-    sensitive(with(
-        plain("F10.0", "Intoxication aiguë par l'alcool", Emergency, Ward::Emergency, (15, 75)),
-        &[],
-        &[&CHEMISTRY, &LIVER],
-    )),
-    sensitive(women(plain("O04.9", "Interruption médicale de grossesse", Consultation, Ward::Maternity, (15, 46)))),
-    sensitive(with(
-        plain("T74.1", "Sévices physiques", Emergency, Ward::Emergency, (0, 90)),
-        &[&PARACETAMOL, &TRAMADOL],
-        &[],
-    )),
-    chronic(sensitive(acts(
+    chronic(sensitive(
+        "HIV",
         with(
-            women(plain("C50.9", "Tumeur maligne du sein", Planned, Ward::Oncology, (30, 95))),
-            &[&PARACETAMOL, &ENOXAPARIN],
+            plain("B24", "Infection par le VIH", Consultation, Ward::Medicine, (17, 80)),
+            &[&ANTIRETROVIRAL],
             &[&BLOOD_COUNT, &LIVER],
         ),
-        &[&BELLY_SCAN],
-    ))),
-    chronic(sensitive(acts(
+    )),
+    chronic(sensitive(
+        "PSY",
         with(
-            plain("C18.9", "Tumeur maligne du côlon", Planned, Ward::Oncology, (40, 95)),
-            &[&MORPHINE, &ENOXAPARIN],
-            &[&BLOOD_COUNT, &CHEMISTRY],
+            plain("F32.2", "Épisode dépressif sévère", Planned, Ward::Psychiatry, (15, 90)),
+            &[&SERTRALINE, &OXAZEPAM],
+            &[&THYROID],
         ),
-        &[&COLONOSCOPY, &BELLY_SCAN],
-    ))),
+    )),
+    chronic(sensitive(
+        "PSY",
+        with(
+            plain("F20.0", "Schizophrénie paranoïde", Admission, Ward::Psychiatry, (18, 70)),
+            &[&OLANZAPINE],
+            &[&DIABETES_LIPIDS],
+        ),
+    )),
+    sensitive(
+        "ETH",
+        with(
+            plain("F10.0", "Intoxication aiguë par l'alcool", Emergency, Ward::Emergency, (15, 75)),
+            &[],
+            &[&CHEMISTRY, &LIVER],
+        ),
+    ),
+    sensitive(
+        "SEX",
+        women(plain("O04.9", "Interruption médicale de grossesse", Consultation, Ward::Maternity, (15, 46))),
+    ),
+    sensitive(
+        "SDV",
+        with(plain("T74.1", "Sévices physiques", Emergency, Ward::Emergency, (0, 90)), &[&PARACETAMOL, &TRAMADOL], &[]),
+    ),
+    chronic(sensitive(
+        "",
+        acts(
+            with(
+                women(plain("C50.9", "Tumeur maligne du sein", Planned, Ward::Oncology, (30, 95))),
+                &[&PARACETAMOL, &ENOXAPARIN],
+                &[&BLOOD_COUNT, &LIVER],
+            ),
+            &[&BELLY_SCAN],
+        ),
+    )),
+    chronic(sensitive(
+        "",
+        acts(
+            with(
+                plain("C18.9", "Tumeur maligne du côlon", Planned, Ward::Oncology, (40, 95)),
+                &[&MORPHINE, &ENOXAPARIN],
+                &[&BLOOD_COUNT, &CHEMISTRY],
+            ),
+            &[&COLONOSCOPY, &BELLY_SCAN],
+        ),
+    )),
     // --- emergencies
     acts(
         with(

@@ -1,6 +1,7 @@
 //! The administrative part of a chart: identity, insurance, family, consent, allergies, care team, appointments.
 
 use super::chart::Chart;
+use super::label::{labels, security};
 use super::terms::{ALLERGENS, ATC, Ward};
 use crate::calendar::{DAY_MS, HOUR_MS, MINUTE_MS, french_date};
 use crate::identity::nir::INS_NIR_TEST_SYSTEM;
@@ -40,11 +41,12 @@ impl Chart<'_> {
         let narrative = self.draw.chance(30);
         let deceased = self.person.dead.then_some(self.person.end_ms);
         let doctor = self.doctor(Ward::Outpatients, self.family_doctor);
-        let person = &self.person;
+        let (person, labels) = (&self.person, self.standing.labels());
         let json = JsonWriter::resource(self.references, "Patient", self.patient, |w| {
             w.object("meta", |w| {
                 let profile = if person.nir.is_some() { "fr-core-patient-ins" } else { "fr-core-patient" };
                 w.array("profile", |w| w.item(&format!("https://hl7.fr/ig/fhir/core/StructureDefinition/{profile}")));
+                security(w, labels);
             });
             if narrative {
                 let born = if person.sex == Sex::Female { "née" } else { "né" };
@@ -327,7 +329,7 @@ impl Chart<'_> {
         });
     }
 
-    fn write_appointment(&mut self, reason: &'static str, ward: Ward) {
+    pub(crate) fn write_appointment(&mut self, reason: &'static str, ward: Ward) {
         let id = self.next_id();
         let (patient, display) = (self.patient, self.display.clone());
         let today = self.person.end_ms - self.person.end_ms.rem_euclid(DAY_MS);
@@ -335,7 +337,9 @@ impl Chart<'_> {
             today + self.draw.between(2, 180) * DAY_MS + 7 * HOUR_MS + self.draw.between(0, 36) * 15 * MINUTE_MS;
         let choice = self.draw.next();
         let (doctor, place) = (self.doctor(ward, choice), self.place(ward));
+        let marks = self.standing.labels_of_journeys();
         self.add("Appointment", id, |w| {
+            labels(w, marks);
             w.text("status", "booked");
             let kinds = "http://terminology.hl7.org/CodeSystem/v2-0276";
             w.concept("appointmentType", kinds, "FOLLOWUP", "");

@@ -1,8 +1,8 @@
 //! Letters and summaries in French: text documents in a DocumentReference, and the discharge summary as a Composition.
 
 use super::chart::{Chart, Visit};
+use super::label::label;
 use super::terms::{LOINC, Way};
-use super::visit::label;
 use crate::calendar::{day_of, french_date, french_hour};
 use crate::identity::person::Sex;
 use crate::json::Uuid;
@@ -163,7 +163,7 @@ impl Chart<'_> {
             w.instant("date", visit.end);
             w.array("author", |w| w.element(|w| w.standing_members("Practitioner", doctor.id, &doctor.display)));
             w.text("title", "Lettre de liaison à la sortie");
-            w.text("confidentiality", if visit.diagnosis.sensitive { "R" } else { "N" });
+            w.text("confidentiality", if visit.diagnosis.sensitive.is_some() { "R" } else { "N" });
             w.standing("custodian", "Organization", hospital, HOSPITAL_NAME);
             w.array("section", |w| {
                 w.element(|w| {

@@ -2,8 +2,9 @@
 
 use super::chart::{Chart, Visit};
 use super::diagnoses::COVID;
+use super::label::label;
 use super::terms::*;
-use super::visit::{encounter_of, label};
+use super::visit::encounter_of;
 use crate::calendar::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::draw::Draw;
 use crate::json::{JsonWriter, Uuid, french_decimal};
@@ -38,7 +39,7 @@ pub(crate) struct Context {
     pub(crate) patient: Uuid,
     pub(crate) encounter: Option<Uuid>,
     pub(crate) moment: i64,
-    pub(crate) sensitive: bool,
+    pub(crate) sensitive: Option<&'static str>,
     pub(crate) performer: Option<(Uuid, String)>,
 }
 
@@ -307,7 +308,7 @@ impl Chart<'_> {
             patient,
             encounter: None,
             moment,
-            sensitive: false,
+            sensitive: None,
             performer: biologist.map(|person| (person.id, person.display.clone())),
         };
         self.add("Observation", result, |w| {

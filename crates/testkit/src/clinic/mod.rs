@@ -3,7 +3,9 @@
 pub(crate) mod chart;
 pub(crate) mod diagnoses;
 mod file;
+pub(crate) mod label;
 mod letters;
 pub(crate) mod measures;
+pub(crate) mod standing;
 pub(crate) mod terms;
 mod visit;

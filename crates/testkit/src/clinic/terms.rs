@@ -259,8 +259,8 @@ pub(crate) struct Diagnosis {
     /// `None` for either sex.
     pub(crate) sex: Option<Sex>,
     pub(crate) chronic: bool,
-    /// Records of this diagnosis carry the label "restricted".
-    pub(crate) sensitive: bool,
+    /// Records of this diagnosis carry the label "restricted", and this code of sensitivity where it is not empty.
+    pub(crate) sensitive: Option<&'static str>,
     pub(crate) drugs: &'static [&'static Drug],
     pub(crate) panels: &'static [&'static Panel],
     pub(crate) acts: &'static [&'static Act],

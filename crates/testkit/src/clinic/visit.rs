@@ -1,21 +1,11 @@
 //! One visit written down: encounter, diagnosis, measures, acts, prescriptions, letters; and what is done for prevention.
 
 use super::chart::{Chart, Visit};
+use super::label::{inline, label, labels};
 use super::terms::{ACT_CODE, ATC, Act, CCAM, CIM10, Drug, SNOMED, VACCINES, Ward, Way};
 use crate::calendar::{DAY_MS, HOUR_MS, MINUTE_MS, day_of};
 use crate::json::{JsonWriter, Uuid};
 use crate::staff::HOSPITAL_NAME;
-
-/// Writes the label "restricted" where a record needs it.
-pub(crate) fn label(w: &mut JsonWriter, sensitive: bool) {
-    if sensitive {
-        w.object("meta", |w| {
-            w.single("security", |w| {
-                w.coding_members("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "R", "restricted");
-            });
-        });
-    }
-}
 
 impl Chart<'_> {
     pub(crate) fn write_visit(&mut self, visit: &Visit) {
@@ -63,8 +53,11 @@ impl Chart<'_> {
         };
         let home = if self.person.dead && visit.end == self.person.end_ms { "exp" } else { "home" };
         let bed = visit.choice % 90 + 1;
+        // That somebody is on a ward is known to the ward; why, not to everybody there.
+        let sensitive = visit.diagnosis.sensitive.filter(|code| !code.is_empty());
+        let marks: &[_] = if sensitive.is_some() { &[super::label::PROCESS_INLINE] } else { &[] };
         self.add("Encounter", visit.encounter, |w| {
-            label(w, visit.diagnosis.sensitive);
+            labels(w, marks);
             w.single("identifier", |w| {
                 w.text("system", "urn:oid:2.999.910.2");
                 w.text("value", &format!("{}{:07}", day_of(visit.start), visit.choice % 10_000_000));
@@ -88,9 +81,13 @@ impl Chart<'_> {
                 w.period("period", visit.start, visit.end);
             }
             w.array("reasonCode", |w| {
-                w.element(|w| w.concept_members(CIM10, visit.diagnosis.cim10, visit.diagnosis.text, ""));
+                w.element(|w| {
+                    inline(w, sensitive);
+                    w.concept_members(CIM10, visit.diagnosis.cim10, visit.diagnosis.text, "");
+                });
             });
             w.single("diagnosis", |w| {
+                inline(w, sensitive);
                 w.own("condition", "Condition", visit.condition);
                 w.concept("use", "http://terminology.hl7.org/CodeSystem/diagnosis-role", "DD", "");
                 w.integer("rank", 1);
