@@ -7,6 +7,7 @@ pub mod outcome;
 pub mod reference;
 pub mod resource;
 pub mod search;
+pub mod security;
 pub mod summary;
 pub mod validate;
 pub mod xml;
