@@ -29,15 +29,8 @@ impl Bench {
         let (rng, clock) = (Arc::new(SeededRng::new(1)), Arc::new(ManualClock::new(Timestamp::from_ms(0))));
         let limits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
         let keeper = InProcessKeeper::new(&RootKeys::random(rng.as_ref()), clock.clone(), rng.clone(), limits);
-        let caller = Caller {
-            owner: "fuzz".to_owned(),
-            role: Role::Clinician,
-            token: None,
-            purpose: PurposeOfUse::Treatment,
-            origin: Origin { address: None, channel: Channel::Http },
-            operation: OperationId([0; 16]),
-            on_behalf_of: None,
-        };
+        let origin = Origin { address: None, channel: Channel::Http };
+        let caller = Caller::new("fuzz", Role::Clinician, PurposeOfUse::Treatment, origin, OperationId([0; 16]));
         let options = VaultOptions { clock, rng, limits: Limits::default(), store: StoreOptions::default(), index: None };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let vault = Vault::initialize(Arc::new(MemoryEngine::new()), Arc::new(keeper), options, &caller);

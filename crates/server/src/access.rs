@@ -99,15 +99,7 @@ async fn failed<S: RecordService>(app: &App<S>, peer: &Peer, source: Source, ope
         tracing::warn!(operation = %operation, "an address is locked after too many failed attempts");
     }
     if failed.note {
-        let nobody = Caller {
-            owner: NOBODY.to_owned(),
-            role: Role::Operator,
-            token: None,
-            purpose: PurposeOfUse::Operations,
-            origin: origin(peer),
-            operation,
-            on_behalf_of: None,
-        };
+        let nobody = Caller::new(NOBODY, Role::Operator, PurposeOfUse::Operations, origin(peer), operation);
         // The refusal stands whether or not it could be noted; a ledger that cannot write shows in `/health`.
         if app.service.note(&nobody, EventKind::LoginFailed, Outcome::Refused).await.is_err() {
             tracing::error!(operation = %operation, "a failed attempt could not be written into the ledger");
@@ -197,13 +189,9 @@ pub(crate) fn caller(
         }
     };
     Ok(Caller {
-        owner: token.owner,
-        role: token.role,
         token: Some(token.id),
-        purpose,
-        origin: origin(peer),
-        operation,
         on_behalf_of,
+        ..Caller::new(token.owner, token.role, purpose, origin(peer), operation)
     })
 }
 

@@ -158,15 +158,9 @@ pub(crate) fn rng() -> Arc<dyn Rng> {
 pub(crate) fn caller(global: &Global, role: Role, purpose: PurposeOfUse) -> Caller {
     let login = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
     let owner = global.operator.clone().or(login).filter(|name| !name.trim().is_empty());
-    Caller {
-        owner: owner.unwrap_or_else(|| "unnamed operator".to_owned()),
-        role,
-        token: None,
-        purpose,
-        origin: Origin { address: None, channel: Channel::CommandLine },
-        operation: OperationId::random(&SecureRng),
-        on_behalf_of: None,
-    }
+    let owner = owner.unwrap_or_else(|| "unnamed operator".to_owned());
+    let origin = Origin { address: None, channel: Channel::CommandLine };
+    Caller::new(owner, role, purpose, origin, OperationId::random(&SecureRng))
 }
 
 /// Runs async work of the vault to its end.

@@ -20,9 +20,40 @@ pub struct Caller {
     pub operation: OperationId,
     /// The person for whom a machine asks.
     pub on_behalf_of: Option<String>,
+    /// Who this is among the records: the Practitioner whose relations to patients count.
+    pub practitioner: Option<ResourceId>,
+    /// The patients for whom this account stands: its own record, or those of its children.
+    pub patients: Vec<ResourceId>,
+    /// Whether the login was a strong one: a passkey, or what counts as much.
+    pub strong: bool,
+    /// Whether this is a session of a supplier.
+    pub supplier: bool,
 }
 
 impl Caller {
+    /// A caller of whom no more is known than this: no token, nobody among the records.
+    pub fn new(
+        owner: impl Into<String>,
+        role: Role,
+        purpose: PurposeOfUse,
+        origin: Origin,
+        operation: OperationId,
+    ) -> Self {
+        Self {
+            owner: owner.into(),
+            role,
+            token: None,
+            purpose,
+            origin,
+            operation,
+            on_behalf_of: None,
+            practitioner: None,
+            patients: Vec::new(),
+            strong: false,
+            supplier: false,
+        }
+    }
+
     /// A ledger entry of this caller, without records yet.
     pub(crate) fn entry(
         &self,

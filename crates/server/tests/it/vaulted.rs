@@ -26,15 +26,8 @@ pub(crate) struct House {
 
 /// Who keeps the machine.
 fn operator() -> Caller {
-    Caller {
-        owner: "operator".to_owned(),
-        role: Role::Operator,
-        token: None,
-        purpose: PurposeOfUse::SystemAdministration,
-        origin: Origin { address: None, channel: Channel::CommandLine },
-        operation: OperationId::random(&SecureRng),
-        on_behalf_of: None,
-    }
+    let origin = Origin { address: None, channel: Channel::CommandLine };
+    Caller::new("operator", Role::Operator, PurposeOfUse::SystemAdministration, origin, OperationId::random(&SecureRng))
 }
 
 impl House {

@@ -252,15 +252,8 @@ pub(crate) fn options() -> VaultOptions {
 }
 
 pub(crate) fn caller(role: Role) -> Caller {
-    Caller {
-        owner: "Test".to_owned(),
-        role,
-        token: None,
-        purpose: PurposeOfUse::Treatment,
-        origin: Origin { address: None, channel: Channel::CommandLine },
-        operation: OperationId::random(&SecureRng),
-        on_behalf_of: None,
-    }
+    let origin = Origin { address: None, channel: Channel::CommandLine };
+    Caller::new("Test", role, PurposeOfUse::Treatment, origin, OperationId::random(&SecureRng))
 }
 
 /// A setting from the environment.

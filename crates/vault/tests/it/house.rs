@@ -136,15 +136,8 @@ pub(crate) fn options(clock: &Arc<ManualClock>) -> VaultOptions {
 }
 
 pub(crate) fn caller(role: Role) -> Caller {
-    Caller {
-        owner: "Dr Test".to_owned(),
-        role,
-        token: None,
-        purpose: PurposeOfUse::Treatment,
-        origin: Origin { address: None, channel: Channel::Http },
-        operation: OperationId::random(&SecureRng),
-        on_behalf_of: None,
-    }
+    let origin = Origin { address: None, channel: Channel::Http };
+    Caller::new("Dr Test", role, PurposeOfUse::Treatment, origin, OperationId::random(&SecureRng))
 }
 
 pub(crate) fn clinician() -> Caller {
