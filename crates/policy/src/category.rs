@@ -10,6 +10,8 @@ named! {
     Category {
         /// Who the patient is and how to reach them.
         Demographics = "demographics",
+        /// Which records are of the same person, and which patients work here.
+        Identities = "identities",
         /// Stays and visits.
         Encounters = "encounters",
         /// When the patient comes.
@@ -40,9 +42,13 @@ named! {
         Logistics = "logistics",
         /// Taking part in studies.
         Research = "research",
-        /// Where records come from and who touched them.
+        /// Where records come from.
         Traces = "traces",
-        /// Staff, places, organisations, opening hours.
+        /// Who touched records, as other systems tell it.
+        Audit = "audit",
+        /// Opening hours of staff and rooms; lists of those on call.
+        Agenda = "agenda",
+        /// Staff, places, organisations.
         Directory = "directory",
         /// What is the same for every patient: terminology, profiles, catalogues, protocols.
         Definitions = "definitions",
@@ -55,7 +61,8 @@ named! {
 
 /// The types of each category; what is named nowhere is unfiled.
 const TYPES: &[(Category, &[&str])] = &[
-    (Category::Demographics, &["Patient", "Person", "RelatedPerson"]),
+    (Category::Demographics, &["Patient", "RelatedPerson"]),
+    (Category::Identities, &["Person", "Linkage"]),
     (Category::Encounters, &["Encounter", "EpisodeOfCare"]),
     (Category::Appointments, &["Appointment", "AppointmentResponse"]),
     (
@@ -123,7 +130,9 @@ const TYPES: &[(Category, &[&str])] = &[
     ),
     (Category::Logistics, &["Device", "DeviceMetric", "SupplyDelivery"]),
     (Category::Research, &["ResearchSubject", "MeasureReport"]),
-    (Category::Traces, &["AuditEvent", "Provenance", "VerificationResult"]),
+    (Category::Traces, &["Provenance", "VerificationResult"]),
+    (Category::Audit, &["AuditEvent"]),
+    (Category::Agenda, &["Schedule", "Slot"]),
     (
         Category::Directory,
         &[
@@ -134,8 +143,6 @@ const TYPES: &[(Category, &[&str])] = &[
             "Location",
             "HealthcareService",
             "Endpoint",
-            "Schedule",
-            "Slot",
             "InsurancePlan",
         ],
     ),
@@ -201,7 +208,7 @@ const TYPES: &[(Category, &[&str])] = &[
     (Category::Subscriptions, &["Subscription"]),
     (
         Category::Unfiled,
-        &["Basic", "Binary", "Bundle", "Group", "Linkage", "List", "MessageHeader", "OperationOutcome", "Parameters"],
+        &["Basic", "Binary", "Bundle", "Group", "List", "MessageHeader", "OperationOutcome", "Parameters"],
     ),
 ];
 
@@ -248,8 +255,9 @@ impl Category {
             Self::Demographics | Self::Encounters | Self::Appointments | Self::Financial | Self::Consents => {
                 "administrative"
             }
-            Self::Directory | Self::Definitions => "common",
-            Self::Logistics | Self::Research | Self::Traces | Self::Subscriptions | Self::Unfiled => "other",
+            Self::Directory | Self::Agenda | Self::Definitions => "common",
+            Self::Logistics | Self::Research | Self::Traces | Self::Unfiled => "background",
+            Self::Identities | Self::Audit | Self::Subscriptions => "system",
         }
     }
 }

@@ -100,6 +100,12 @@ impl RelationSet {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Adds one.
     pub fn insert(&mut self, relation: Relation) {
         *self = self.with(relation);

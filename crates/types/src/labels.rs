@@ -76,6 +76,12 @@ impl Labels {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// This set without the other.
     #[must_use]
     pub fn without(self, other: Self) -> Self {

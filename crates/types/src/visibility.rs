@@ -46,6 +46,22 @@ impl TypeSet {
         Self(words)
     }
 
+    /// What is in one of them.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let mut words = self.0;
+        words.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+        Self(words)
+    }
+
+    /// This set without the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        let mut words = self.0;
+        words.iter_mut().zip(other.0).for_each(|(word, other)| *word &= !other);
+        Self(words)
+    }
+
     /// Whether it holds no type.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
@@ -86,7 +102,7 @@ impl PatientSet {
 }
 
 /// What the content of a record must be, where who and what it is about does not decide it. Asked of the index's document.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Criterion {
     /// This very record.
     Is(ResourceType, ResourceId),
@@ -215,17 +231,26 @@ impl Visibility {
     }
 
     /// The labels of elements that may be shown within a record of this type and these patients, and whether what is withheld is
-    /// marked.
+    /// marked. It is asked of a record that is seen; what it gives is no more than what the class gives by which it is seen.
+    ///
+    /// Whether the criteria of a class hold is not known here. So a class with criteria clears something only where no plain class is
+    /// about the record (then one with criteria let it be seen), and only what every such class clears.
     pub fn cleared(&self, resource_type: ResourceType, patients: &[ResourceId]) -> (Labels, bool) {
         let of = |has: &dyn Fn(&Class) -> bool| {
-            let classes = self.classes.iter().filter(|class| class.types.has(resource_type) && has(class));
-            classes.fold((Labels::NONE, false), |(labels, told), class| (labels.and(class.labels), told || class.told))
+            let about = || self.classes.iter().filter(|class| class.types.has(resource_type) && has(class));
+            let plain = about().filter(|class| class.is_plain());
+            let plain = plain.map(|class| (class.labels, class.told));
+            let either = plain.reduce(|(labels, told), (more, tells)| (labels.and(more), told || tells));
+            let conditional = about().map(|class| (class.labels, class.told));
+            either
+                .or_else(|| conditional.reduce(|(labels, told), (more, tells)| (labels.common(more), told && tells)))
+                .unwrap_or((Labels::NONE, false))
         };
         match patients {
             [] => of(&|class| class.patients == PatientSet::Nobody),
             patients => patients.iter().fold((Labels::EVERY, true), |(labels, told), patient| {
                 let (more, tells) = of(&|class| class.patients.has(patient));
-                (Labels::from_bits(labels.bits() & more.bits()), told && tells)
+                (labels.common(more), told && tells)
             }),
         }
     }
@@ -302,5 +327,36 @@ mod tests {
         assert_eq!(visibility.sight(kind("Observation"), &[id("a")], Labels::NONE), Sight::AskIndex);
         visibility.classes.push(class(PatientSet::AllBut(Arc::default()), &["Observation"], Labels::NONE));
         assert!(matches!(visibility.sight(kind("Observation"), &[id("a")], Labels::NONE), Sight::Seen(_)));
+    }
+
+    #[test]
+    fn what_is_cleared_is_never_more_than_what_opened_the_record() {
+        let all = || PatientSet::AllBut(Arc::default());
+        let patients = [id("a")];
+        let mut conditional = class(all(), &["Observation"], Labels::HIV.and(Labels::VIP));
+        conditional.only.push(Criterion::Within(0, 10));
+        conditional.told = true;
+        let mut visibility = Visibility { classes: vec![conditional.clone()] };
+        assert_eq!(visibility.cleared(kind("Observation"), &patients), (Labels::HIV.and(Labels::VIP), true));
+        conditional.labels = Labels::HIV.and(Labels::STAFF);
+        conditional.told = false;
+        visibility.classes.push(conditional);
+        assert_eq!(
+            visibility.cleared(kind("Observation"), &patients),
+            (Labels::HIV, false),
+            "either may have let it in"
+        );
+        visibility.classes.push(class(all(), &["Observation"], Labels::STAFF));
+        assert_eq!(visibility.cleared(kind("Observation"), &patients), (Labels::STAFF, false), "the plain one did");
+        assert_eq!(visibility.cleared(kind("Patient"), &patients), (Labels::NONE, false));
+    }
+
+    #[test]
+    fn types_are_sets() {
+        let both = TypeSet::of([kind("Patient"), kind("Group")]);
+        let one = TypeSet::of([kind("Group")]);
+        assert_eq!(both.without(one), TypeSet::of([kind("Patient")]));
+        assert_eq!(both.without(one).and(one), both);
+        assert!(!TypeSet::EVERY.without(one).has(kind("Group")) && TypeSet::EVERY.without(one).has(kind("Patient")));
     }
 }
