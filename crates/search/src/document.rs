@@ -1,5 +1,8 @@
 //! What is known of a resource for searching it: its values for each search parameter, normalised and owned.
 //!
+//! Elements with a security label of their own are left out, so that no search tells what is in them. Whose record it is and how it is
+//! labelled is asked of the whole resource.
+//!
 //! `_id` and `_lastUpdated` have no values here: they are the document's key and its time, whatever the resource says.
 
 mod canonical;
@@ -10,7 +13,7 @@ pub(crate) use canonical::{UCUM, canonical_range};
 pub use words::{CONTENT_WORDS_MAX, NARRATIVE_WORDS_MAX, WORD_BYTES_MAX, words};
 
 use tacet_fhir::search::ParameterId;
-use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_types::{Labels, ResourceId, ResourceType, Timestamp, VersionId};
 
 /// Names a resource.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,6 +33,10 @@ pub struct Document {
     pub version: VersionId,
     /// When that version was stored.
     pub last_updated: Timestamp,
+    /// The patients in whose compartment it is, sorted, each once; a patient's own is one of them.
+    pub patients: Box<[ResourceId]>,
+    /// Its security labels.
+    pub labels: Labels,
     /// Its values, in the order of the resource.
     pub values: Vec<(ParameterId, Value)>,
     /// The distinct words of its narrative, folded and sorted; for `_text`.

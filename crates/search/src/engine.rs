@@ -16,6 +16,7 @@ mod codec;
 mod compile;
 mod docs;
 mod encode;
+mod guard;
 mod node;
 mod order;
 mod run;

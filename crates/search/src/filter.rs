@@ -1,5 +1,10 @@
 //! A compiled query: which resources it means, in a form that the index and the plain matcher evaluate alike.
 
+mod guard;
+
+pub use guard::{Guard, guarded};
+pub(crate) use guard::{clinical_dates, is_other_reference};
+
 use crate::document::Key;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -62,6 +67,8 @@ pub enum Filter {
     NarrativeWords(Vec<Box<str>>),
     /// All of these folded words are in the content (`_content`).
     ContentWords(Vec<Box<str>>),
+    /// What somebody may see. [`guarded`] puts it where it belongs.
+    Guard(Arc<Guard>),
 }
 
 /// A prefix of R4 (<https://hl7.org/fhir/R4/search.html#prefix>), as it compares two ranges, both with

@@ -2,12 +2,14 @@
 //!
 //! [`prepare`] resolves what asks about other documents, and [`matches()`] then looks at one document only.
 
+mod guard;
 mod near;
 mod prepare;
 mod test;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use guard::sees;
 pub use near::distance_metres;
 pub use prepare::{FILTER_DEPTH_MAX, World, prepare};
 pub use test::passes;
@@ -54,5 +56,6 @@ pub fn matches(filter: &Filter, document: &Document) -> bool {
         Filter::Present(parameter) => document.values.iter().any(|(found, _)| found == parameter),
         Filter::NarrativeWords(words) => words.iter().all(|word| document.narrative.binary_search(word).is_ok()),
         Filter::ContentWords(words) => words.iter().all(|word| document.content.binary_search(word).is_ok()),
+        Filter::Guard(guard) => guard.sees(document),
     }
 }

@@ -17,7 +17,7 @@ pub use custom::CUSTOM_MAX;
 
 /// Counts how documents are made of resources, beyond what the definitions say: words, ranges, units. A change that gives a resource
 /// other values or words needs the next number, so that indexes are built again.
-const EXTRACTION: u32 = 1;
+const EXTRACTION: u32 = 2;
 
 /// An immutable set of search parameters; cheap to clone.
 #[derive(Clone, Debug)]

@@ -38,4 +38,4 @@ pub(crate) use pointer::{Found, Placed, Pointer};
 
 /// Format of a generation: of its files, and of what is in them. Raised whenever an older program would read it wrongly, or this
 /// one an older generation: it is then built anew.
-pub(crate) const GENERATION_FORMAT: u16 = 2;
+pub(crate) const GENERATION_FORMAT: u16 = 3;

@@ -4,10 +4,13 @@ use super::canonical::canonical_range;
 use super::words::{content_words, narrative_words};
 use super::{Document, Key, System, Value};
 use crate::parameters::Parameters;
+use std::borrow::Cow;
+use tacet_fhir::compartment;
 use tacet_fhir::json::Json;
 use tacet_fhir::reference::Reference;
 use tacet_fhir::search::{self, NumberRange, ParameterId, TokenSystem};
-use tacet_types::{ResourceId, Timestamp, VersionId};
+use tacet_fhir::security::{labels_of, public_part};
+use tacet_types::{Labels, ResourceId, Timestamp, VersionId};
 
 impl Document {
     /// What search knows of the resource. Never fails: what is not of the shape that the definitions ask for is passed over.
@@ -21,6 +24,12 @@ impl Document {
         last_updated: Timestamp,
         parameters: &Parameters,
     ) -> Document {
+        let patients = patients_of(resource, &key);
+        let labels = labels_of(resource);
+        // To look for labelled elements once more costs as much as finding the labels did.
+        let inline = Labels::INLINE.within(labels);
+        let public = if inline { public_part(resource) } else { Cow::Borrowed(resource) };
+        let resource = &*public;
         let mut values = Vec::new();
         parameters.extract(resource, &mut |parameter, value| {
             if parameters.is_head(parameter) {
@@ -31,7 +40,7 @@ impl Document {
             }
         });
         let (narrative, content) = (narrative_words(resource), content_words(resource));
-        Document { key, version, last_updated, values, narrative, content }
+        Document { key, version, last_updated, patients, labels, values, narrative, content }
     }
 
     /// The resources of this store that it refers to, by one parameter or by any; as often as it does. For `_include`.
@@ -41,6 +50,17 @@ impl Document {
             _ => None,
         })
     }
+}
+
+/// The patients in whose compartment it is, a patient's own among them, sorted.
+fn patients_of(resource: &Json<'_>, key: &Key) -> Box<[ResourceId]> {
+    let mut patients = compartment::patients(resource);
+    if key.resource_type.as_str() == "Patient" {
+        patients.push(key.id.clone());
+    }
+    patients.sort_unstable();
+    patients.dedup();
+    patients.into()
 }
 
 /// The value, owned. None for a reference that names nothing.

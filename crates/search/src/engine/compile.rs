@@ -1,5 +1,6 @@
 //! From a filter to what one segment must look up.
 
+mod guard;
 mod ranges;
 
 use ranges::whole_passes;
@@ -131,6 +132,7 @@ impl<'s, 't> Compiler<'s, 't> {
             Filter::Present(parameter) => self.one(terms::head(number(*parameter), kind::PRESENT))?,
             Filter::NarrativeWords(words) => self.global_words(kind::NARRATIVE, words)?,
             Filter::ContentWords(words) => self.global_words(kind::CONTENT, words)?,
+            Filter::Guard(guard) => self.guard(guard, u64::from(self.segment.max_doc()))?,
             Filter::Chain { .. } | Filter::Has { .. } | Filter::Members { .. } => {
                 return Err(SearchError::Engine("evaluating a filter that was not prepared"));
             }
@@ -147,6 +149,7 @@ impl<'s, 't> Compiler<'s, 't> {
         let mut nodes = Vec::new();
         let mut dates: HashMap<ParameterId, Vec<DateTest>> = HashMap::new();
         let mut updated: Vec<DateTest> = Vec::new();
+        let mut guards = Vec::new();
         for filter in all {
             match filter {
                 Filter::Value(parameter, Test::Date(comparison, low, high)) => {
@@ -154,6 +157,7 @@ impl<'s, 't> Compiler<'s, 't> {
                 }
                 Filter::LastUpdated { comparison, low_ms, high_ms } => updated.push((*comparison, *low_ms, *high_ms)),
                 Filter::Types(_) => {}
+                Filter::Guard(guard) => guards.push(guard),
                 filter => nodes.push(inner.filter(filter, depth + 1)?),
             }
             if matches!(nodes.last(), Some(Node::Nothing)) {
@@ -165,6 +169,17 @@ impl<'s, 't> Compiler<'s, 't> {
         }
         if !updated.is_empty() {
             nodes.push(inner.last_updated(&updated)?);
+        }
+        if !guards.is_empty() {
+            // How to look depends on how many are left by what stands beside it.
+            let mut candidates: Vec<u64> = nodes.iter().map(|node| node.estimate(self.segment.max_doc())).collect();
+            if let Some(left) = &left {
+                candidates.push(self.types(left)?.estimate(self.segment.max_doc()));
+            }
+            let least = candidates.into_iter().min().unwrap_or_else(|| u64::from(self.segment.max_doc()));
+            for guard in guards {
+                nodes.push(inner.guard(guard, least)?);
+            }
         }
         if let Some(left) = &left
             && !nodes.iter().any(Node::is_of_types)

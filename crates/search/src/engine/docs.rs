@@ -80,6 +80,14 @@ pub(super) enum Gathered {
 }
 
 impl Gathered {
+    /// Whether a document is among them.
+    pub(super) fn has(&self, doc: DocId) -> bool {
+        match self {
+            Self::List(list) => list.binary_search(&doc).is_ok(),
+            Self::Bits(bits) => bits.get(doc as usize / 64).is_some_and(|word| word >> (doc % 64) & 1 == 1),
+        }
+    }
+
     /// Gathers what `fill` gives, in any order and repeatedly. `expected` is about how many there will be.
     pub(super) fn gather<E>(
         max_doc: DocId,

@@ -8,11 +8,12 @@
 //! | `o` | column: order key |
 //! | `u` | column: last updated, milliseconds |
 //! | `y` | column: type |
+//! | `l` | column: labels |
 //! | `c` | columns by parameter (`column`), made as they are needed |
 
 use super::order::sort_value;
 use super::terms::{self, GLOBAL, LAST_UPDATED, kind};
-use super::{buckets, codec};
+use super::{buckets, codec, guard};
 use crate::document::{Document, Key, System, Value, words};
 use crate::index::SortValue;
 use std::collections::BTreeMap;
@@ -32,13 +33,15 @@ pub(super) mod field {
     pub(crate) const ORDER: Field = Field::from_field_id(3);
     pub(crate) const UPDATED: Field = Field::from_field_id(4);
     pub(crate) const TYPE: Field = Field::from_field_id(5);
-    pub(crate) const COLUMNS: Field = Field::from_field_id(6);
+    pub(crate) const LABELS: Field = Field::from_field_id(6);
+    pub(crate) const COLUMNS: Field = Field::from_field_id(7);
 }
 
 /// Names of the single columns, as in [`schema`].
 pub(super) const ORDER: &str = "o";
 pub(super) const UPDATED: &str = "u";
 pub(super) const TYPE: &str = "y";
+pub(super) const LABELS: &str = "l";
 
 /// What a column of a parameter holds: the letters after the parameter's index in its name. Columns of one group have a value each
 /// for every value of the parameter, in the same order.
@@ -58,6 +61,8 @@ pub(super) mod column {
     pub(crate) const TEXT: &str = "s";
     /// Type and id of each resource referred to.
     pub(crate) const REFERENCE: &str = "r";
+    /// Under no parameter: ids of the patients.
+    pub(crate) const PATIENT: &str = "i";
     /// Values to look at once more: composites, and texts where there are several.
     pub(crate) const WHOLE: &str = "v";
 }
@@ -68,7 +73,7 @@ pub fn schema() -> Schema {
     schema.add_bytes_field("t", BytesOptions::default().set_indexed());
     schema.add_bytes_field("k", STORED);
     schema.add_bytes_field("x", STORED);
-    for name in [ORDER, UPDATED, TYPE] {
+    for name in [ORDER, UPDATED, TYPE, LABELS] {
         schema.add_u64_field(name, NumericOptions::default().set_fast());
     }
     schema.add_json_field("c", JsonObjectOptions::default().set_fast("raw"));
@@ -207,6 +212,10 @@ impl Encoder {
         self.terms.push(terms::plain(GLOBAL, kind::TYPE, &[document.key.resource_type.code()]));
         self.terms.push(terms::key(&document.key));
         self.terms.push(terms::order(terms::order_bucket(order_key)));
+        self.terms.extend(guard::terms_of(document));
+        for patient in &document.patients {
+            self.text_column(GLOBAL, column::PATIENT, patient.as_str().to_owned());
+        }
         let updated = document.last_updated.as_ms();
         self.terms.extend(buckets::terms_of(LAST_UPDATED, updated, updated));
         for (kind, list) in [(kind::NARRATIVE, &document.narrative), (kind::CONTENT, &document.content)] {
@@ -346,6 +355,7 @@ impl Encoder {
         out.add_u64(field::ORDER, order_key);
         out.add_u64(field::UPDATED, i64_to_u64(document.last_updated.as_ms()));
         out.add_u64(field::TYPE, u64::from(type_code));
+        out.add_u64(field::LABELS, document.labels.bits());
         if !self.columns.is_empty() {
             out.add_object(field::COLUMNS, self.columns());
         }

@@ -74,6 +74,14 @@ pub(super) mod kind {
     pub(crate) const CONTENT: u8 = 4;
     /// Global: the highest bits of the order key.
     pub(crate) const ORDER: u8 = 5;
+    /// Global: a patient of the resource, ended; its type.
+    pub(crate) const PATIENT: u8 = 6;
+    /// Global: the type of a resource of no patient.
+    pub(crate) const NOBODY: u8 = 7;
+    /// Global: the type of a resource of more than one.
+    pub(crate) const MANY: u8 = 8;
+    /// Global: the type, and the bit of a label.
+    pub(crate) const LABEL: u8 = 9;
 }
 
 /// How many of the highest bits of an order key make its bucket: 4,096 buckets, so that one of ten million documents holds 2,440.

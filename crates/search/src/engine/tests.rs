@@ -8,7 +8,7 @@ use crate::index::{Page, SORT_KEYS_MAX};
 use crate::request::{SortBy, SortKey, Total};
 use std::collections::HashSet;
 use tacet_fhir::search::{ParameterId, fold, parameter};
-use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_types::{Labels, ResourceId, ResourceType, Timestamp, VersionId};
 use tantivy::{Index, IndexWriter, Searcher, TantivyDocument};
 
 fn key(id: &str) -> Key {
@@ -21,7 +21,9 @@ fn of(code: &str) -> ParameterId {
 
 fn document(id: &str, values: Vec<(ParameterId, Value)>) -> Document {
     let (version, last_updated) = (VersionId(1), Timestamp::from_ms(0));
-    Document { key: key(id), version, last_updated, values, narrative: Vec::new(), content: Vec::new() }
+    let patients = [ResourceId::parse(id).unwrap()].into();
+    let (labels, narrative, content) = (Labels::NONE, Vec::new(), Vec::new());
+    Document { key: key(id), version, last_updated, patients, labels, values, narrative, content }
 }
 
 fn name(text: &str) -> (ParameterId, Value) {

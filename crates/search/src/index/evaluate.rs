@@ -1,16 +1,18 @@
-//! One search over both halves: the files by the engine, the overlay by the plain matcher.
+//! One search over both halves: the files by the engine, the overlay by the plain matcher; and which single resources somebody sees.
 
 use crate::document::{Document, Key};
 use crate::engine;
 use crate::error::SearchError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Guard};
+use crate::index::SearchIndex;
 use crate::index::generation::View;
 use crate::index::page::{Hits, PAGE_COUNT_MAX, Page, Position};
 use crate::index::plain;
 use crate::matcher::{self, World};
 use std::collections::HashSet;
+use std::sync::Arc;
 use tacet_fhir::search::{ParameterId, ParameterType};
-use tacet_types::VersionId;
+use tacet_types::{ResourceType, VersionId};
 
 /// A page of what a filter means.
 pub(crate) fn search(view: &View, filter: &Filter, page: &Page) -> Result<Hits, SearchError> {
@@ -38,6 +40,30 @@ fn to_hits(hits: Vec<(Position, VersionId)>, more: bool, total: Option<u64>) -> 
     let positions: Vec<Position> = hits.into_iter().map(|(position, _)| position).collect();
     let next = if more { positions.last().cloned() } else { None };
     Hits { keys, positions, next, total }
+}
+
+impl SearchIndex {
+    /// Those of these resources that are there and that the guard lets see, in their order. Where it lets see everything: all of them,
+    /// without looking.
+    ///
+    /// # Errors
+    /// As [`SearchIndex::search`]; [`SearchError::TooCostly`] for more than [`crate::engine::CHAIN_KEYS_MAX`].
+    pub fn visible(&self, keys: &[Key], guard: &Arc<Guard>) -> Result<Vec<Key>, SearchError> {
+        if keys.is_empty() || guard.0.is_everything() {
+            return Ok(keys.to_vec());
+        }
+        let seen = self.ask(|view| visible(view, keys, guard))?;
+        Ok(keys.iter().filter(|key| seen.contains(key)).cloned().collect())
+    }
+}
+
+fn visible(view: &View, keys: &[Key], guard: &Arc<Guard>) -> Result<HashSet<Key>, SearchError> {
+    let mut types: Vec<ResourceType> = keys.iter().map(|key| key.resource_type).collect();
+    types.sort_unstable();
+    types.dedup();
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    view.matching(&Filter::All(vec![Filter::Types(types), Filter::Keys(keys), Filter::Guard(Arc::clone(guard))]))
 }
 
 /// The resources that one refers to.

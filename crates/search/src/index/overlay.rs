@@ -117,7 +117,8 @@ impl Overlay {
 pub(crate) fn document_bytes(document: &Document) -> usize {
     let words = document.narrative.iter().chain(&document.content);
     let words: usize = words.map(|word| word.len() + WORD_BYTES).sum();
-    words + document.values.iter().map(|(_, value)| value_bytes(value)).sum::<usize>()
+    let patients = document.patients.len() * VALUE_BYTES;
+    words + patients + document.values.iter().map(|(_, value)| value_bytes(value)).sum::<usize>()
 }
 
 fn value_bytes(value: &Value) -> usize {

@@ -58,6 +58,8 @@ fn change(id: usize, version: u64, code: Option<usize>) -> Change {
             key: key_of(id),
             version: VersionId(version),
             last_updated: Timestamp::from_ms(1_700_000_000_000 + version as i64),
+            patients: [key_of(id).id].into(),
+            labels: tacet_types::Labels::NONE,
             values: vec![
                 (identifier, token),
                 (family, Value::String { exact: PLANTED.into(), folded: folded.clone().into() }),

@@ -93,8 +93,11 @@ fn at_depth(filter: &Filter, world: &dyn World, depth: usize) -> Result<Filter, 
             let from = HashSet::from([of.clone()]);
             sorted(world.references(&from, *parameter)?.into_iter().collect())
         }
+        Filter::Guard(guard) if guard.0.is_everything() => Filter::Everything,
+        Filter::Guard(guard) if guard.0.classes.is_empty() => Filter::Nothing,
         Filter::Everything
         | Filter::Nothing
+        | Filter::Guard(_)
         | Filter::Types(_)
         | Filter::LastUpdated { .. }
         | Filter::Value(..)

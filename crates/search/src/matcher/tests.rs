@@ -49,7 +49,9 @@ impl World for Two {
         let target = |id| Value::Reference { target: super::tests::key("Patient", id), version: None };
         let values = [target("b"), target("a"), target("b")].map(|value| (ParameterId::from_index(1), value)).into();
         let (version, last_updated) = (VersionId::FIRST, Timestamp::from_ms(0));
-        Some(Document { key: key.clone(), version, last_updated, values, narrative: vec![], content: vec![] })
+        let (patients, labels) = ([].into(), tacet_types::Labels::NONE);
+        let (narrative, content) = (vec![], vec![]);
+        Some(Document { key: key.clone(), version, last_updated, patients, labels, values, narrative, content })
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tacet_seal::{EstablishmentKeys, Key as SealKey};
 use tacet_search::document::{Document, Key};
-use tacet_search::filter::Filter;
+use tacet_search::filter::{Filter, Guard, guarded};
 use tacet_search::index::{Order, Position};
 use tacet_search::matcher;
 use tacet_search::parameters::Parameters;
@@ -147,9 +147,26 @@ impl World {
 
     /// Asks for all pages of a filter.
     fn ask(&mut self, filter: &Filter, sort: &[SortKey], count: usize) {
-        let about = format!("seed {}, filter {filter:?}, sort {sort:?}, count {count}", self.seed);
         let prepared = matcher::prepare(filter, &self.model).unwrap();
         let expected = self.model.search(&prepared, sort, &self.order);
+        self.ask_expecting(filter, sort, count, &expected);
+    }
+
+    /// Asks the same for somebody who may not see everything: it must be as if what they may not see were not stored.
+    fn ask_guarded(&mut self, filter: &Filter, guard: &Arc<Guard>, sort: &[SortKey], count: usize) {
+        let mut visible = Model { documents: self.model.documents.clone() };
+        visible.documents.retain(|_, document| guard.sees(document));
+        let prepared = matcher::prepare(filter, &visible).unwrap();
+        let expected = visible.search(&prepared, sort, &self.order);
+        self.ask_expecting(&guarded(filter.clone(), guard), sort, count, &expected);
+        let keys: Vec<Key> = (0..5).map(|_| self.universe.key(&mut self.draw)).collect();
+        let seen = self.index.visible(&keys, guard).unwrap();
+        let wanted: Vec<Key> = keys.into_iter().filter(|key| visible.documents.contains_key(key)).collect();
+        assert_eq!(seen, wanted, "seed {}: visible", self.seed);
+    }
+
+    fn ask_expecting(&mut self, filter: &Filter, sort: &[SortKey], count: usize, expected: &[Position]) {
+        let about = format!("seed {}, filter {filter:?}, sort {sort:?}, count {count}", self.seed);
         self.asked += 1;
         self.telling += u64::from(!expected.is_empty() && expected.len() < self.model.documents.len());
         let mut after: Option<Position> = None;
@@ -248,7 +265,12 @@ fn run(seed: u64) -> [u64; 3] {
             let filter = filters::filter(&world.universe, &documents, depth, &mut world.draw);
             let sort = filters::sort(&world.universe, &mut world.draw);
             let count = [0, 1, 2, 3, 5, 20, 1000][world.draw.below(7)];
-            world.ask(&filter, &sort, count);
+            if world.draw.one_in(2) {
+                let guard = filters::guard(&world.universe, &documents, &mut world.draw);
+                world.ask_guarded(&filter, &guard, &sort, count);
+            } else {
+                world.ask(&filter, &sort, count);
+            }
         }
         world.references();
         let filter = filters::filter(&world.universe, &documents, 1, &mut world.draw);

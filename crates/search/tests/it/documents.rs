@@ -3,7 +3,7 @@
 use crate::draw::Draw;
 use tacet_fhir::search::{ParameterId, ParameterType, fold};
 use tacet_search::document::{Document, Key, System, Value, words};
-use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_types::{Labels, ResourceId, ResourceType, Timestamp, VersionId};
 
 /// Types and some of their parameters, of every kind.
 const PARAMETERS: [(&str, &[&str]); 7] = [
@@ -133,6 +133,8 @@ impl Universe {
             key,
             version: VersionId(version),
             last_updated,
+            patients: patients(draw),
+            labels: labels(draw),
             values,
             narrative: some_words(draw),
             content: some_words(draw),
@@ -217,6 +219,36 @@ pub(crate) fn string(draw: &mut Draw) -> Value {
 
 fn canonical(draw: &mut Draw) -> Value {
     Value::Canonical { url: long(draw, draw_uri), version: draw.maybe(&["1", "2.0", ""]) }
+}
+
+/// Ids of patients, some of them UUIDs, one the beginning of another.
+pub(crate) fn patient(draw: &mut Draw) -> ResourceId {
+    let number = draw.below(6);
+    let id = match draw.below(3) {
+        0 => format!("0b3c5f7e-90ad-4e21-8f00-f{number:011x}"),
+        1 => format!("p{number}"),
+        _ => format!("p{number}0"),
+    };
+    ResourceId::parse(&id).unwrap()
+}
+
+/// Of whom a record is: mostly of one.
+fn patients(draw: &mut Draw) -> Box<[ResourceId]> {
+    let count = [0, 1, 1, 1, 1, 2, 3][draw.below(7)];
+    let mut patients: Vec<ResourceId> = (0..count).map(|_| patient(draw)).collect();
+    patients.sort_unstable();
+    patients.dedup();
+    patients.into()
+}
+
+/// Mostly none; at times one that this version does not know.
+pub(crate) fn labels(draw: &mut Draw) -> Labels {
+    match draw.below(8) {
+        0 => Labels::HIV,
+        1 => Labels::HIV.and(Labels::VIP),
+        2 => Labels::from_bits(1 << draw.below(64)),
+        _ => Labels::NONE,
+    }
 }
 
 /// A moment: often of a few days, at times far away.

@@ -1,13 +1,14 @@
 //! Random filters of every kind.
 
-use crate::documents::{CODES, SYSTEMS, TEXTS, UNITS, URIS, Universe, WORDS, moments, numbers};
+use crate::documents::{CODES, SYSTEMS, TEXTS, UNITS, URIS, Universe, WORDS, labels, moments, numbers, patient};
 use crate::draw::Draw;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tacet_fhir::search::{ParameterType, fold};
 use tacet_search::document::{Document, System, Value};
-use tacet_search::filter::{Comparison, Filter, SystemTest, Test, UnitTest};
+use tacet_search::filter::{Comparison, Filter, Guard, SystemTest, Test, UnitTest};
 use tacet_search::request::{SortBy, SortKey};
+use tacet_types::{Basis, Class, Criterion, Labels, PatientSet, TypeSet, Visibility};
 
 const KINDS: [ParameterType; 9] = [
     ParameterType::Token,
@@ -47,7 +48,8 @@ pub(crate) fn filter(universe: &Universe, documents: &[Document], depth: usize, 
             }
         };
     }
-    match draw.below(24) {
+    match draw.below(26) {
+        24 | 25 => Filter::Guard(guard(universe, documents, draw)),
         0 => Filter::Everything,
         1 if draw.one_in(4) => Filter::Nothing,
         1..4 => Filter::Types((0..1 + draw.below(2)).map(|_| universe.resource_type(draw)).collect()),
@@ -71,6 +73,58 @@ pub(crate) fn filter(universe: &Universe, documents: &[Document], depth: usize, 
             let kind = *draw.of(&KINDS);
             let parameter = if draw.one_in(20) { universe.parameter(draw) } else { universe.parameter_of(kind, draw) };
             Filter::Value(parameter, test(universe, kind, draw))
+        }
+    }
+}
+
+/// What somebody may see: a few classes of a few patients.
+pub(crate) fn guard(universe: &Universe, documents: &[Document], draw: &mut Draw) -> Arc<Guard> {
+    let classes = (0..draw.below(5)).map(|_| class(universe, documents, draw)).collect();
+    Guard::new(Arc::new(Visibility { classes }))
+}
+
+fn class(universe: &Universe, documents: &[Document], draw: &mut Draw) -> Class {
+    let some = |draw: &mut Draw| Arc::new((0..draw.below(12)).map(|_| patient(draw)).collect());
+    let criteria = |draw: &mut Draw| {
+        let count = if draw.one_in(3) { 1 + draw.below(2) } else { 0 };
+        (0..count).map(|_| criterion(universe, documents, draw)).collect()
+    };
+    Class {
+        patients: match draw.below(6) {
+            0 | 1 => PatientSet::Nobody,
+            2 | 3 => PatientSet::Only(some(draw)),
+            _ => PatientSet::AllBut(some(draw)),
+        },
+        types: match draw.below(3) {
+            0 => TypeSet::of((0..1 + draw.below(4)).map(|_| universe.resource_type(draw))),
+            _ => TypeSet::EVERY,
+        },
+        labels: match draw.below(3) {
+            0 => Labels::EVERY,
+            1 => labels(draw).and(labels(draw)),
+            _ => Labels::NONE,
+        },
+        only: criteria(draw),
+        except: criteria(draw),
+        told: false,
+        basis: Basis { ground: "ward".into(), policy: "p".into() },
+    }
+}
+
+fn criterion(universe: &Universe, documents: &[Document], draw: &mut Draw) -> Criterion {
+    let key = match draw.below(documents.len() + 1) {
+        0 => universe.key(draw),
+        place => {
+            let document = &documents[place - 1];
+            document.references(None).next().filter(|_| draw.one_in(2)).unwrap_or(&document.key).clone()
+        }
+    };
+    match draw.below(3) {
+        0 => Criterion::Is(key.resource_type, key.id),
+        1 => Criterion::RefersTo(key.resource_type, key.id),
+        _ => {
+            let (low, high) = moments(draw);
+            Criterion::Within(low, high)
         }
     }
 }

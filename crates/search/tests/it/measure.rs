@@ -8,7 +8,7 @@ use tacet_search::engine::{self, Superseded};
 use tacet_search::filter::{Comparison, Filter, SystemTest, Test, UnitTest};
 use tacet_search::index::Page;
 use tacet_search::request::{SortBy, SortKey, Total};
-use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_types::{Labels, ResourceId, ResourceType, Timestamp, VersionId};
 
 const DAY_MS: i64 = 86_400_000;
 const LOINC: &str = "http://loinc.org";
@@ -27,9 +27,11 @@ fn token(system: System, code: &str) -> Value {
     Value::Token { system, code: Some(code.into()), text: None }
 }
 
-fn document(key: Key, values: Vec<(ParameterId, Value)>, at: i64) -> Document {
+fn document(key: Key, patient: &Key, values: Vec<(ParameterId, Value)>, at: i64) -> Document {
     let (narrative, content) = (Vec::new(), Vec::new());
-    Document { key, version: VersionId(1), last_updated: Timestamp::from_ms(at), values, narrative, content }
+    let (patients, labels) = ([patient.id.clone()].into(), Labels::NONE);
+    let (version, last_updated) = (VersionId(1), Timestamp::from_ms(at));
+    Document { key, version, last_updated, patients, labels, values, narrative, content }
 }
 
 /// What a resource costs on its way into the index, with real resources.
@@ -144,7 +146,7 @@ fn figures() {
             (of("Patient", "gender"), token(System::Implied, if draw.one_in(2) { "male" } else { "female" })),
             (of("Patient", "identifier"), token(System::Uri("urn:oid:1".into()), &draw.next().to_string())),
         ];
-        order(&document(patient.clone(), values, draw.below(1 << 40) as i64), &mut draw);
+        order(&document(patient.clone(), &patient, values, draw.below(1 << 40) as i64), &mut draw);
         for _ in 0..9 {
             let from = draw.below(7000) as i64 * DAY_MS + 9000 * DAY_MS;
             let values = vec![
@@ -153,7 +155,7 @@ fn figures() {
                 (of("Encounter", "date"), Value::Date { low_ms: from, high_ms: from + 1_800_000 }),
                 (of("Encounter", "status"), token(System::Implied, "finished")),
             ];
-            order(&document(key("Encounter", &mut draw), values, from), &mut draw);
+            order(&document(key("Encounter", &mut draw), &patient, values, from), &mut draw);
         }
         for n in 0..40 {
             let at = draw.below(7000) as i64 * DAY_MS + 9000 * DAY_MS + draw.below(86_400_000) as i64;
@@ -178,7 +180,7 @@ fn figures() {
                 (of("Observation", "value-quantity"), quantity.clone()),
                 (of("Observation", "code-value-quantity"), Value::Composite(vec![coding, quantity])),
             ];
-            order(&document(key("Observation", &mut draw), values, at), &mut draw);
+            order(&document(key("Observation", &mut draw), &patient, values, at), &mut draw);
         }
         patients.push(patient);
     }
