@@ -144,7 +144,9 @@ fn event(action: Action) -> Option<EventKind> {
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Match | Action::Absent(_) => {
             EventKind::Search
         }
-        Action::Terminology | Action::Validate => EventKind::Search,
+        Action::Terminology | Action::Validate | Action::SubscriptionStatus | Action::SubscriptionEvents => {
+            EventKind::Search
+        }
         Action::Meta => EventKind::Read,
         Action::ExportSystem
         | Action::ExportPatients

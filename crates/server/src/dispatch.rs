@@ -236,7 +236,13 @@ fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Opt
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment if method == Method::POST => {
             (Taken::Form, handlers::PARAMETERS_BYTES_MAX)
         }
-        Action::Everything | Action::Meta | Action::ExportSystem | Action::ExportPatients | Action::ExportGroup
+        Action::Everything
+        | Action::Meta
+        | Action::SubscriptionStatus
+        | Action::SubscriptionEvents
+        | Action::ExportSystem
+        | Action::ExportPatients
+        | Action::ExportGroup
             if method == Method::POST =>
         {
             (Taken::Resource, handlers::PARAMETERS_BYTES_MAX)

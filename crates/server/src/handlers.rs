@@ -8,6 +8,7 @@ mod matching;
 mod meta;
 mod record;
 mod search;
+mod subscriptions;
 mod system;
 mod terminology;
 mod validate;
@@ -91,6 +92,8 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::Meta => meta::meta(&call).await,
         Action::MetaAdd => meta::change(MetaChange::Add, &call).await,
         Action::MetaDelete => meta::change(MetaChange::Delete, &call).await,
+        Action::SubscriptionStatus => subscriptions::status(call).await,
+        Action::SubscriptionEvents => subscriptions::events(call).await,
         Action::Match => matching::find(call).await,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment => search::search(action, call).await,
         Action::Metadata

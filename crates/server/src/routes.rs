@@ -62,7 +62,7 @@ pub enum Action {
     HistorySystem,
     /// A batch or a transaction.
     Bundle,
-    /// A patient with the patient's compartment.
+    /// A patient, or a stay, with the compartment.
     Everything,
     /// A search among the records of a type.
     SearchType,
@@ -78,12 +78,16 @@ pub enum Action {
     ConditionalDelete,
     /// Changes a part of a record.
     Patch,
-    /// The labels of a record.
+    /// The labels of a record, of a version, or those in use.
     Meta,
     /// Adds labels to a record.
     MetaAdd,
     /// Takes labels from a record.
     MetaDelete,
+    /// How subscriptions stand.
+    SubscriptionStatus,
+    /// Events of a subscription, once more.
+    SubscriptionEvents,
     /// Finds a patient by the rules for identities.
     Match,
     /// An operation on code systems, value sets or concept maps.
@@ -139,6 +143,15 @@ const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
 
 const OPERATION: Action = Action::Absent("this operation");
 
+/// R4 allows that a version's labels are changed afterwards. Here a version stays as it was written.
+const VERSION_LABELS: Action =
+    Action::Absent("changing the labels of a version that was written (change those of the record)");
+
+/// It has the server keep a table for each client, which grows with every call and is the client's alone to judge: `$subsumes` and
+/// `ValueSet/$expand` with an `is-a` filter tell the same without.
+const CLOSURE: Action =
+    Action::Absent("`$closure` (ask `CodeSystem/$subsumes`, or expand a ValueSet with an `is-a` filter)");
+
 const fn route(methods: &'static [Method], pattern: &'static str, access: Access, action: Action) -> Route {
     Route { methods, pattern, access, action }
 }
@@ -157,6 +170,8 @@ pub const ROUTES: &[Route] = &[
     route(READING, "/", READ, Action::SearchSystem),
     route(GET_POST, "/_search", READ, Action::SearchSystem),
     route(READING, "/_history", READ, Action::HistorySystem),
+    route(GET_POST, "/$meta", READ, Action::Meta),
+    route(POST, "/$closure", READ, CLOSURE),
     route(GET_AND_POST, "/$export", READ, Action::ExportSystem),
     route(READING, "/_copies/{copy}", READ, Action::CopyStatus),
     route(DELETE, "/_copies/{copy}", READ, Action::CopyEnd),
@@ -172,6 +187,7 @@ pub const ROUTES: &[Route] = &[
     route(DELETE, "/{type}", WRITE, Action::ConditionalDelete),
     route(GET_POST, "/{type}/_search", READ, Action::SearchType),
     route(READING, "/{type}/_history", READ, Action::HistoryType),
+    route(GET_POST, "/{type}/$meta", READ, Action::Meta),
     route(POST, "/{type}/$validate", READ, Action::Validate),
     route(GET_POST, "/CodeSystem/$lookup", READ, Action::Terminology),
     route(GET_POST, "/CodeSystem/$validate-code", READ, Action::Terminology),
@@ -179,6 +195,7 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/ValueSet/$expand", READ, Action::Terminology),
     route(GET_POST, "/ValueSet/$validate-code", READ, Action::Terminology),
     route(GET_POST, "/ConceptMap/$translate", READ, Action::Terminology),
+    route(GET_POST, "/Subscription/$status", READ, Action::SubscriptionStatus),
     route(POST, "/Patient/$match", READ, Action::Match),
     route(GET_AND_POST, "/Patient/$export", READ, Action::ExportPatients),
     route(GET_AND_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
@@ -190,6 +207,9 @@ pub const ROUTES: &[Route] = &[
     route(POST, "/{type}/{id}", WRITE, OPERATION), // POST [type]/$name
     route(READING, "/{type}/{id}/_history", READ, Action::HistoryInstance),
     route(READING, "/{type}/{id}/_history/{version}", READ, Action::Vread),
+    route(GET_POST, "/{type}/{id}/_history/{version}/$meta", READ, Action::Meta),
+    route(POST, "/{type}/{id}/_history/{version}/$meta-add", WRITE, VERSION_LABELS),
+    route(POST, "/{type}/{id}/_history/{version}/$meta-delete", WRITE, VERSION_LABELS),
     route(GET_POST, "/{type}/{id}/$meta", READ, Action::Meta),
     route(POST, "/{type}/{id}/$meta-add", WRITE, Action::MetaAdd),
     route(POST, "/{type}/{id}/$meta-delete", WRITE, Action::MetaDelete),
@@ -200,6 +220,9 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/ValueSet/{id}/$validate-code", READ, Action::Terminology),
     route(GET_POST, "/ConceptMap/{id}/$translate", READ, Action::Terminology),
     route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
+    route(GET_POST, "/Encounter/{id}/$everything", READ, Action::Everything),
+    route(GET_POST, "/Subscription/{id}/$status", READ, Action::SubscriptionStatus),
+    route(GET_POST, "/Subscription/{id}/$events", READ, Action::SubscriptionEvents),
     route(GET_POST, "/{type}/{id}/{operation}", READ, Action::SearchCompartment), // a type, `*`, or $name
     route(GET_POST, "/{type}/{id}/{operation}/_search", READ, Action::SearchCompartment),
 ];

@@ -11,8 +11,9 @@ use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
     Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
     EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, OperationCall, Patch, ReturnPreference, SearchCall,
-    SearchPage, Stored, Token, ValidateCall, VaultError, VaultStatistics,
+    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch, ReturnPreference,
+    SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall,
+    VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -99,6 +100,29 @@ pub trait RecordService: Send + Sync + 'static {
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
 
+    /// A stay and all that is in its compartment. `base_url` as in [`RecordService::create`].
+    fn everything_of_encounter(
+        &self,
+        caller: &Caller,
+        encounter: &ResourceId,
+        query: &EverythingQuery,
+        base_url: &str,
+    ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
+
+    /// How a subscription stands, or all of them: each with the number of its events that were sent.
+    fn subscription_status(
+        &self,
+        caller: &Caller,
+        id: Option<&ResourceId>,
+    ) -> impl Future<Output = Result<Vec<(Subscription, u64)>, VaultError>> + Send;
+
+    /// Events of a subscription. May block.
+    fn subscription_events(
+        &self,
+        caller: &Caller,
+        call: &SubscriptionEventsCall,
+    ) -> impl Future<Output = Result<SubscriptionEvents, VaultError>> + Send;
+
     /// A page of what a search finds.
     fn search(&self, caller: &Caller, call: &SearchCall)
     -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
@@ -177,12 +201,11 @@ pub trait RecordService: Send + Sync + 'static {
         call: &ValidateCall,
     ) -> impl Future<Output = Result<Vec<Issue>, VaultError>> + Send;
 
-    /// The `meta` of a record, in a Parameters resource.
+    /// The `meta` of a record or a version, or the labels in use among many records, in a Parameters resource.
     fn meta(
         &self,
         caller: &Caller,
-        resource_type: ResourceType,
-        id: &ResourceId,
+        scope: &MetaScope,
     ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send;
 
     /// Adds profiles, tags and security labels to a record, or takes them away; gives the `meta` that it has then.

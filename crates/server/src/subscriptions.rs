@@ -8,6 +8,7 @@
 //! This is the only part of Tacet that opens a connection to somewhere else. It goes through no proxy, follows no redirect and
 //! reads no answer beyond its status. What it says tells nothing of a patient unless the operator allows the endpoint more.
 
+pub(crate) mod answer;
 mod client;
 mod decide;
 mod deliver;

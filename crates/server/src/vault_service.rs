@@ -8,8 +8,9 @@ use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
     Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
     EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, OperationCall, Patch, ReturnPreference, SearchCall,
-    SearchPage, Stored, Token, ValidateCall, Vault, VaultError, VaultStatistics,
+    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch, ReturnPreference,
+    SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall,
+    Vault, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -92,6 +93,32 @@ impl RecordService for Vault {
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send {
         Vault::everything(self, caller, patient, query)
+    }
+
+    fn everything_of_encounter(
+        &self,
+        caller: &Caller,
+        encounter: &ResourceId,
+        query: &EverythingQuery,
+        base_url: &str,
+    ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send {
+        Vault::everything_of_encounter(self, caller, encounter, query, base_url)
+    }
+
+    fn subscription_status(
+        &self,
+        caller: &Caller,
+        id: Option<&ResourceId>,
+    ) -> impl Future<Output = Result<Vec<(Subscription, u64)>, VaultError>> + Send {
+        Vault::subscription_status(self, caller, id)
+    }
+
+    fn subscription_events(
+        &self,
+        caller: &Caller,
+        call: &SubscriptionEventsCall,
+    ) -> impl Future<Output = Result<SubscriptionEvents, VaultError>> + Send {
+        Vault::subscription_events(self, caller, call)
     }
 
     fn search(
@@ -187,10 +214,9 @@ impl RecordService for Vault {
     fn meta(
         &self,
         caller: &Caller,
-        resource_type: ResourceType,
-        id: &ResourceId,
+        scope: &MetaScope,
     ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, VaultError>> + Send {
-        Vault::meta(self, caller, resource_type, id)
+        Vault::meta(self, caller, scope)
     }
 
     fn change_meta(

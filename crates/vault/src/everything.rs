@@ -1,8 +1,10 @@
-//! `Patient/[id]/$everything`: all that is in a patient's compartment, and what it directly refers to.
+//! `Patient/[id]/$everything`: all that is in a patient's compartment, and what it directly refers to. For `Encounter/[id]/$everything`
+//! see [`encounter`].
 //!
 //! Pages walk the patient's list of members, which only grows, so they stay stable while records change.
 
 mod care;
+mod encounter;
 
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
@@ -11,6 +13,7 @@ use crate::head::Method;
 use crate::history::unknown_cursor;
 use crate::layout::RowKey;
 use crate::members::CHUNK_MEMBERS;
+use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use care::Care;
@@ -95,7 +98,7 @@ impl Vault {
         if let Some(cut) = members.cut {
             next = places.get(cut).map(u64::to_string);
         }
-        let supporting = self.0.supporting(&members.disclosed, &known, query)?;
+        let supporting = self.0.supporting(&members.disclosed, &known, &query.types, None)?;
         let supporting = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
         if supporting.cut.is_some() {
             return Err(too_much_supporting());
@@ -173,12 +176,14 @@ impl Inner {
         Ok(hits.keys.iter().filter_map(|(key, _)| keys.get(key).copied()).collect())
     }
 
-    /// What the shown records refer to outside every patient's compartment: practitioners, organizations, locations.
+    /// What the shown records refer to outside every patient's compartment: practitioners, organizations, locations. And what is `of`
+    /// that patient, if one is named.
     fn supporting(
         &self,
         members: &[(usize, Disclosed)],
         shown: &HashSet<RecordRef>,
-        query: &EverythingQuery,
+        types: &[ResourceType],
+        of: Option<&Owner>,
     ) -> Result<Vec<Located>, VaultError> {
         let mut wanted: BTreeSet<(ResourceType, ResourceId)> = BTreeSet::new();
         for (_, member) in members {
@@ -189,12 +194,12 @@ impl Inner {
         }
         let (mut found, mut bytes) = (Vec::new(), 0usize);
         for (resource_type, id) in wanted {
-            if !query.types.is_empty() && !query.types.contains(&resource_type) {
+            if !types.is_empty() && !types.contains(&resource_type) {
                 continue;
             }
             let Some(located) = self.locate(resource_type, &id)? else { continue };
-            let outside = located.meta.owner == crate::owner::Owner::Establishment;
-            if outside && located.meta.method != Method::Delete && !shown.contains(&located.record) {
+            let may_come = located.meta.owner == Owner::Establishment || of == Some(&located.meta.owner);
+            if may_come && located.meta.method != Method::Delete && !shown.contains(&located.record) {
                 bytes = bytes.saturating_add(located.sealed_bytes());
                 if found.len() == SUPPORTING_MAX || bytes > SHOWN_BYTES_MAX {
                     return Err(too_much_supporting());

@@ -5,9 +5,10 @@
 //! write:  parse, validate ──> plan (rows, preconditions, entries) ──> one commit ──> answer
 //! ```
 //!
-//! Nothing here decides who may see what: a [`Caller`]'s role is checked at the door, and the care relation comes with
-//! the policy part. Nothing here listens on a network or prints.
+//! Who may see what is decided by `tacet_policy`, from what the records say of care; here each record is held against it, whatever the
+//! way to it. Nothing here listens on a network or prints.
 
+mod access;
 mod bundle;
 mod caller;
 mod change;
@@ -31,6 +32,7 @@ mod layout;
 mod matching;
 mod members;
 mod meta;
+mod noted;
 mod owner;
 mod patch;
 mod plan;
@@ -43,6 +45,10 @@ mod turns;
 mod vault;
 mod write;
 
+pub use access::{
+    AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
+    BreakGlassDeclared,
+};
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
 pub use caller::Caller;
 pub use check::{CheckReport, Finding, INDEX_PLACE};
@@ -65,15 +71,15 @@ pub use knowledge::{
     ValidateCall, Validation, ValidationSettings, definition_id, is_definition,
 };
 pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, MatchGrade, MatchPage};
-pub use meta::{LABELS_MAX, MetaChange};
+pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
 pub use patch::Patch;
 pub use rotate::RotationReport;
 pub use search::{
     CURSOR_LIFE_MS, INCLUDES_MAX, SEARCH_PAGE_DEFAULT, SEARCH_PAGE_MAX, SearchCall, SearchEntry, SearchMode, SearchPage,
 };
 pub use subscriptions::{
-    Announced, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX, Subscription,
-    SubscriptionEnd, SubscriptionState,
+    Announced, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX,
+    Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall, SubscriptionState,
 };
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tacet_search::IndexStatistics;

@@ -3,25 +3,50 @@
 //!
 //! R4 lets a server change labels without a new version. Here a version that was written stays as it is, so a change of labels is a
 //! version of its own, with its ledger entry; where nothing changes there is no new version.
+//!
+//! The labels in use among many records are read from these records, each under its entry: the index can find them and cannot tell
+//! their labels.
 
 use crate::bundle::invalid;
 use crate::caller::Caller;
-use crate::disclose::json_limits;
+use crate::disclose::{Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::plan::Expect;
+use crate::search::SEARCH_PAGE_MAX;
 use crate::vault::{Inner, Vault};
 use crate::write::{COMMIT_ATTEMPTS_MAX, refuse_unkept};
+use crate::{EventKind, Outcome};
 use std::collections::HashSet;
 use tacet_fhir::json::{self, Json};
+use tacet_search::Page;
+use tacet_search::document::Key;
+use tacet_search::filter::Filter;
+use tacet_search::request::{Handling, Scope, Total};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use zeroize::Zeroizing;
 
 /// Most profiles, tags and labels that one request adds or takes away.
 pub const LABELS_MAX: usize = 1000;
 
+/// Most records with labels that are read to tell which labels a type, or the whole store, has.
+pub const LABELLED_MAX: usize = 1000;
+
 /// The lists of `meta` that these operations change: of uris, or of codings.
 const LISTS: [&str; 3] = ["profile", "security", "tag"];
+
+/// Whose labels are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MetaScope {
+    /// Those in use among all records.
+    System,
+    /// Those in use among the records of a type.
+    Type(ResourceType),
+    /// Those of a record as it is now.
+    Record(ResourceType, ResourceId),
+    /// Those of one version of a record.
+    Version(ResourceType, ResourceId, VersionId),
+}
 
 /// What becomes of the labels that a request names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,15 +61,16 @@ pub enum MetaChange {
 type Label = (Option<String>, Option<String>);
 
 impl Vault {
-    /// The `meta` of a record in a Parameters resource, `return`. It is a read of the record, and stands in the ledger as one.
-    pub async fn meta(
-        &self,
-        caller: &Caller,
-        resource_type: ResourceType,
-        id: &ResourceId,
-    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let current = self.read(caller, resource_type, id).await?;
-        Ok(answer(&json::parse(&current.body, &json_limits())?))
+    /// The `meta` of a record or of one of its versions, or the labels in use among many, in a Parameters resource, `return`. It is a read
+    /// of the records, and stands in the ledger as one. Where more than [`LABELLED_MAX`] records have labels it is refused.
+    pub async fn meta(&self, caller: &Caller, scope: &MetaScope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let one = match scope {
+            MetaScope::Record(resource_type, id) => self.read(caller, *resource_type, id).await?,
+            MetaScope::Version(resource_type, id, version) => self.vread(caller, *resource_type, id, *version).await?,
+            MetaScope::Type(resource_type) => return self.0.labels_in_use(caller, Scope::Type(*resource_type)).await,
+            MetaScope::System => return self.0.labels_in_use(caller, Scope::System).await,
+        };
+        Ok(answer(json::parse(&one.body, &json_limits())?.get("meta")))
     }
 
     /// Adds or takes away profiles, tags and security labels. `parameters` is a Parameters resource with the parameter `meta`; what
@@ -72,7 +98,7 @@ impl Vault {
             }
             let mut value = json::parse(&current.body, &json_limits())?.into_owned();
             if !changed(&mut value, &named, change) {
-                return Ok(answer(&value));
+                return Ok(answer(value.get("meta")));
             }
             self.0.check_rules(&value)?;
             let expect = Expect::Version(version);
@@ -80,7 +106,7 @@ impl Vault {
                 self.0.commit(caller, None, |plan| plan.put(resource_type, id, &mut value, Method::Put, expect)).await;
             match done {
                 Err(VaultError::PreconditionFailed) if if_match.is_none() => {}
-                Ok(_) => return Ok(answer(&value)),
+                Ok(_) => return Ok(answer(value.get("meta"))),
                 Err(error) => return Err(error),
             }
         }
@@ -89,6 +115,76 @@ impl Vault {
 }
 
 impl Inner {
+    /// The labels in use among the records that a scope has, each once, as first met in the order of the search.
+    async fn labels_in_use(&self, caller: &Caller, scope: Scope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        if !caller.role.may_read_records() {
+            return Err(VaultError::Forbidden);
+        }
+        let query = match &scope {
+            Scope::Type(resource_type) => format!("{resource_type}/$meta"),
+            _ => "$meta".to_owned(),
+        };
+        let keys = self.labelled(&scope)?;
+        if keys.len() > LABELLED_MAX || keys.is_empty() {
+            let outcome = if keys.is_empty() { Outcome::Success } else { Outcome::Failed };
+            self.disclose_nothing(caller, EventKind::Search, &query, outcome, None).await?;
+        }
+        if keys.len() > LABELLED_MAX {
+            let what = "records with labels to read (ask for one type, or search by `_tag`, `_security` or `_profile`)";
+            return Err(VaultError::TooCostly { what, max: LABELLED_MAX });
+        }
+        let mut in_use = InUse::default();
+        let (mut waiting, mut bytes) = (Vec::new(), 0usize);
+        for key in keys {
+            let found = self.locate(key.resource_type, &key.id)?;
+            let Some(found) = found.filter(|found| found.meta.method != Method::Delete) else { continue };
+            bytes = bytes.saturating_add(found.sealed_bytes());
+            waiting.push(found);
+            if waiting.len() == SEARCH_PAGE_MAX || bytes >= SHOWN_BYTES_MAX {
+                bytes = 0;
+                self.read_labels(caller, &query, std::mem::take(&mut waiting), &mut in_use).await?;
+            }
+        }
+        self.read_labels(caller, &query, waiting, &mut in_use).await?;
+        Ok(answer(Some(&in_use.into_meta())))
+    }
+
+    /// The records with a label, and one more than may be read if there are so many.
+    fn labelled(&self, scope: &Scope) -> Result<Vec<Key>, VaultError> {
+        let indexing = self.answering()?;
+        let mut any = Vec::new();
+        for list in LISTS {
+            let has_some = [(format!("_{list}:missing"), "false".to_owned())];
+            any.push(self.compile_any_search(indexing, scope, &has_some, Handling::Strict, "")?.request.filter);
+        }
+        let page = Page { sort: Vec::new(), count: LABELLED_MAX + 1, after: None, total: Total::None };
+        let hits = indexing.index.search(&Filter::Any(any), &page).map_err(|error| {
+            if error.asks_for_rebuild() {
+                indexing.failed("searching", &error);
+            }
+            VaultError::from(error)
+        })?;
+        Ok(hits.keys.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Reads the labels of these records, as many at a time as one answer holds.
+    async fn read_labels(
+        &self,
+        caller: &Caller,
+        query: &str,
+        mut located: Vec<Located>,
+        in_use: &mut InUse,
+    ) -> Result<(), VaultError> {
+        while !located.is_empty() {
+            let shown = self.disclose_all(caller, EventKind::Search, Some(query), located).await?;
+            for (_, record) in &shown.disclosed {
+                in_use.add(&json::parse(&record.body, &json_limits())?)?;
+            }
+            located = shown.rest;
+        }
+        Ok(())
+    }
+
     /// The `meta` that a request brings.
     fn named_meta(&self, parameters: &[u8]) -> Result<Json<'static>, VaultError> {
         let wrong = || invalid("Parameters.parameter", "a Parameters resource with one parameter `meta` is needed");
@@ -183,9 +279,38 @@ fn changed(resource: &mut Json<'static>, named: &Json<'static>, change: MetaChan
     any
 }
 
+/// Labels that were met, each once.
+#[derive(Default)]
+struct InUse {
+    known: HashSet<(&'static str, Label)>,
+    lists: [Vec<Json<'static>>; LISTS.len()],
+}
+
+impl InUse {
+    fn add(&mut self, resource: &Json<'_>) -> Result<(), VaultError> {
+        let Some(meta) = resource.get("meta") else { return Ok(()) };
+        for (list, found) in LISTS.into_iter().zip(&mut self.lists) {
+            for value in meta.get(list).map(Json::items).unwrap_or_default() {
+                if !value.is_null() && self.known.insert((list, label(value))) {
+                    found.push(value.clone().into_owned());
+                }
+            }
+        }
+        match self.known.len() > LABELS_MAX {
+            true => Err(VaultError::TooCostly { what: "different labels in one answer", max: LABELS_MAX }),
+            false => Ok(()),
+        }
+    }
+
+    fn into_meta(self) -> Json<'static> {
+        let lists = LISTS.into_iter().zip(self.lists).filter(|(_, found)| !found.is_empty());
+        Json::Object(lists.map(|(list, found)| (list.into(), Json::Array(found))).collect())
+    }
+}
+
 /// A resource's `meta` as the answer of these operations.
-fn answer(resource: &Json<'_>) -> Zeroizing<Vec<u8>> {
-    let meta = resource.get("meta").map_or_else(|| Json::Object(Vec::new()), Json::borrowed);
+fn answer(meta: Option<&Json<'_>>) -> Zeroizing<Vec<u8>> {
+    let meta = meta.map_or_else(|| Json::Object(Vec::new()), Json::borrowed);
     let text = |text: &'static str| Json::String(text.into());
     let parameter = Json::object([("name", text("return")), ("valueMeta", meta)]);
     let parameters = Json::object([("resourceType", text("Parameters")), ("parameter", Json::Array(vec![parameter]))]);

@@ -13,16 +13,18 @@
 mod active;
 mod announce;
 mod catch_up;
+mod events;
 mod row;
 mod status;
+
+pub use events::{SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall};
 
 pub(crate) use active::Subscribed;
 pub(crate) use row::{forget, remember};
 
 use crate::error::VaultError;
 use crate::vault::{Inner, Vault};
-use row::Definition;
-use tacet_fhir::json::{self, Json};
+use tacet_fhir::json::Json;
 use tacet_types::{RecordRef, ResourceId, Sequence, VersionId};
 
 /// Most subscriptions that are active at a time.
@@ -30,6 +32,9 @@ pub const SUBSCRIPTIONS_ACTIVE_MAX: usize = 1000;
 
 /// Longest Subscription resource, in bytes.
 pub const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
+
+/// Most events of a subscription that are kept after they were sent, for who asks for them again.
+pub const EVENTS_KEPT_MAX: usize = 100;
 
 /// What is the matter with a subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,18 +119,6 @@ impl Vault {
     /// Whether a Subscription was stored or deleted since this was asked last.
     pub fn subscriptions_changed(&self) -> bool {
         self.0.indexing().is_some_and(|indexing| indexing.subscribed.has_changed())
-    }
-
-    /// Every Subscription that is not deleted, whatever its state.
-    pub fn subscriptions(&self) -> Result<Vec<Subscription>, VaultError> {
-        let mut subscriptions = Vec::new();
-        for definition in self.0.definitions_of_subscriptions()? {
-            let Definition { id, version, state, resource, .. } = definition;
-            let running = self.0.indexing().is_some_and(|indexing| indexing.subscribed.is_running(&id, version));
-            let resource = json::parse(resource.as_bytes(), &crate::disclose::json_limits())?.into_owned();
-            subscriptions.push(Subscription { id, version, state, running, resource });
-        }
-        Ok(subscriptions)
     }
 
     /// Whether a look with [`Vault::notifications`] is worth it. Quick.

@@ -1,6 +1,7 @@
-//! `Patient/[id]/$everything`: a patient with all that is in the patient's compartment.
+//! `Patient/[id]/$everything` and `Encounter/[id]/$everything`: a patient, or a stay, with all that is in the compartment.
 //!
-//! FHIR R4, <https://hl7.org/fhir/R4/operation-patient-everything.html>.
+//! FHIR R4, <https://hl7.org/fhir/R4/operation-patient-everything.html> and
+//! <https://hl7.org/fhir/R4/encounter-operation-everything.html>.
 
 use super::Call;
 use crate::bundle::{self, Links};
@@ -19,12 +20,16 @@ use tacet_vault::EverythingQuery;
 pub(crate) const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Result<Reply, ApiError> {
-    let id = call.id()?;
+    let (of, id) = (call.resource_type()?, call.id()?);
+    let of_patient = of.as_str() == "Patient";
     if call.method == Method::POST {
         let body = call.body();
         take_parameters(&body, &mut call.query)?;
     }
-    call.query.only(&["_since", "_type", "_count", "start", "end", "_cursor"])?;
+    match of_patient {
+        true => call.query.only(&["_since", "_type", "_count", "start", "end", "_cursor"])?,
+        false => call.query.only(&["_since", "_type", "_count", "_cursor"])?,
+    }
     let limits = &call.app.limits;
     let query = EverythingQuery {
         since: call.query.since()?,
@@ -35,9 +40,14 @@ pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Resul
         cursor: call.query.get("_cursor")?.map(str::to_owned),
     };
     let base = &call.app.base_url;
-    let path = format!("{base}/Patient/{}/$everything", id.as_str());
+    let path = format!("{base}/{of}/{}/$everything", id.as_str());
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
-    let work = async move { app.service.everything(&caller, &id, &query).await };
+    let work = async move {
+        match of_patient {
+            true => app.service.everything(&caller, &id, &query).await,
+            false => app.service.everything_of_encounter(&caller, &id, &query, &app.base_url).await,
+        }
+    };
     // Even a page of one record may pass over all that the patient has.
     let page = call.run(work, true).await?;
     let link = |cursor: Option<&str>| format!("{path}{}", call.query.link(cursor));
@@ -67,6 +77,7 @@ struct Parameters {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Parameter {
     name: String,
+    value_id: Option<String>,
     value_instant: Option<String>,
     value_date: Option<String>,
     value_code: Option<String>,
@@ -77,7 +88,9 @@ struct Parameter {
 /// Reads a `Parameters` resource into the query, so that both ways of asking are one from there on.
 pub(super) fn take_parameters(body: &[u8], query: &mut Query) -> Result<(), ApiError> {
     let refused = || {
-        ApiError::invalid("the body must be a Parameters resource with `_since`, `_type`, `start`, `end` or `_count`")
+        ApiError::invalid(
+            "the body must be a Parameters resource with the parameters of this operation, each with one value",
+        )
     };
     let parameters: Parameters = serde_json::from_slice(body).map_err(|_| refused())?;
     if parameters.resource_type != "Parameters" {
@@ -85,10 +98,16 @@ pub(super) fn take_parameters(body: &[u8], query: &mut Query) -> Result<(), ApiE
     }
     for parameter in parameters.parameter {
         let number = parameter.value_integer.map(|number| number.to_string());
-        let mut values =
-            [parameter.value_instant, parameter.value_date, parameter.value_code, parameter.value_string, number]
-                .into_iter()
-                .flatten();
+        let mut values = [
+            parameter.value_id,
+            parameter.value_instant,
+            parameter.value_date,
+            parameter.value_code,
+            parameter.value_string,
+            number,
+        ]
+        .into_iter()
+        .flatten();
         match (values.next(), values.next()) {
             (Some(value), None) => query.push(&parameter.name, value)?,
             _ => return Err(refused()),

@@ -162,6 +162,11 @@ pub(super) fn decide(
     Ok(delivery)
 }
 
+/// The topic of a backport subscription, as it is written. None: one by criteria.
+pub(super) fn topic_of<'a>(subscription: &'a Json<'_>) -> Option<&'a str> {
+    subscription.get_str("criteria").filter(|criteria| criteria.contains("://"))
+}
+
 fn headers(channel: &Json<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let written = channel.get("header").map(Json::items).unwrap_or_default();
     if written.len() > HEADERS_MAX {

@@ -16,13 +16,14 @@ const BUNDLE_PROFILE: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-notification-r4";
 
 /// Profile of the Parameters in it.
-const STATUS_PROFILE: &str =
+pub(super) const STATUS_PROFILE: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-status-r4";
 
 /// What a Bundle says of its subscription.
 pub(super) struct About<'a> {
     pub(super) id: &'a ResourceId,
     pub(super) base_url: &'a str,
+    /// Empty where it is one by criteria.
     pub(super) topic: &'a str,
     pub(super) now: Timestamp,
     /// For the Bundle and its first entry.
@@ -44,6 +45,13 @@ pub(super) fn plain(delivery: &Delivery, records: &[Disclosed]) -> Option<Messag
     }
 }
 
+/// An event as a Bundle tells it.
+pub(super) struct Told<'a> {
+    pub(super) record: &'a RecordRef,
+    pub(super) number: u64,
+    pub(super) at: Timestamp,
+}
+
 /// A Bundle for events: records with their numbers. Never none.
 pub(super) fn events(
     about: &About<'_>,
@@ -52,13 +60,25 @@ pub(super) fn events(
     shown: &[Disclosed],
 ) -> Message {
     let sent = events.last().map_or(0, |(_, number)| *number);
+    let told = events.iter().map(|(record, number)| Told { record, number: *number, at: about.now });
+    message(bundle(about, ["active", "event-notification"], sent, content, &told.collect::<Vec<_>>(), shown))
+}
+
+/// A Bundle with events. `said`: the subscription's status, and what the Bundle is.
+pub(super) fn bundle(
+    about: &About<'_>,
+    said: [&str; 2],
+    total: u64,
+    content: NotificationContent,
+    events: &[Told<'_>],
+    shown: &[Disclosed],
+) -> Vec<u8> {
     let mut parameters = String::new();
-    for (record, number) in events {
+    for Told { record, number, at } in events {
         write_to(
             &mut parameters,
             format_args!(
-                r#",{{"name":"notification-event","part":[{{"name":"event-number","valueString":"{number}"}},{{"name":"timestamp","valueInstant":"{}"}}"#,
-                about.now
+                r#",{{"name":"notification-event","part":[{{"name":"event-number","valueString":"{number}"}},{{"name":"timestamp","valueInstant":"{at}"}}"#
             ),
         );
         if content != NotificationContent::Empty {
@@ -73,9 +93,10 @@ pub(super) fn events(
         }
         parameters.push_str("]}");
     }
-    let mut body = head(about, "active", "event-notification", sent, &parameters).into_bytes();
+    let [status, kind] = said;
+    let mut body = head(about, status, kind, total, &parameters).into_bytes();
     if content != NotificationContent::Empty {
-        for (record, _) in events {
+        for Told { record, .. } in events {
             let (kind, id) = (record.resource_type, record.id.as_str());
             let address = text(&format!("{}/{kind}/{id}", about.base_url));
             body.extend_from_slice(format!(r#",{{"fullUrl":{address}"#).as_bytes());
@@ -94,7 +115,7 @@ pub(super) fn events(
         }
     }
     body.extend_from_slice(b"]}");
-    message(body)
+    body
 }
 
 /// A Bundle without an event: the first one (`handshake`), or a sign of life (`heartbeat`).
@@ -111,17 +132,20 @@ fn message(body: Vec<u8>) -> Message {
 fn head(about: &About<'_>, status: &str, kind: &str, sent: u64, more: &str) -> String {
     let [bundle, first] = &about.ids;
     let subscription = format!("{}/Subscription/{}", about.base_url, about.id.as_str());
+    let topic = match about.topic {
+        "" => String::new(),
+        topic => format!(r#"{{"name":"topic","valueCanonical":{}}},"#, text(topic)),
+    };
     let mut head = String::new();
     write_to(
         &mut head,
         format_args!(
-            r#"{{"resourceType":"Bundle","id":"{}","meta":{{"profile":["{BUNDLE_PROFILE}"]}},"type":"history","timestamp":"{}","entry":[{{"fullUrl":"urn:uuid:{}","resource":{{"resourceType":"Parameters","id":"{}","meta":{{"profile":["{STATUS_PROFILE}"]}},"parameter":[{{"name":"subscription","valueReference":{{"reference":{}}}}},{{"name":"topic","valueCanonical":{}}},{{"name":"status","valueCode":"{status}"}},{{"name":"type","valueCode":"{kind}"}},{{"name":"events-since-subscription-start","valueString":"{sent}"}}{more}]}},"request":{{"method":"GET","url":{}}},"response":{{"status":"200"}}}}"#,
+            r#"{{"resourceType":"Bundle","id":"{}","meta":{{"profile":["{BUNDLE_PROFILE}"]}},"type":"history","timestamp":"{}","entry":[{{"fullUrl":"urn:uuid:{}","resource":{{"resourceType":"Parameters","id":"{}","meta":{{"profile":["{STATUS_PROFILE}"]}},"parameter":[{{"name":"subscription","valueReference":{{"reference":{}}}}},{topic}{{"name":"status","valueCode":"{status}"}},{{"name":"type","valueCode":"{kind}"}},{{"name":"events-since-subscription-start","valueString":"{sent}"}}{more}]}},"request":{{"method":"GET","url":{}}},"response":{{"status":"200"}}}}"#,
             bundle.as_str(),
             about.now,
             first.as_str(),
             first.as_str(),
             text(&subscription),
-            text(about.topic),
             text(&format!("{subscription}/$status")),
         ),
     );

@@ -6,23 +6,28 @@ use hyper::Method;
 use tacet_server::{Access, Capability, ROUTES};
 use tacet_vault::Role;
 
-/// The rights of the roles, written down a second time on purpose.
-fn has(role: Role, capability: Capability) -> bool {
-    match (role, capability) {
-        (Role::Clinician | Role::Integrator, Capability::RecordsRead | Capability::RecordsWrite) => true,
-        (Role::Operator, Capability::Metrics | Capability::Maintenance) => true,
-        (Role::Clinician | Role::Integrator, Capability::Metrics | Capability::Maintenance) => false,
-        (Role::Operator, Capability::RecordsRead | Capability::RecordsWrite) => false,
-        (Role::Auditor, _) => false,
+/// Who comes near records, as far as a role decides.
+const RECORDS: &[Capability] = &[Capability::RecordsRead, Capability::RecordsWrite];
+
+/// Who runs the machine.
+const MACHINE: &[Capability] = &[Capability::Metrics, Capability::Maintenance];
+
+/// The rights of a role, written down a second time on purpose: a new role does not compile before it has its line.
+fn rights(role: Role) -> &'static [Capability] {
+    match role {
+        Role::Clinician => RECORDS,
+        Role::Nurse => RECORDS,
+        Role::Pharmacist => RECORDS,
+        Role::Laboratory => RECORDS,
+        Role::Reception => RECORDS,
+        Role::Patient => RECORDS,
+        Role::Integrator => RECORDS,
+        Role::Auditor => &[],
+        Role::SecurityOfficer => &[],
+        Role::Administrator => &[],
+        Role::Operator => MACHINE,
     }
 }
-
-const ROLES: [(&str, Role); 4] = [
-    ("clinician", Role::Clinician),
-    ("integrator", Role::Integrator),
-    ("auditor", Role::Auditor),
-    ("operator", Role::Operator),
-];
 
 /// What is no good token: nothing, another scheme, none after the scheme, one nobody gave out, one whose time is over.
 const NOT_GOOD: [Option<&str>; 5] =
@@ -67,7 +72,6 @@ fn face(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 async fn every_route_asks_for_its_right() {
     let server = start().await;
     server.put_patient("p1").await;
-    assert_eq!(ROLES.map(|(_, role)| role), Role::ALL, "no role is left out");
     let mut granted = 0;
     for route in ROUTES {
         let path = path_of(route.pattern);
@@ -82,11 +86,12 @@ async fn every_route_asks_for_its_right() {
                     }
                 }
             }
-            for (name, role) in ROLES {
+            for role in Role::ALL {
+                let name = role.as_str();
                 let answer = send(&server, ask(method, &path, Some(&format!("Bearer {name}")))).await;
                 let status = answer.status;
                 match route.access {
-                    Access::Bearer(capability) if !has(role, capability) => {
+                    Access::Bearer(capability) if !rights(role).contains(&capability) => {
                         assert_eq!(status, 403, "{method} {path} as {name}");
                     }
                     _ => {
@@ -115,7 +120,7 @@ async fn other_methods_are_refused_by_name() {
             let is_public = lines.iter().all(|route| route.access == Access::Public);
             let nobody = send(&server, ask(&method, &path, None)).await;
             assert_eq!(nobody.status, if is_public { 405 } else { 401 }, "{method} {path}");
-            for (role, _) in ROLES {
+            for role in Role::ALL {
                 let answer = send(&server, ask(&method, &path, Some(&format!("Bearer {role}")))).await;
                 assert_eq!(answer.status, 405, "{method} {path} as {role}");
                 let said: Vec<&str> = answer.header("allow").unwrap().split(", ").collect();

@@ -108,13 +108,15 @@ impl Active {
         WAITING_MAX.saturating_sub(self.waiting.len())
     }
 
-    /// Everything up to this commit was sent.
-    pub(super) fn sent(&mut self, sequence: Sequence) -> Reached {
+    /// Everything up to this commit was sent; gives what that was, too.
+    pub(super) fn sent(&mut self, sequence: Sequence) -> (Reached, Vec<RecordRef>) {
+        let mut records = Vec::new();
         while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() <= sequence) {
-            self.reached.events = self.reached.events.saturating_add(first.remove().len() as u64);
+            records.extend(first.remove());
         }
+        self.reached.events = self.reached.events.saturating_add(records.len() as u64);
         self.reached.sequence = self.reached.sequence.max(sequence);
-        self.reached
+        (self.reached, records)
     }
 
     /// Whether nothing up to `last` waits.

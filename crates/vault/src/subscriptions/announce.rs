@@ -52,18 +52,20 @@ impl Vault {
             return Ok(Announced::Send { there: shown.iter().map(|shown| shown.record.clone()).collect(), shown });
         }
         let there = located.iter().map(|found| found.record.clone()).collect();
-        inner.note_announced(&caller, &query, id, located).await?;
+        inner
+            .note_announced(&caller, &query, &format!("notification of Subscription/{}", id.as_str()), located)
+            .await?;
         Ok(Announced::Send { there, shown: Vec::new() })
     }
 }
 
 impl Inner {
     /// One entry for each patient: their records match, and somebody is told so.
-    async fn note_announced(
+    pub(super) async fn note_announced(
         &self,
         caller: &crate::Caller,
         query: &str,
-        id: &ResourceId,
+        detail: &str,
         located: Vec<Located>,
     ) -> Result<(), VaultError> {
         let mut by_owner: BTreeMap<Owner, Vec<RecordRef>> = BTreeMap::new();
@@ -80,7 +82,7 @@ impl Inner {
                 entry.categories.sort_unstable();
                 entry.categories.dedup();
                 entry.query = Some(query.to_owned());
-                entry.detail = Some(format!("notification of Subscription/{}", id.as_str()));
+                entry.detail = Some(detail.to_owned());
                 entries.push(entry);
             }
         }

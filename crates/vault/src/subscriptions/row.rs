@@ -1,6 +1,6 @@
-//! The rows of a subscription: who asked for what, and how far it was sent.
+//! The rows of a subscription: who asked for what, how far it was sent, and what was sent last.
 
-use super::{SUBSCRIPTION_BYTES_MAX, SubscriptionState};
+use super::{EVENTS_KEPT_MAX, SUBSCRIPTION_BYTES_MAX, SubscriptionState};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};
@@ -12,13 +12,19 @@ use tacet_ledger::{Channel, Origin, PurposeOfUse};
 use tacet_seal::Purpose;
 use tacet_store::Write;
 use tacet_types::Role;
-use tacet_types::{OperationId, ResourceId, Sequence, VersionId};
+use tacet_types::{OperationId, ResourceId, ResourceType, Sequence, VersionId};
 
 /// First byte of a definition.
 const DEFINITION: u8 = 1;
 
 /// First byte of a position.
 const POSITION: u8 = 2;
+
+/// First byte of the last events.
+const EVENTS: u8 = 3;
+
+/// Bytes of one event in its row: head row, code of the type, version.
+const EVENT_BYTES: usize = 17 + 1 + 8;
 
 /// A subscription with the rights of who asked for it.
 #[derive(Clone)]
@@ -56,14 +62,11 @@ impl Subscriber {
 
     /// The caller on whose account a notification goes into the ledger.
     pub(crate) fn caller(&self, operation: OperationId) -> Caller {
+        let origin = Origin { address: None, channel: Channel::Internal };
         Caller {
-            owner: self.owner.clone(),
-            role: self.role,
             token: self.token.clone(),
-            purpose: self.purpose,
-            origin: Origin { address: None, channel: Channel::Internal },
-            operation,
             on_behalf_of: self.on_behalf_of.clone(),
+            ..Caller::new(self.owner.clone(), self.role, self.purpose, origin, operation)
         }
     }
 }
@@ -75,6 +78,73 @@ pub(crate) struct Reached {
     pub(crate) sequence: Sequence,
     /// Events sent.
     pub(crate) events: u64,
+}
+
+/// The last events that were sent, at most [`EVENTS_KEPT_MAX`]. It names head rows, not ids: once a record is erased nothing of it stands here
+/// that could be read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LastEvents {
+    /// The number of the first of them.
+    pub(crate) first: u64,
+    /// Head row, type and version of each; their numbers follow one another.
+    pub(crate) events: Vec<(RowKey, ResourceType, VersionId)>,
+}
+
+impl LastEvents {
+    /// Adds events that begin with this number, and lets the oldest go.
+    pub(crate) fn add(&mut self, number: u64, events: impl IntoIterator<Item = (RowKey, ResourceType, VersionId)>) {
+        if self.first.saturating_add(self.events.len() as u64) != number {
+            *self = Self { first: number, events: Vec::new() };
+        }
+        self.events.extend(events);
+        let gone = self.events.len().saturating_sub(EVENTS_KEPT_MAX);
+        self.events.drain(..gone);
+        self.first = self.first.saturating_add(gone as u64);
+    }
+
+    /// Always of one length, so that it does not tell how many there are.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![EVENTS];
+        bytes.extend(self.first.to_be_bytes());
+        bytes.extend((self.events.len().min(EVENTS_KEPT_MAX) as u16).to_be_bytes());
+        for (head, resource_type, version) in self.events.iter().take(EVENTS_KEPT_MAX) {
+            bytes.extend(head);
+            bytes.push(resource_type.code());
+            bytes.extend(version.0.to_be_bytes());
+        }
+        bytes.resize(1 + 8 + 2 + EVENTS_KEPT_MAX * EVENT_BYTES, 0);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&[EVENTS], rest) = bytes.split_first_chunk::<1>()? else { return None };
+        let (first, rest) = rest.split_first_chunk::<8>()?;
+        let (count, rest) = rest.split_first_chunk::<2>()?;
+        let count = usize::from(u16::from_be_bytes(*count));
+        if rest.len() != EVENTS_KEPT_MAX * EVENT_BYTES || count > EVENTS_KEPT_MAX {
+            return None;
+        }
+        let event = |bytes: &[u8]| {
+            let (head, rest) = bytes.split_first_chunk::<17>()?;
+            let (code, version) = rest.split_first()?;
+            let version = u64::from_be_bytes(version.try_into().ok()?);
+            Some((*head, ResourceType::from_code(*code)?, VersionId(version)))
+        };
+        let events: Option<Vec<_>> = rest.chunks_exact(EVENT_BYTES).take(count).map(event).collect();
+        Some(Self { first: u64::from_be_bytes(*first), events: events? })
+    }
+
+    /// The write that keeps it.
+    pub(crate) fn write(&self, inner: &Inner, id: &ResourceId) -> Result<Write, VaultError> {
+        let row = events_row(inner, id);
+        let value = inner.seal_structure(Purpose::State, &row, &self.encode())?;
+        Ok(Write::Put { key: row.to_vec(), value })
+    }
+}
+
+/// The row of the last events of a subscription.
+fn events_row(inner: &Inner, id: &ResourceId) -> RowKey {
+    inner.keys.row_keys.key(layout::SUBSCRIPTIONS, 3, &[id.as_str().as_bytes()])
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,7 +164,7 @@ struct Form {
 
 impl SubscriptionState {
     /// As FHIR spells it.
-    fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::Active => "active",
@@ -103,7 +173,8 @@ impl SubscriptionState {
         }
     }
 
-    fn of_code(code: &str) -> Option<Self> {
+    /// The state of this code.
+    pub fn of_code(code: &str) -> Option<Self> {
         [Self::Requested, Self::Active, Self::Error, Self::Off].into_iter().find(|state| state.code() == code)
     }
 }
@@ -185,7 +256,7 @@ pub(crate) fn remember(
     version: VersionId,
     value: &Json<'_>,
     body: &[u8],
-) -> Result<[Write; 2], VaultError> {
+) -> Result<[Write; 3], VaultError> {
     if body.len() > SUBSCRIPTION_BYTES_MAX {
         return Err(VaultError::TooLarge { what: "bytes in a Subscription", max: SUBSCRIPTION_BYTES_MAX });
     }
@@ -198,15 +269,15 @@ pub(crate) fn remember(
         evaluated: None,
         resource: String::from_utf8_lossy(body).into_owned(),
     };
-    let position = layout::subscription_position(&inner.keys.row_keys, id);
-    Ok([definition.write(inner)?, Write::Delete { key: position.to_vec() }])
+    let [_, position, events] = forget(inner, id);
+    Ok([definition.write(inner)?, position, events])
 }
 
 /// What takes the rows of a Subscription away.
-pub(crate) fn forget(inner: &Inner, id: &ResourceId) -> [Write; 2] {
+pub(crate) fn forget(inner: &Inner, id: &ResourceId) -> [Write; 3] {
     let keys = &inner.keys.row_keys;
-    let delete = |row: RowKey| Write::Delete { key: row.to_vec() };
-    [delete(layout::subscription(keys, id)), delete(layout::subscription_position(keys, id))]
+    let rows = [layout::subscription(keys, id), layout::subscription_position(keys, id), events_row(inner, id)];
+    rows.map(|row| Write::Delete { key: row.to_vec() })
 }
 
 impl Inner {
@@ -248,6 +319,14 @@ impl Inner {
         let plain = self.open_structure(Purpose::State, &row, &value)?;
         Ok(Some(Reached::decode(&plain).ok_or(VaultError::Damaged("a subscription's position cannot be read"))?))
     }
+
+    /// The last events of a subscription that were sent.
+    pub(crate) fn last_events_of_subscription(&self, id: &ResourceId) -> Result<LastEvents, VaultError> {
+        let row = events_row(self, id);
+        let Some(value) = self.store.reader().get(&row)? else { return Ok(LastEvents::default()) };
+        let plain = self.open_structure(Purpose::State, &row, &value)?;
+        LastEvents::decode(&plain).ok_or(VaultError::Damaged("the last events of a subscription cannot be read"))
+    }
 }
 
 #[cfg(test)]
@@ -280,5 +359,30 @@ mod tests {
             assert_eq!(Reached::decode(&reached.encode()[..length]), None);
         }
         assert!(Definition::decode(&reached.encode()).is_none() && Reached::decode(&bytes).is_none());
+    }
+    #[test]
+    fn the_last_events_are_those_that_follow_one_another() {
+        let patient = ResourceType::parse("Patient").unwrap();
+        let event = |number: u64| ([number as u8; 17], patient, VersionId(number));
+        let mut last = LastEvents::default();
+        let length = last.encode().len();
+        last.add(1, (1..=3).map(event));
+        last.add(4, [event(4)]);
+        assert_eq!((last.first, last.events.len()), (1, 4));
+        assert_eq!(LastEvents::decode(&last.encode()).unwrap(), last);
+        let most = EVENTS_KEPT_MAX as u64;
+        last.add(5, (5..=most + 10).map(event));
+        assert_eq!((last.first, last.events.len()), (11, EVENTS_KEPT_MAX));
+        let bytes = last.encode();
+        assert_eq!((LastEvents::decode(&bytes).unwrap(), bytes.len()), (last.clone(), length));
+        // After a gap, what stood before it is of no use.
+        last.add(most + 20, [event(9)]);
+        assert_eq!((last.first, last.events.len()), (most + 20, 1));
+        for cut in [0, 1, 10, length - 1] {
+            assert_eq!(LastEvents::decode(&bytes[..cut]), None);
+        }
+        let mut wrong = bytes;
+        wrong[9] = 0xff;
+        assert_eq!(LastEvents::decode(&wrong), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What the server makes of a subscription: a new version of the resource, written in the store's own name.
 
 use super::active::Active;
-use super::row::{Definition, Reached};
+use super::row::{Definition, LastEvents, Reached};
 use super::{SUBSCRIPTIONS_ACTIVE_MAX, SubscriptionEnd, SubscriptionState};
 use crate::caller::Caller;
 use crate::disclose::json_limits;
@@ -56,7 +56,7 @@ impl Vault {
         });
         let evaluated = Some((criteria.to_owned(), base_url.to_owned()));
         let definition = Definition { state: SubscriptionState::Active, evaluated, ..definition };
-        let written = inner.write_status(definition, version, None, Some(reached)).await;
+        let written = inner.write_status(definition, version, None, Some((reached, None))).await;
         if written.is_err() {
             subscribed.remove(id, next);
         }
@@ -75,16 +75,28 @@ impl Vault {
             SubscriptionEnd::Error(text) => (SubscriptionState::Error, Some(text)),
             SubscriptionEnd::Off => (SubscriptionState::Off, None),
         };
-        self.0.write_status(Definition { state, evaluated: None, ..definition }, version, error, None).await
+        // What was sent can still be asked for.
+        let reached = match self.0.reached_of_subscription(id)? {
+            Some(reached) => Some((reached, Some(self.0.last_events_of_subscription(id)?))),
+            None => None,
+        };
+        self.0.write_status(Definition { state, evaluated: None, ..definition }, version, error, reached).await
     }
 
     /// Notes that everything up to this commit was sent.
     pub async fn notified(&self, id: &ResourceId, version: VersionId, sequence: Sequence) -> Result<(), VaultError> {
         let reached = self.0.subscribed()?.with(id, version, |active| active.sent(sequence));
-        match reached {
-            Some(reached) => self.0.write_reached(id, version, reached).await,
-            None => Ok(()),
+        let Some((reached, records)) = reached else { return Ok(()) };
+        let mut last = None;
+        if !records.is_empty() {
+            let mut events = self.0.last_events_of_subscription(id)?;
+            let before = reached.events.saturating_sub(records.len() as u64);
+            let records = records.into_iter();
+            let rows = records.map(|of| (self.0.head_row(of.resource_type, &of.id), of.resource_type, of.version));
+            events.add(before.saturating_add(1), rows);
+            last = Some(events);
         }
+        self.0.write_reached(id, version, reached, last).await
     }
 
     /// Notes how far the subscriptions have come for which there was nothing to send, so that little has to be looked at after a
@@ -103,11 +115,11 @@ impl Vault {
         let mut settled = Vec::new();
         for (id, active) in indexing.subscribed.actives().iter_mut() {
             if far(active.reached.sequence) && active.is_done_up_to(last) {
-                settled.push((id.clone(), active.version, active.sent(last)));
+                settled.push((id.clone(), active.version, active.sent(last).0));
             }
         }
         for (id, version, reached) in settled {
-            self.0.write_reached(&id, version, reached).await?;
+            self.0.write_reached(&id, version, reached, None).await?;
         }
         Ok(())
     }
@@ -126,25 +138,18 @@ impl Inner {
         definition: Definition,
         version: VersionId,
         error: Option<&str>,
-        reached: Option<Reached>,
+        reached: Option<(Reached, Option<LastEvents>)>,
     ) -> Result<(), VaultError> {
         let kind = ResourceType::parse("Subscription").ok_or(VaultError::NotFound)?;
-        let status = match definition.state {
-            SubscriptionState::Requested => "requested",
-            SubscriptionState::Active => "active",
-            SubscriptionState::Error => "error",
-            SubscriptionState::Off => "off",
-        };
+        let status = definition.state.code();
         let error = error.map(|text| text.get(..ERROR_BYTES_MAX).unwrap_or(text));
-        let caller = Caller {
-            owner: OWN_ACCOUNT.to_owned(),
-            role: Role::Integrator,
-            token: None,
-            purpose: PurposeOfUse::SystemAdministration,
-            origin: Origin { address: None, channel: Channel::Internal },
-            operation: OperationId::random(self.rng.as_ref()),
-            on_behalf_of: None,
-        };
+        let caller = Caller::new(
+            OWN_ACCOUNT,
+            Role::Integrator,
+            PurposeOfUse::SystemAdministration,
+            Origin { address: None, channel: Channel::Internal },
+            OperationId::random(self.rng.as_ref()),
+        );
         let stored = self.commit(&caller, None, |plan| {
             let mut value = json::parse(definition.resource.as_bytes(), &json_limits())?;
             value.set("status", Json::String(Cow::Borrowed(status)));
@@ -156,8 +161,11 @@ impl Inner {
             // After what storing it brought: of two writes to a row the last counts.
             let resource = String::from_utf8_lossy(&planned.body).into_owned();
             plan.write(Definition { version: planned.record.version, resource, ..definition.clone() }.write(self)?);
-            if let Some(reached) = reached {
+            if let Some((reached, events)) = &reached {
                 plan.write(reached.write(self, &definition.id)?);
+                if let Some(events) = events {
+                    plan.write(events.write(self, &definition.id)?);
+                }
             }
             Ok(())
         });
@@ -168,15 +176,24 @@ impl Inner {
         }
     }
 
-    /// Writes down how far a subscription has come, unless it is another by now.
-    async fn write_reached(&self, id: &ResourceId, version: VersionId, reached: Reached) -> Result<(), VaultError> {
+    /// Writes down how far a subscription has come and what was sent last, unless it is another by now.
+    async fn write_reached(
+        &self,
+        id: &ResourceId,
+        version: VersionId,
+        reached: Reached,
+        last: Option<LastEvents>,
+    ) -> Result<(), VaultError> {
         let Some((definition, value)) = self.definition_of_subscription(id)? else { return Ok(()) };
         if definition.version != version {
             return Ok(());
         }
         let key = layout::subscription(&self.keys.row_keys, id).to_vec();
         let preconditions = vec![Precondition::Unchanged { key, value }];
-        let writes = vec![reached.write(self, id)?];
+        let mut writes = vec![reached.write(self, id)?];
+        if let Some(last) = last {
+            writes.push(last.write(self, id)?);
+        }
         match self.store.submit(Commit { preconditions, writes, feed: None, item: Vec::new() }).await {
             Ok(_) | Err(StoreError::PreconditionFailed { .. }) => Ok(()),
             Err(error) => Err(error.into()),

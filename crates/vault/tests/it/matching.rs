@@ -5,7 +5,7 @@ use crate::searching::{found, search};
 use pollster::block_on;
 use tacet_ledger::EventKind;
 use tacet_types::Timestamp;
-use tacet_vault::{EverythingQuery, MatchCall, MatchPage, MetaChange, Role, VaultError};
+use tacet_vault::{EverythingQuery, LABELLED_MAX, MatchCall, MatchPage, MetaChange, MetaScope, Role, VaultError};
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
@@ -41,7 +41,7 @@ fn labels_change_by_a_version_of_their_own() {
     assert_eq!(change(&house, "p", MetaChange::Delete, other).unwrap(), added);
     let gone = change(&house, "p", MetaChange::Delete, r#"{"tag":[{"system":"urn:t","code":"vip"}]}"#).unwrap();
     assert!(gone.contains(r#""versionId":"3""#) && !gone.contains("tag"), "{gone}");
-    let read = block_on(house.vault.meta(&clinician(), kind("Patient"), &rid("p"))).unwrap();
+    let read = block_on(house.vault.meta(&clinician(), &MetaScope::Record(kind("Patient"), rid("p")))).unwrap();
     assert_eq!(text(&read), gone);
     assert_eq!(found(&house, "Patient?_tag=urn:t|vip"), [] as [&str; 0]);
 
@@ -55,6 +55,154 @@ fn labels_change_by_a_version_of_their_own() {
     let refused = house.vault.change_meta(&auditor, kind("Patient"), &id, MetaChange::Add, b"{}", None);
     assert!(matches!(block_on(refused), Err(VaultError::Forbidden)));
     house.assert_sound();
+}
+
+#[test]
+fn labels_in_use_are_told_each_once() {
+    let house = House::new();
+    let labelled = |of: &str, id: &str, meta: &str| {
+        let rest = if of == "Observation" { r#","status":"final","code":{"text":"x"}"# } else { "" };
+        let body = format!(r#"{{"resourceType":"{of}","id":"{id}","meta":{meta}{rest}}}"#);
+        house.put(of, id, &body).unwrap();
+    };
+    let meta = |scope: MetaScope| {
+        let told = block_on(house.vault.meta(&clinician(), &scope)).unwrap();
+        text(&told).to_owned()
+    };
+    let nothing = r#"{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":{}}]}"#;
+    house.put("Patient", "plain", &patient("plain", "Durand")).unwrap();
+    let before = house.ledger().len();
+    assert_eq!(meta(MetaScope::System), nothing);
+    let entry = house.ledger().pop().unwrap();
+    assert_eq!((house.ledger().len(), entry.query.as_deref()), (before + 1, Some("$meta")), "no label is told too");
+
+    labelled("Patient", "p", r#"{"tag":[{"system":"urn:t","code":"a"},{"system":"urn:t","code":"b","display":"B"}]}"#);
+    labelled("Patient", "q", r#"{"tag":[{"system":"urn:t","code":"b"}],"profile":["urn:profile|1"]}"#);
+    labelled("Observation", "o", r#"{"security":[{"system":"urn:s","code":"R"}]}"#);
+    labelled("Observation", "gone", r#"{"security":[{"system":"urn:s","code":"V"}]}"#);
+    house.delete("Observation", "gone").unwrap();
+    let before = house.ledger().len();
+    let of_patients = meta(MetaScope::Type(kind("Patient")));
+    let shown: Vec<_> = house.ledger().split_off(before);
+    let mut records: Vec<&str> =
+        shown.iter().flat_map(|entry| &entry.records).map(|record| record.id.as_str()).collect();
+    records.sort_unstable();
+    assert_eq!(records, ["p", "q"], "what was read is in the ledger, and nothing else was");
+    assert!(shown.iter().all(|entry| entry.query.as_deref() == Some("Patient/$meta") && entry.patient.is_some()));
+    assert_eq!(of_patients.matches(r#""code":"a""#).count(), 1);
+    assert_eq!(of_patients.matches(r#""code":"b""#).count(), 1);
+    assert!(of_patients.contains("urn:profile|1") && !of_patients.contains("urn:s"), "{of_patients}");
+    let of_all = meta(MetaScope::System);
+    assert!(of_all.contains(r#""security":[{"system":"urn:s","code":"R"}]"#) && of_all.contains("urn:profile"));
+    assert_eq!(meta(MetaScope::Type(kind("Encounter"))), nothing);
+
+    labelled("Patient", "p", r#"{"tag":[{"system":"urn:t","code":"now"}]}"#);
+    let version = |number| meta(MetaScope::Version(kind("Patient"), rid("p"), tacet_types::VersionId(number)));
+    assert!(version(1).contains(r#""code":"a""#) && version(2).contains(r#""code":"now""#));
+    let auditor = caller(Role::Auditor);
+    for scope in [MetaScope::System, MetaScope::Type(kind("Patient"))] {
+        assert!(matches!(block_on(house.vault.meta(&auditor, &scope)), Err(VaultError::Forbidden)));
+    }
+}
+
+#[test]
+fn labels_of_too_many_records_are_not_read() {
+    let house = House::new();
+    for number in 0..=LABELLED_MAX {
+        let id = format!("l{number}");
+        let body =
+            format!(r#"{{"resourceType":"Location","id":"{id}","meta":{{"tag":[{{"code":"t{}"}}]}}}}"#, number % 3);
+        house.put("Location", &id, &body).unwrap();
+        if number + 1 == LABELLED_MAX {
+            let told = block_on(house.vault.meta(&clinician(), &MetaScope::System)).unwrap();
+            assert_eq!(text(&told).matches("\"code\"").count(), 3);
+        }
+    }
+    let before = house.ledger().len();
+    let refused = block_on(house.vault.meta(&clinician(), &MetaScope::System));
+    assert!(matches!(refused, Err(VaultError::TooCostly { max: LABELLED_MAX, .. })));
+    let entries = house.ledger().split_off(before);
+    assert_eq!((entries.len(), entries[0].outcome), (1, tacet_ledger::Outcome::Failed));
+}
+
+#[test]
+fn everything_of_a_stay() {
+    let house = House::new();
+    for id in ["p", "other"] {
+        house.put("Patient", id, &patient(id, "Durand")).unwrap();
+    }
+    house.put("Practitioner", "doc", r#"{"resourceType":"Practitioner","id":"doc"}"#).unwrap();
+    let stay = |id: &str| {
+        let class = r#""class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"}"#;
+        let who =
+            r#""subject":{"reference":"Patient/p"},"participant":[{"individual":{"reference":"Practitioner/doc"}}]"#;
+        let body = format!(r#"{{"resourceType":"Encounter","id":"{id}","status":"finished",{class},{who}}}"#);
+        house.put("Encounter", id, &body).unwrap();
+    };
+    stay("e");
+    stay("e2");
+    let observe = |id: &str, stay: &str, rest: &str| {
+        let body = format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/p"}},
+            "encounter":{{"reference":"Encounter/{stay}"}}{rest}}}"#
+        );
+        house.put("Observation", id, &body).unwrap();
+    };
+    house.put("Observation", "foreign", &observation("foreign", "other", "1")).unwrap();
+    observe("o2", "e2", "");
+    observe("o1", "e", "");
+    // Refers to one of the stay, to one of another stay of the same patient, and to somebody else's.
+    let members = r#","hasMember":[{"reference":"Observation/o1"},{"reference":"Observation/o2"},{"reference":"Observation/foreign"}]"#;
+    observe("o3", "e", members);
+    let pages = |query: EverythingQuery| {
+        let (mut all, mut cursor, mut number) = (Vec::new(), None, 0);
+        loop {
+            let query = EverythingQuery { cursor: cursor.take(), ..query.clone() };
+            let page =
+                block_on(house.vault.everything_of_encounter(&clinician(), &rid("e"), &query, BASE_URL)).unwrap();
+            let of = |(shown, member): &(tacet_vault::Disclosed, bool)| (shown.record.id.as_str().to_owned(), *member);
+            all.extend(page.entries.iter().map(of));
+            (cursor, number) = (page.next, number + 1);
+            if cursor.is_none() {
+                all.sort();
+                all.dedup();
+                return (all, number);
+            }
+        }
+    };
+    let own = |text: &str, member| (text.to_owned(), member);
+    let whole =
+        vec![own("doc", false), own("e", true), own("o1", true), own("o2", false), own("o3", true), own("p", false)];
+    assert_eq!(pages(EverythingQuery::default()), (whole.clone(), 1), "nothing of another patient comes along");
+    assert_eq!(pages(EverythingQuery { count: 1, ..EverythingQuery::default() }), (whole, 3));
+    let of_type = |names: &[&str]| EverythingQuery {
+        types: names.iter().map(|name| kind(name)).collect(),
+        ..EverythingQuery::default()
+    };
+    assert_eq!(pages(of_type(&["Encounter", "Patient"])).0, [own("e", true), own("p", false)]);
+    assert_eq!(pages(of_type(&["Patient"])).0, []);
+    house.clock.advance_ms(60_000);
+    let since = Some(tacet_types::Clock::now(house.clock.as_ref()));
+    stay("e");
+    let later = pages(EverythingQuery { since, ..EverythingQuery::default() }).0;
+    assert_eq!(later, [own("doc", false), own("e", true), own("p", false)]);
+
+    let ask = |id: &str, query: EverythingQuery| {
+        block_on(house.vault.everything_of_encounter(&clinician(), &rid(id), &query, BASE_URL)).map(|_| ())
+    };
+    assert!(matches!(ask("ghost", EverythingQuery::default()), Err(VaultError::NotFound)));
+    house.delete("Encounter", "e2").unwrap();
+    assert!(matches!(ask("e2", EverythingQuery::default()), Err(VaultError::NotFound)));
+    let entry = house.ledger().pop().unwrap();
+    assert_eq!((entry.kind, entry.outcome), (EventKind::Everything, tacet_ledger::Outcome::Failed));
+    assert!(matches!(
+        ask("e", EverythingQuery { start: since, ..EverythingQuery::default() }),
+        Err(VaultError::NotSupported(_))
+    ));
+    assert!(matches!(
+        ask("e", EverythingQuery { cursor: Some("1".to_owned()), ..EverythingQuery::default() }),
+        Err(VaultError::CursorRefused)
+    ));
 }
 
 fn persons() -> House {

@@ -8,8 +8,8 @@ use tacet_fhir::json::Json;
 use tacet_ledger::EventKind;
 use tacet_types::{Sequence, VersionId};
 use tacet_vault::{
-    Announced, Caller, Notification, NotificationContent, Role, Subscription, SubscriptionEnd, SubscriptionState,
-    VaultError,
+    Announced, Caller, Notification, NotificationContent, Role, Subscription, SubscriptionEnd, SubscriptionEvents,
+    SubscriptionEventsCall, SubscriptionState, VaultError,
 };
 
 const WEIGHTS: &str = "Observation?code:text=weight";
@@ -88,6 +88,68 @@ fn what_fits_is_handed_out_until_it_is_noted() {
     assert_eq!(pending(&house, version), found, "the same until it is noted");
     block_on(house.vault.notified(&rid("s"), version, found[1].sequence)).unwrap();
     assert_eq!(pending(&house, version), found[2..]);
+    house.assert_sound();
+}
+
+#[test]
+fn events_can_be_asked_for_again() {
+    let mut house = House::new();
+    house.put("Patient", "p", &patient("p", "Durand")).unwrap();
+    let version = active(&house, WEIGHTS);
+    for id in ["a", "b", "c", "d"] {
+        weigh(&house, id);
+        other(&house, &format!("{id}-other"));
+    }
+    let found = pending(&house, version);
+    block_on(house.vault.notified(&rid("s"), version, found[1].sequence)).unwrap();
+    let events = |house: &House, since: Option<u64>, until: Option<u64>, content| {
+        let call = SubscriptionEventsCall { id: rid("s"), since, until, content };
+        block_on(house.vault.subscription_events(&clinician(), &call)).unwrap()
+    };
+    let numbered = |found: &SubscriptionEvents| {
+        let events = found.events.iter().map(|event| (event.number, event.record.id.as_str().to_owned()));
+        events.collect::<Vec<_>>()
+    };
+    let own = |number, id: &str| (number, id.to_owned());
+    for reopened in [false, true] {
+        if reopened {
+            house.reopen();
+        }
+        let before = house.ledger().len();
+        let all = events(&house, None, None, NotificationContent::Ids);
+        assert_eq!(numbered(&all), [own(1, "a"), own(2, "b"), own(3, "c"), own(4, "d")], "sent and not sent");
+        assert!(all.shown.is_empty() && all.total == 4 && all.subscription.id == rid("s"));
+        let entries = house.ledger().split_off(before);
+        let told: usize = entries.iter().map(|entry| entry.records.len()).sum();
+        let asked = entries.iter().filter(|entry| entry.query.as_deref() == Some("Subscription/s/$events"));
+        assert!(told == 4 && asked.count() == 1, "who asked was told of four records");
+    }
+    let some = events(&house, Some(2), Some(3), NotificationContent::Full);
+    assert_eq!(numbered(&some), [own(2, "b"), own(3, "c")]);
+    let bodies: Vec<&str> = some.shown.iter().map(|one| std::str::from_utf8(&one.body).unwrap()).collect();
+    assert!(bodies.len() == 2 && bodies[0].contains(r#""id":"b""#) && bodies[1].contains(r#""id":"c""#));
+    assert_eq!(house.ledger().pop().unwrap().kind, EventKind::Vread);
+    assert_eq!(numbered(&events(&house, Some(9), None, NotificationContent::Ids)), []);
+
+    let status = |house: &House, caller: &Caller, id: &str| {
+        let told = block_on(house.vault.subscription_status(caller, Some(&rid(id))))?;
+        Ok::<_, VaultError>((told[0].0.state, told[0].1))
+    };
+    assert_eq!(status(&house, &clinician(), "s").unwrap(), (SubscriptionState::Active, 2), "those that were sent");
+    assert!(matches!(status(&house, &clinician(), "t"), Err(VaultError::NotFound)));
+    assert!(matches!(status(&house, &caller(Role::Auditor), "s"), Err(VaultError::Forbidden)));
+    assert_eq!(block_on(house.vault.subscription_status(&clinician(), None)).unwrap().len(), 1);
+
+    // An end leaves what was sent to be asked for; what was erased is gone, and so is all when it is stored anew.
+    block_on(house.vault.end_subscription(&rid("s"), only(&house).version, SubscriptionEnd::Error("gone"))).unwrap();
+    assert_eq!(numbered(&events(&house, None, None, NotificationContent::Empty)), [own(1, "a"), own(2, "b")]);
+    assert_eq!(status(&house, &clinician(), "s").unwrap(), (SubscriptionState::Error, 2));
+    house.assert_sound();
+    block_on(house.vault.erase(&caller(Role::Operator), &rid("p"))).unwrap();
+    assert_eq!(numbered(&events(&house, None, None, NotificationContent::Full)), []);
+    house.put("Subscription", "s", &subscription("s", "requested")).unwrap();
+    assert_eq!(status(&house, &clinician(), "s").unwrap(), (SubscriptionState::Requested, 0));
+    assert_eq!(events(&house, None, None, NotificationContent::Ids).total, 0);
     house.assert_sound();
 }
 
