@@ -10,18 +10,25 @@
 //! ```
 
 // note to the writer of care.rs: /tmp/contracts/P1-to-P2.md has what visibility() calls
+mod breakglass;
+mod care;
 mod care_view;
 mod category;
+mod consent;
 mod decide;
+mod facts;
 mod openings;
 mod policies;
 mod regions;
 mod situation;
 mod visibility;
 
+pub use breakglass::{BreakGlass, BreakGlassError, BtgReason, LASTS_MAX_MS, TEXT_BYTES_MAX};
+pub use care::{BREAK_GLASS_MAX, CareData, REGISTERED_MAX, Related, Zone};
 pub use care_view::CareView;
 pub use category::Category;
 pub use decide::{DECISIONS_KEPT_MAX, Decision, groups_of};
+pub use facts::{Facts, facts_of};
 pub use policies::{
     BUILT_IN, FILE_BYTES_MAX, FILES_MAX, ID_BYTES_MAX, POLICIES_MAX, Policies, PolicyError, PolicyInfo, SCHEMA,
 };

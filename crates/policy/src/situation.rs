@@ -193,6 +193,10 @@ pub struct CareSettings {
     pub prescription_days: u32,
     /// Days without an end after which an encounter that nobody closed is a relation no more.
     pub encounter_days_max: u32,
+    /// Minutes before and after their hours during which somebody is at work too, to hand over.
+    pub shift_margin_minutes: u32,
+    /// By which clock working hours are written.
+    pub rota_zone: crate::care::Zone,
 }
 
 impl Default for CareSettings {
@@ -205,6 +209,8 @@ impl Default for CareSettings {
             registered_hours: 24,
             prescription_days: 30,
             encounter_days_max: 365,
+            shift_margin_minutes: 30,
+            rota_zone: crate::care::Zone::CentralEurope,
         }
     }
 }
