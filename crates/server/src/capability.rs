@@ -10,7 +10,8 @@ use tacet_types::{ResourceType, Timestamp};
 
 /// The statement as JSON. `at` is the server's start, since what it can do does not change while it runs.
 pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
-    let types = ResourceType::all().filter(|resource_type| is_kept(*resource_type)).map(resource);
+    let types = ResourceType::all().filter(|resource_type| is_kept(*resource_type));
+    let types = types.map(|resource_type| resource(resource_type, base_url));
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -40,7 +41,19 @@ pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
     statement.to_string().into_bytes()
 }
 
-fn resource(resource_type: ResourceType) -> Value {
+/// Where the backport of topic-based subscriptions is defined.
+const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport";
+
+/// Says that a subscription may name a topic: R4 has no resource for one, so a client finds them here
+/// (<https://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-capabilitystatement-subscriptiontopic-canonical.html>). There is one
+/// for each type of resource.
+fn topics(base_url: &str) -> Vec<Value> {
+    let url = format!("{BACKPORT}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical");
+    let types = ResourceType::all().filter(|resource_type| is_kept(*resource_type));
+    types.map(|of| json!({ "url": url, "valueCanonical": format!("{base_url}/SubscriptionTopic/{of}") })).collect()
+}
+
+fn resource(resource_type: ResourceType, base_url: &str) -> Value {
     let mut codes: Vec<&str> = Vec::new();
     // A search has two routes and is one interaction.
     for name in ROUTES.iter().filter_map(|route| type_code(route.action)) {
@@ -55,8 +68,13 @@ fn resource(resource_type: ResourceType) -> Value {
     });
     let references = parameters.iter().filter(|parameter| parameter.parameter_type == ParameterType::Reference);
     let includes = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
+    let is_subscription = resource_type.as_str() == "Subscription";
+    let profile = format!("{BACKPORT}/StructureDefinition/backport-subscription");
     without_empty_lists(json!({
+        "extension": if is_subscription { topics(base_url) } else { Vec::new() },
         "type": resource_type.as_str(),
+        "supportedProfile": if is_subscription { vec![profile] } else { Vec::new() },
+        "documentation": SAID.iter().find(|(name, _)| *name == resource_type.as_str()).map(|(_, text)| *text),
         "interaction": interactions,
         "versioning": "versioned-update",
         "readHistory": has(Action::Vread),
@@ -75,7 +93,7 @@ fn resource(resource_type: ResourceType) -> Value {
 /// FHIR has no empty lists.
 fn without_empty_lists(mut value: Value) -> Value {
     if let Some(members) = value.as_object_mut() {
-        members.retain(|_, member| member.as_array().is_none_or(|items| !items.is_empty()));
+        members.retain(|_, member| !member.is_null() && member.as_array().is_none_or(|items| !items.is_empty()));
     }
     value
 }
@@ -90,9 +108,29 @@ const SYSTEM_PARAMETERS: [(&str, &str); 6] = [
     ("_type", "token"),
 ];
 
+/// What is to be said of a type beyond what the statement has members for.
+const SAID: [(&str, &str); 1] = [(
+    "Subscription",
+    "Channel rest-hook, by R4 criteria or by a topic (one for each type of resource, narrowed by filter criteria), to endpoints that the \
+     operator of this server allows.",
+)];
+
 /// Operations: the route that each has, its name, its definition, and the types that it is for (all where there are none).
-const OPERATIONS: [(Action, &str, &str, &[&str]); 14] = [
+const OPERATIONS: [(Action, &str, &str, &[&str]); 17] = [
     (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything", &["Patient"]),
+    (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Encounter-everything", &["Encounter"]),
+    (
+        Action::SubscriptionStatus,
+        "status",
+        "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status",
+        &["Subscription"],
+    ),
+    (
+        Action::SubscriptionEvents,
+        "events",
+        "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-events",
+        &["Subscription"],
+    ),
     (Action::Match, "match", "http://hl7.org/fhir/OperationDefinition/Patient-match", &["Patient"]),
     (Action::Meta, "meta", "http://hl7.org/fhir/OperationDefinition/Resource-meta", &[]),
     (Action::MetaAdd, "meta-add", "http://hl7.org/fhir/OperationDefinition/Resource-meta-add", &[]),
@@ -133,12 +171,20 @@ fn operations(resource_type: Option<ResourceType>) -> Vec<Value> {
             })
             .map(|(_, name, definition, _)| operation(name, definition))
             .collect(),
-        None if has(Action::ExportSystem) => {
-            vec![operation("export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export")]
-        }
-        None => Vec::new(),
+        None => SYSTEM_OPERATIONS
+            .iter()
+            .filter(|(pattern, _, _)| ROUTES.iter().any(|route| route.pattern == *pattern))
+            .map(|(_, name, definition)| operation(name, definition))
+            .collect(),
     }
 }
+
+/// Operations on the whole system: the path of each, its name and its definition. HL7 has none for `$import`; the name of ours is no address.
+const SYSTEM_OPERATIONS: [(&str, &str, &str); 3] = [
+    ("/$meta", "meta", "http://hl7.org/fhir/OperationDefinition/Resource-meta"),
+    ("/$export", "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"),
+    ("/$import", "import", "https://tacet.invalid/OperationDefinition/import"),
+];
 
 fn has(action: Action) -> bool {
     ROUTES.iter().any(|route| route.action == action)
@@ -200,5 +246,32 @@ mod tests {
         let parameters = patient["searchParam"].as_array().unwrap();
         assert!(parameters.iter().any(|parameter| parameter["name"] == "birthdate" && parameter["type"] == "date"));
         assert!(patient["searchInclude"].as_array().unwrap().contains(&json!("Patient:organization")));
+        let of_type = |name: &str| {
+            let resources = rest["resource"].as_array().unwrap();
+            resources.iter().find(|resource| resource["type"] == name).unwrap().clone()
+        };
+        let subscription = of_type("Subscription");
+        let topics = subscription["extension"].as_array().unwrap();
+        assert!(topics.iter().any(|topic| topic["valueCanonical"] == "https://h/SubscriptionTopic/Observation"));
+        assert!(subscription["documentation"].is_string() && patient.get("extension").is_none());
+
+        // Each operation that has a route is listed, where it is.
+        let lists = |value: &Value, name: &str| {
+            let operations = value["operation"].as_array();
+            operations.into_iter().flatten().any(|operation| operation["name"] == name)
+        };
+        let mut operations = 0;
+        for route in ROUTES.iter().filter(|route| !matches!(route.action, Action::Absent(_))) {
+            let Some((before, name)) = route.pattern.split_once('$') else { continue };
+            let found = match before.split('/').nth(1).unwrap_or_default() {
+                "" => lists(rest, name),
+                "_index" => continue, // the machine's, not FHIR's
+                "{type}" => lists(patient, name),
+                of => lists(&of_type(of), name),
+            };
+            assert!(found, "{}", route.pattern);
+            operations += 1;
+        }
+        assert!(operations > 25, "{operations}");
     }
 }

@@ -84,6 +84,27 @@ pub(crate) fn packed(bytes: &[u8]) -> Bytes {
     Bytes::from_owner(Zeroizing::new(out.finish().unwrap_or_default()))
 }
 
+/// Packs by gzip what comes piece by piece.
+pub(crate) struct Packer(GzEncoder<Vec<u8>>);
+
+impl Packer {
+    pub(crate) fn new() -> Self {
+        Self(GzEncoder::new(Vec::new(), Compression::fast()))
+    }
+
+    /// Takes a piece; gives what of it and those before is packed by now, which may be nothing.
+    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        // Writing into memory does not fail.
+        let _ = self.0.write_all(bytes);
+        Zeroizing::new(std::mem::take(self.0.get_mut()))
+    }
+
+    /// What is left at the end.
+    pub(crate) fn end(self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.finish().unwrap_or_default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,6 +124,7 @@ impl Reply {
                 .unwrap_or_else(|_| Err(ApiError::internal("writing an answer ended in a panic"))),
             Content::Text(kind, bytes) => Ok((Some(kind), bytes, false)),
             Content::Stream(kind, pieces) => {
+                headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
                 let mut answer = response(status, headers, Some(kind), Bytes::new(), operation);
                 *answer.body_mut() = Body::new(Pieces(pieces));
                 return answer;

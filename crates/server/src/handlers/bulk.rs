@@ -4,6 +4,7 @@
 //! HL7 Bulk Data Access, <https://hl7.org/fhir/uv/bulkdata/STU2/export.html>.
 
 use super::Call;
+use crate::content::Packer;
 use crate::error::ApiError;
 use crate::negotiate::wants_async;
 use crate::query::Query;
@@ -11,7 +12,7 @@ use crate::reply::Reply;
 use crate::routes::{Action, is_kept};
 use crate::service::RecordService;
 use bytes::Bytes;
-use hyper::header::{CONTENT_LOCATION, EXPIRES, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LOCATION, EXPIRES, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -152,6 +153,7 @@ pub(super) async fn file<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, 
     let busy = |_| VaultError::Busy { what: "files that are sent", retry_after_ms: BUSY_RETRY_MS };
     let place = Arc::clone(&call.app.downloads).try_acquire_owned().map_err(busy)?;
     let reader = call.app.service.read_copy(call.caller, &id, number).await?;
+    let reader = Source { reader, packer: call.form.gzip.then(Packer::new) };
     // The first piece before anything is answered, so that a file that was changed is refused and not broken off.
     let (mut reader, first) = piece(reader).await?;
     let mut next = first?;
@@ -178,15 +180,39 @@ pub(super) async fn file<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, 
             };
         }
     });
-    Ok(Reply::stream(StatusCode::OK, NDJSON, receiver))
+    let reply = Reply::stream(StatusCode::OK, NDJSON, receiver);
+    Ok(if call.form.gzip { reply.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")) } else { reply })
 }
 
 type Piece = Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
 
-async fn piece(mut reader: CopyReader) -> Result<(CopyReader, Piece), ApiError> {
+/// A file that is sent, packed where the client takes that.
+struct Source {
+    reader: CopyReader,
+    packer: Option<Packer>,
+}
+
+impl Source {
+    /// The next piece, never an empty one. None: this was the last.
+    fn next(&mut self) -> Piece {
+        loop {
+            let read = self.reader.piece()?;
+            let piece = match (read, &mut self.packer) {
+                (Some(text), Some(packer)) => packer.piece(&text),
+                (Some(text), None) => text,
+                (None, packer) => return Ok(packer.take().map(Packer::end)),
+            };
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+}
+
+async fn piece(mut source: Source) -> Result<(Source, Piece), ApiError> {
     let read = spawn_blocking(move || {
-        let piece = reader.piece();
-        (reader, piece)
+        let piece = source.next();
+        (source, piece)
     });
     read.await.map_err(|_| ApiError::internal("reading a file of an export ended in a panic"))
 }

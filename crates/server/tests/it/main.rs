@@ -12,6 +12,7 @@ mod logs;
 mod matching;
 mod matrix;
 mod memory;
+mod operations;
 mod running;
 mod searches;
 mod semantics;

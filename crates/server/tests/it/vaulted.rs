@@ -32,27 +32,33 @@ fn operator() -> Caller {
 
 impl House {
     pub(crate) async fn open() -> Self {
+        Self::open_at(Arc::new(SystemClock)).await
+    }
+
+    /// A server whose time is a test's. Tokens are good for longer than a copy is kept.
+    pub(crate) async fn open_at(clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (path, cost) = (folder.path().join("root.key"), PassphraseCost::DANGEROUSLY_CHEAP);
         let (root, _) =
             RootFile::create(&path, "correct horse battery staple", Split::DEFAULT, cost, &SecureRng).unwrap();
         let limits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
-        let keeper = InProcessKeeper::new(root.keys(), Arc::new(SystemClock), Arc::new(SecureRng), limits);
+        let keeper = InProcessKeeper::new(root.keys(), Arc::clone(&clock), Arc::new(SecureRng), limits);
         let faults = Faults::default();
         let engine = Arc::new(MemoryEngine::open(&Disk::default(), faults.clone()));
         let options = VaultOptions {
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock),
             rng: Arc::new(SecureRng),
             limits: Limits::default(),
             store: StoreOptions::default(),
             index: Some(tacet_vault::IndexSettings::default()),
+            access: None,
         };
         let operator = operator();
         let vault = Vault::initialize(engine, Arc::new(keeper), options, &operator).await.unwrap();
-        let until = SystemClock.now().plus_ms(3_600_000);
+        let until = clock.now().plus_ms(40 * 86_400_000);
         let (_, secret) = vault.create_token(&operator, "Dr Test", Role::Clinician, until).await.unwrap();
         let token = secret.reveal().to_owned();
-        let environment = Environment { clock: Arc::new(SystemClock), rng: Arc::new(SecureRng) };
+        let environment = Environment { clock, rng: Arc::new(SecureRng) };
         let server = Server::bind(config(), vault.clone(), environment).await.unwrap();
         let (address, base_url) = (server.local_addr(), server.base_url().to_owned());
         tokio::spawn(server.run(std::future::pending()));
