@@ -31,7 +31,7 @@ use crate::filter::Filter;
 use crate::parameters::Parameters;
 use crate::sealed::{Disk, Latch, LockedDirectory, Placed, Pointer};
 use committer::Signal;
-use generation::{Counts, Generation};
+use generation::{Counts, Generation, Told};
 use open::{Beginning, Workshop};
 use rebuild::Building;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,8 +45,12 @@ use tacet_types::Sequence;
 /// Uncommitted resources from which a commit is made at once. Every search looks at each of them: half a microsecond or so.
 const ENTRIES_COMMIT: usize = 2048;
 
+/// The same while nobody searches: a large commit costs less for each resource, and makes fewer segments that must be merged. The first
+/// search pays for it once, with some milliseconds, and has a commit made.
+const ENTRIES_COMMIT_UNWATCHED: usize = if cfg!(test) { ENTRIES_COMMIT } else { 8 * ENTRIES_COMMIT };
+
 /// Uncommitted resources from which [`SearchIndex::apply`] waits until some are committed.
-const ENTRIES_MAX: usize = 4 * ENTRIES_COMMIT;
+const ENTRIES_MAX: usize = 4 * ENTRIES_COMMIT_UNWATCHED;
 
 /// How often purging begins again because a rebuild has finished meanwhile.
 const PURGES_MAX: usize = 8;
@@ -139,6 +143,24 @@ impl SearchIndex {
         Self::open_on(Disk::default(), options, key, parameters, store, Some(marks))
     }
 
+    /// An index in the place of one that could not be opened because its directory cannot be read now: it answers no search, takes what it
+    /// is told, and touches nothing in the directory before [`SearchIndex::rebuild`], which makes another there.
+    ///
+    /// # Errors
+    /// [`SearchError::Engine`] if there is no memory for it.
+    pub fn open_unreadable(
+        options: IndexOptions,
+        key: &IndexKey,
+        parameters: Parameters,
+        store: Store,
+        marks: Marks,
+    ) -> Result<(Self, Opened), SearchError> {
+        let interval_ms = options.commit_interval_ms;
+        let workshop = Workshop::new(options, key.clone(), Disk::default(), Some(marks));
+        let beginning = open::without_files(&workshop, parameters)?;
+        Self::begin(workshop, beginning, store, interval_ms)
+    }
+
     fn open_on(
         disk: Disk,
         options: IndexOptions,
@@ -149,7 +171,17 @@ impl SearchIndex {
     ) -> Result<(Self, Opened), SearchError> {
         let interval_ms = options.commit_interval_ms;
         let workshop = Workshop::new(options, key.clone(), disk, marks);
-        let Beginning { generation, path, opened, lock } = open::open(&workshop, parameters, store)?;
+        let beginning = open::open(&workshop, parameters, store)?;
+        Self::begin(workshop, beginning, store, interval_ms)
+    }
+
+    fn begin(
+        workshop: Workshop,
+        beginning: Beginning,
+        store: Store,
+        interval_ms: u64,
+    ) -> Result<(Self, Opened), SearchError> {
+        let Beginning { generation, path, opened, lock } = beginning;
         let signal = Arc::new(Signal::default());
         let inner = Arc::new(Inner {
             workshop,
@@ -173,8 +205,51 @@ impl SearchIndex {
             return Err(SearchError::Closed);
         }
         let (current, building) = self.0.generations();
-        self.apply_to(&current, building.as_ref(), (sequence, Counts::Yes), changes);
+        self.apply_to(
+            &current,
+            building.as_ref(),
+            Told { commit: sequence, counts: Counts::Yes, patient: true },
+            changes,
+        );
         Ok(())
+    }
+
+    /// As [`SearchIndex::apply`], for a thread that must not wait: where that would, because too much is not committed yet, it gives the
+    /// changes back and has some committed. Callers at the same time may each go past the bound by one commit of theirs.
+    ///
+    /// # Errors
+    /// [`SearchError::Closed`].
+    pub fn try_apply(&self, sequence: Sequence, changes: Vec<Change>) -> Result<Result<(), Vec<Change>>, SearchError> {
+        if self.0.closed.load(Ordering::SeqCst) {
+            return Err(SearchError::Closed);
+        }
+        let (current, building) = self.0.generations();
+        if current.would_wait() || building.as_ref().is_some_and(|building| building.generation.would_wait()) {
+            self.0.signal.wake();
+            return Ok(Err(changes));
+        }
+        let told = Told { commit: sequence, counts: Counts::Yes, patient: false };
+        self.apply_to(&current, building.as_ref(), told, changes);
+        Ok(Ok(()))
+    }
+
+    /// Waits until [`SearchIndex::apply`] would not: until enough is committed, or the index takes nothing any more.
+    pub fn wait_for_room(&self) {
+        let (current, building) = self.0.generations();
+        let wake = || self.0.signal.wake();
+        for generation in building.iter().map(|building| &building.generation).chain([&current]) {
+            generation.wait_for_room(wake);
+        }
+    }
+
+    /// Whether a call of [`SearchIndex::apply`] would wait now. Then somebody commits soon.
+    pub fn would_wait(&self) -> bool {
+        let (current, building) = self.0.generations();
+        let waits = current.would_wait() || building.as_ref().is_some_and(|building| building.generation.would_wait());
+        if waits {
+            self.0.signal.wake();
+        }
+        waits
     }
 
     /// Takes in changes of a commit that is not done with them: how far the index is does not move. Call [`SearchIndex::applied`] once the
@@ -184,7 +259,12 @@ impl SearchIndex {
             return Err(SearchError::Closed);
         }
         let (current, building) = self.0.generations();
-        self.apply_to(&current, building.as_ref(), (sequence, Counts::No), changes);
+        self.apply_to(
+            &current,
+            building.as_ref(),
+            Told { commit: sequence, counts: Counts::No, patient: true },
+            changes,
+        );
         Ok(())
     }
 
@@ -204,23 +284,22 @@ impl SearchIndex {
         if newest.fingerprint() != made_with.fingerprint() {
             return Err(SearchError::OtherParameters);
         }
-        self.apply_to(&current, building.as_ref(), (sequence, Counts::Yes), changes);
+        self.apply_to(
+            &current,
+            building.as_ref(),
+            Told { commit: sequence, counts: Counts::Yes, patient: true },
+            changes,
+        );
         Ok(())
     }
 
-    fn apply_to(
-        &self,
-        current: &Generation,
-        building: Option<&Arc<Building>>,
-        commit: (Sequence, Counts),
-        changes: Vec<Change>,
-    ) {
+    fn apply_to(&self, current: &Generation, building: Option<&Arc<Building>>, told: Told, changes: Vec<Change>) {
         let wake = || self.0.signal.wake();
         let mut full = false;
         if let Some(building) = building {
-            full |= building.apply(commit, changes.clone(), wake);
+            full |= building.apply(told, changes.clone(), wake);
         }
-        full |= current.apply(commit, changes, wake);
+        full |= current.apply(told, changes, wake);
         if full {
             wake();
         }
@@ -272,6 +351,10 @@ impl SearchIndex {
         let mut slots = self.0.slots();
         if slots.building.is_some() {
             return Err(SearchError::Rebuilding);
+        }
+        if let (None, Some(root)) = (&slots.lock, &self.0.workshop.options.directory) {
+            // Begun without the directory, which could not be read then.
+            slots.lock = Some(LockedDirectory::open(&self.0.workshop.disk, root)?);
         }
         let (generation, place) = self.0.workshop.create(parameters)?;
         let building = Arc::new(Building::new(generation, place));
@@ -336,6 +419,21 @@ impl SearchIndex {
         self.ask(|view| evaluate::search(view, filter, page))
     }
 
+    /// As [`SearchIndex::search`], for a filter that was compiled with the parameters that have this fingerprint: with others it could
+    /// mean something else.
+    ///
+    /// # Errors
+    /// As [`SearchIndex::search`]; [`SearchError::OtherParameters`] if an index with other parameters took the place of the one before
+    /// meanwhile: compile the filter again.
+    pub fn search_made_with(&self, filter: &Filter, page: &Page, made_with: &[u8; 16]) -> Result<Hits, SearchError> {
+        self.ask(|view| {
+            if view.parameters.fingerprint() != *made_with {
+                return Err(SearchError::OtherParameters);
+            }
+            evaluate::search(view, filter, page)
+        })
+    }
+
     /// The resources of this store that a resource refers to, by one parameter or by any.
     pub fn references(&self, key: &Key, parameter: Option<ParameterId>) -> Result<Vec<Key>, SearchError> {
         self.ask(|view| evaluate::references(view, key, parameter))
@@ -345,6 +443,9 @@ impl SearchIndex {
     fn ask<T>(&self, answer: impl Fn(&generation::View) -> Result<T, SearchError>) -> Result<T, SearchError> {
         loop {
             let generation = self.0.answering()?;
+            if generation.note_search() {
+                self.0.signal.wake();
+            }
             let reads_failed = generation.latch.reads_failed();
             // The library panics where it finds what it did not write.
             let answered = catch_unwind(AssertUnwindSafe(|| answer(&generation.view()?)));

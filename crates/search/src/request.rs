@@ -2,6 +2,7 @@
 
 mod compile;
 mod condition;
+mod current;
 mod escape;
 mod expression;
 mod fault;
@@ -116,6 +117,17 @@ pub enum Summary {
     Count,
 }
 
+/// Whether resources within others are searched (`_contained`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contained {
+    /// No.
+    False,
+    /// Only they: what matches is what holds one that is meant.
+    True,
+    /// They and the others.
+    Both,
+}
+
 /// Resources that come along with the matches (`_include`, `_revinclude`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Include {
@@ -146,6 +158,8 @@ pub struct SearchRequest {
     pub summary: Summary,
     /// Only these elements of each resource, and those that must be there; empty for all.
     pub elements: Vec<String>,
+    /// Whether resources within others are searched. The filter says so; a match is what holds the one that is meant.
+    pub contained: Contained,
     /// What comes along.
     pub includes: Vec<Include>,
     /// The types that a match can have, sorted.
@@ -154,4 +168,13 @@ pub struct SearchRequest {
     pub used: Vec<(String, String)>,
     /// What lenient handling passed over. Names of parameters, never values.
     pub issues: Vec<Issue>,
+    /// Fingerprint of the search parameters that it was compiled with: with others it may mean something else.
+    pub made_with: [u8; 16],
+}
+
+impl SearchRequest {
+    /// Whether the other finds and shows the same, whatever parameters each was compiled with.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        Self { made_with: other.made_with, ..self.clone() } == *other
+    }
 }

@@ -11,7 +11,7 @@ use crate::index::overlay::{Overlay, document_bytes};
 use crate::index::payload::{Mark, NO_MARK, Payload};
 use crate::index::watermark::Watermark;
 use crate::index::writer::new_writer;
-use crate::index::{Change, ENTRIES_COMMIT, ENTRIES_MAX, Marks};
+use crate::index::{Change, ENTRIES_COMMIT, ENTRIES_COMMIT_UNWATCHED, ENTRIES_MAX, Marks};
 use crate::parameters::Parameters;
 use crate::sealed::{Latch, SealedDirectory};
 use std::collections::HashMap;
@@ -44,6 +44,15 @@ pub(crate) enum Counts {
     No,
 }
 
+/// Of which commit changes are told, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) commit: Sequence,
+    pub(crate) counts: Counts,
+    /// Whether there is time to wait for room.
+    pub(crate) patient: bool,
+}
+
 /// One generation.
 pub(crate) struct Generation {
     pub(crate) parameters: Parameters,
@@ -62,6 +71,10 @@ pub(crate) struct Generation {
     bytes_max: usize,
     /// Documents were added past the overlay since the last commit.
     added: AtomicBool,
+    /// A commit failed, and may be on the disk all the same: what the searcher has is not all that may be there.
+    unsure: AtomicBool,
+    /// Somebody has searched since the last commit; and between that and the one before.
+    searched: [AtomicBool; 2],
     /// Bytes of these documents, about.
     added_bytes: AtomicUsize,
     /// The highest number that the library gave an operation of a writer that was given up.
@@ -87,11 +100,17 @@ struct Live {
 impl Live {
     /// Takes another searcher.
     fn search_in(&mut self, searcher: Searcher) -> Result<(), SearchError> {
-        self.searcher = searcher;
-        self.stale = true;
+        let before = std::mem::replace(&mut self.searcher, searcher);
+        let known = !std::mem::replace(&mut self.stale, true);
         let keys = self.overlay.entries().map(|(key, _)| key);
         // The library panics at some files that it cannot read.
-        let superseded = catch_unwind(AssertUnwindSafe(|| Superseded::of(&self.searcher, keys)));
+        let superseded = catch_unwind(AssertUnwindSafe(|| {
+            if known {
+                self.superseded.follow(&before, &self.searcher, keys)
+            } else {
+                Superseded::of(&self.searcher, keys)
+            }
+        }));
         self.superseded = Arc::new(superseded.unwrap_or(Err(SearchError::Engine("looking for replaced documents")))?);
         self.stale = false;
         Ok(())
@@ -222,6 +241,8 @@ impl Generation {
             mark: NO_MARK,
             bytes_max,
             added: AtomicBool::new(false),
+            unsure: AtomicBool::new(false),
+            searched: Default::default(),
             added_bytes: AtomicUsize::new(0),
             numbers: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -236,11 +257,18 @@ impl Generation {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in changes of a commit. Gives whether it is time to commit. Waits while the overlay is full; `wake` makes
-    /// somebody commit.
-    pub(crate) fn apply(&self, (commit, counts): (Sequence, Counts), changes: Vec<Change>, wake: impl Fn()) -> bool {
-        let mut live = self.live();
-        while self.is_full(&live) && !changes.is_empty() && !self.takes_nothing() {
+    /// Whether [`Generation::apply`] would wait now.
+    pub(crate) fn would_wait(&self) -> bool {
+        !self.takes_nothing() && self.is_full(&self.live())
+    }
+
+    /// Waits until [`Generation::apply`] would not.
+    pub(crate) fn wait_for_room(&self, wake: impl Fn()) {
+        drop(self.with_room(self.live(), wake));
+    }
+
+    fn with_room<'l>(&self, mut live: MutexGuard<'l, Live>, wake: impl Fn()) -> MutexGuard<'l, Live> {
+        while self.is_full(&live) && !self.takes_nothing() {
             if live.failures >= FAILURES_MAX {
                 // Nobody is kept waiting for a disk that takes nothing.
                 self.latch.fall_behind();
@@ -248,6 +276,17 @@ impl Generation {
             }
             wake();
             live = self.room.wait(live).unwrap_or_else(PoisonError::into_inner);
+        }
+        live
+    }
+
+    /// Takes in changes of a commit. Gives whether it is time to commit. Waits while the overlay is full, if it may; `wake` makes
+    /// somebody commit.
+    pub(crate) fn apply(&self, told: Told, changes: Vec<Change>, wake: impl Fn()) -> bool {
+        let Told { commit, counts, patient } = told;
+        let mut live = self.live();
+        if patient && !changes.is_empty() {
+            live = self.with_room(live, wake);
         }
         if counts == Counts::Yes {
             if live.watermark.contains(commit) {
@@ -278,7 +317,20 @@ impl Generation {
             }
             live.overlay.put(change.key, change.version, commit, change.document);
         }
-        live.overlay.len() >= ENTRIES_COMMIT || live.overlay.bytes() >= self.bytes_max / 2
+        self.is_due(&live)
+    }
+
+    /// Whether it is time to commit.
+    fn is_due(&self, live: &Live) -> bool {
+        let watched = self.searched.iter().any(|searched| searched.load(Ordering::Relaxed));
+        let entries = if watched { ENTRIES_COMMIT } else { ENTRIES_COMMIT_UNWATCHED };
+        live.overlay.len() >= entries || live.overlay.bytes() >= self.bytes_max / 2
+    }
+
+    /// Notes that somebody searches. Gives whether it is time to commit therefore.
+    pub(crate) fn note_search(&self) -> bool {
+        let [since_commit, _] = &self.searched;
+        !since_commit.swap(true, Ordering::Relaxed) && self.is_due(&self.live())
     }
 
     /// Stands for a resource.

@@ -91,6 +91,14 @@ pub(crate) struct Beginning {
     pub(crate) lock: Option<LockedDirectory>,
 }
 
+/// A generation in memory that answers nothing, for the time until another is built in the directory.
+pub(crate) fn without_files(workshop: &Workshop, parameters: Parameters) -> Result<Beginning, SearchError> {
+    let latch = Arc::default();
+    let generation = Generation::create(workshop.setting(parameters, &latch), None)?;
+    latch.close();
+    Ok(Beginning { generation, path: None, opened: Opened::Empty(Empty::Unreadable), lock: None })
+}
+
 /// Opens what is there.
 pub(crate) fn open(workshop: &Workshop, parameters: Parameters, store: Store) -> Result<Beginning, SearchError> {
     let Some(root) = &workshop.options.directory else {

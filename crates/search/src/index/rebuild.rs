@@ -1,7 +1,7 @@
 //! A new generation, built beside the one in use.
 
 use crate::error::SearchError;
-use crate::index::generation::{Counts, Generation, REMEMBERED_MAX};
+use crate::index::generation::{Generation, REMEMBERED_MAX, Told};
 use crate::index::key::Name;
 use crate::index::{Change, SearchIndex};
 use crate::sealed::Pointer;
@@ -29,7 +29,7 @@ impl Building {
     }
 
     /// A live change: later than what the snapshot says of the same resource, or the same.
-    pub(crate) fn apply(&self, commit: (Sequence, Counts), changes: Vec<Change>, wake: impl Fn()) -> bool {
+    pub(crate) fn apply(&self, told: Told, changes: Vec<Change>, wake: impl Fn()) -> bool {
         {
             let mut versions = self.versions();
             for change in &changes {
@@ -41,7 +41,7 @@ impl Building {
                 versions.clear();
             }
         }
-        self.generation.apply(commit, changes, wake)
+        self.generation.apply(told, changes, wake)
     }
 
     fn add(&self, changes: Vec<Change>) -> Result<(), SearchError> {

@@ -60,6 +60,8 @@ pub enum Empty {
     ParametersChanged,
     /// A file of it was not what was written.
     Damaged,
+    /// Its directory cannot be read at this moment. Nothing was thrown away.
+    Unreadable,
     /// It is older than one that was here before.
     RolledBack,
     /// A newer version of the program wrote it.

@@ -4,7 +4,7 @@ use super::condition::{Compiler, Leaf};
 use super::expression::Expression;
 use super::fault::{Fault, Outcome, named};
 use super::key::{Key, resource_type};
-use super::{Call, Handling, QueryLimits, Scope, SearchRequest, Summary, Total};
+use super::{Call, Contained, Handling, QueryLimits, Scope, SearchRequest, SortBy, Summary, Total};
 use crate::SearchError;
 use crate::document;
 use crate::filter::{Filter, Test};
@@ -46,10 +46,12 @@ pub fn compile(
         total: Total::None,
         summary: Summary::False,
         elements: Vec::new(),
+        contained: Contained::False,
         includes: Vec::new(),
         types: types_of(&call.scope)?,
         used: Vec::new(),
         issues: Vec::new(),
+        made_with: parameters.fingerprint(),
     };
     let mut all = Vec::new();
     // Which types are searched decides what the others mean, so `_type` comes first, wherever it stands.
@@ -75,8 +77,31 @@ pub fn compile(
     if request.types.len() < ResourceType::COUNT {
         all.insert(0, Filter::Types(request.types.clone()));
     }
-    request.filter = if all.is_empty() { Filter::Everything } else { super::condition::all(all) };
+    let filter = if all.is_empty() { Filter::Everything } else { super::condition::all(all) };
+    within_others(call, &mut request)?;
+    request.filter = match request.contained {
+        Contained::False => filter,
+        Contained::True => Filter::Contains(Box::new(filter)),
+        Contained::Both => Filter::Any(vec![filter.clone(), Filter::Contains(Box::new(filter))]),
+    };
     Ok(request)
+}
+
+/// Refuses what has no meaning where what matches is found by another resource within it, and says that it may be of any type.
+fn within_others(call: &Call<'_>, request: &mut SearchRequest) -> Result<(), SearchError> {
+    if request.contained == Contained::False {
+        return Ok(());
+    }
+    let refused =
+        |message: &str| Err(SearchError::Refused(Box::new(Issue::error(IssueType::NotSupported, "", message))));
+    if matches!(call.scope, Scope::Compartment { .. }) {
+        return refused("contained resources are in no compartment: search them by their type");
+    }
+    if request.sort.iter().any(|key| matches!(key.parameter, SortBy::Parameter(_))) {
+        return refused("contained resources give what holds them no order: sort by _id or _lastUpdated");
+    }
+    request.types = ResourceType::all().collect();
+    Ok(())
 }
 
 /// The types that the scope searches, sorted.

@@ -58,6 +58,11 @@ impl Generation {
     /// Gives up a commit that failed, and what it left on the disk.
     pub(super) fn undo(&self, slot: &mut Option<IndexWriter>) {
         let Some(writer) = slot.take() else { return };
+        self.unsure.store(true, Ordering::SeqCst);
+        if self.added.load(Ordering::SeqCst) {
+            // What was added past the overlay went with the writer, and nobody has it any more.
+            self.latch.fall_behind();
+        }
         // An empty group of operations changes nothing and tells how far the numbers have come.
         if let Ok(Ok(number)) = catch_unwind(AssertUnwindSafe(|| writer.run(Vec::new()))) {
             self.numbers.fetch_max(number, Ordering::SeqCst);
@@ -77,19 +82,27 @@ impl Generation {
     }
 
     pub(super) fn commit_with(&self, writer: &mut IndexWriter) -> Result<Sequence, SearchError> {
-        let (frozen, sequence) = {
+        let (frozen, replaced, sequence) = {
             let live = self.live();
             let sequence = live.watermark.contiguous();
             if live.overlay.is_empty() && sequence == live.committed && !self.added.load(Ordering::SeqCst) {
                 return Ok(sequence);
             }
-            (live.overlay.clone(), sequence)
+            // Deleting what is not there costs a look into every segment for each resource, and most are new while a hospital is
+            // imported. Whether it is there is known of what the searcher has; not of what was added past the overlay, nor after a
+            // commit of which nobody knows whether it happened.
+            let known = !live.stale && !self.added.load(Ordering::SeqCst) && !self.unsure.load(Ordering::SeqCst);
+            (live.overlay.clone(), known.then(|| Arc::clone(&live.superseded)), sequence)
         };
+        let [since_commit, before] = &self.searched;
+        before.store(since_commit.swap(false, Ordering::Relaxed), Ordering::Relaxed);
         let troubles = self.latch.troubles();
         let payload = Payload::new(sequence, self.parameters.fingerprint(), self.mark_of(sequence)).encode();
         let written = catch_unwind(AssertUnwindSafe(|| {
             for (key, entry) in frozen.entries() {
-                writer.delete_term(engine::key_term(key));
+                if replaced.as_ref().is_none_or(|replaced| replaced.holds(key)) {
+                    writer.delete_term(engine::key_term(key));
+                }
                 if let Some(document) = &entry.document {
                     writer.add_document(engine::to_document(document, self.order.of(key)))?;
                 }
@@ -105,6 +118,7 @@ impl Generation {
         let mut live = self.live();
         live.committed = sequence;
         live.failures = 0;
+        self.unsure.store(false, Ordering::SeqCst);
         self.added.store(false, Ordering::SeqCst);
         self.added_bytes.store(0, Ordering::Relaxed);
         for (key, entry) in frozen.entries() {

@@ -83,6 +83,40 @@ fn an_index_that_cannot_be_read_at_this_moment_is_not_thrown_away() {
     OPENS_FAIL.set(false);
     assert!(matches!(opened, Err(SearchError::Io(_))));
     assert_eq!(files(scratch.path()), before);
+    // Without it everything else goes on, and another takes its place once it is built.
+    let place = tempfile::tempdir().unwrap();
+    restore(
+        &place.path().join("copy"),
+        &before
+            .iter()
+            .map(|(file, bytes)| {
+                (place.path().join("copy").join(file.strip_prefix(scratch.path()).unwrap()), bytes.clone())
+            })
+            .collect(),
+    );
+    let options_there = options(Some(&place.path().join("copy")), &rng);
+    let marks: Marks = Arc::new(|sequence| Some([sequence.0 as u8; 16]));
+    let (index, opened) =
+        SearchIndex::open_unreadable(options_there, &index_key(), Parameters::standard(), model.store(), marks)
+            .unwrap();
+    assert_eq!(opened, Opened::Empty(Empty::Unreadable));
+    assert!(matches!(model.check(&index), Err(SearchError::Damaged)));
+    let mut after = model.clone();
+    let (sequence, changes) = after.commit(&rng, 150);
+    index.apply(sequence, changes).unwrap();
+    assert_eq!(files(&place.path().join("copy")).len(), before.len(), "nothing was touched");
+    let mut rebuild = index.rebuild(Parameters::standard()).unwrap();
+    rebuild.add(after.snapshot()).unwrap();
+    rebuild.finish(after.last()).unwrap();
+    after.check(&index).unwrap();
+    let again = SearchIndex::open(
+        options(Some(&place.path().join("copy")), &rng),
+        &index_key(),
+        Parameters::standard(),
+        after.store(),
+    );
+    assert!(matches!(again, Err(SearchError::Locked { .. })));
+    index.close().unwrap();
 
     let (index, opened) = open(scratch.path(), &rng, model.store());
     assert_eq!(opened, Opened::At(model.last()));

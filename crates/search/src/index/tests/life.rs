@@ -355,3 +355,59 @@ fn no_operation_has_the_number_of_the_commit_before() {
     let (committed, first) = generation.with_writer(numbers).unwrap();
     assert!(committed > 0 && first > committed, "{first} after {committed}");
 }
+
+#[test]
+fn who_must_not_wait_gets_the_changes_back() {
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = Arc::new(SeededRng::new(10));
+    let (index, _) = open(scratch.path(), &rng, Store::default());
+    let generation = index.0.current().unwrap();
+    let all: Vec<Change> = (0..ENTRIES_MAX).map(|id| change(id, 1, Some(id % CODES))).collect();
+    // Nothing is committed while the writer is held.
+    let held = generation.with_writer(|_| {
+        assert!(!index.would_wait());
+        index.apply(Sequence(1), all).unwrap();
+        assert!(index.would_wait());
+        let more = vec![change(ENTRIES_MAX, 1, Some(0))];
+        let back = index.try_apply(Sequence(2), more.clone()).unwrap();
+        assert_eq!(back, Err(more));
+        assert_eq!(index.statistics().applied, Sequence(1), "the commit that was given back does not count");
+    });
+    held.unwrap();
+    index.wait_for_room();
+    assert_eq!(index.try_apply(Sequence(2), vec![change(ENTRIES_MAX, 1, Some(0))]).unwrap(), Ok(()));
+    let page = Page { sort: Vec::new(), count: 1, after: None, total: Total::Accurate };
+    assert_eq!(index.search(&Filter::Everything, &page).unwrap().total, Some(ENTRIES_MAX as u64 + 1));
+    assert_eq!(index.statistics().applied, Sequence(2));
+}
+
+#[test]
+fn what_took_the_place_of_documents_is_followed_from_searcher_to_searcher() {
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = Arc::new(SeededRng::new(11));
+    let mut model = sample(scratch.path(), &rng);
+    let (index, _) = open(scratch.path(), &rng, model.store());
+    let generation = index.0.current().unwrap();
+    let mut held = 0;
+    for round in 0..60 {
+        let before = generation.view().unwrap();
+        let (sequence, changes) = model.commit(&rng, 150);
+        index.apply(sequence, changes).unwrap();
+        if round % 3 > 0 {
+            index.flush().unwrap();
+        }
+        let view = generation.view().unwrap();
+        let keys: Vec<Key> = view.overlay.entries().map(|(key, _)| key.clone()).collect();
+        let anew = crate::engine::Superseded::of(&view.searcher, &keys).unwrap();
+        assert_eq!(view.superseded.count(), anew.count(), "round {round}");
+        let all: Vec<Key> = (0..150).map(key_of).collect();
+        let of_before = crate::engine::Superseded::of(&before.searcher, &all).unwrap();
+        let followed = of_before.follow(&before.searcher, &view.searcher, &all).unwrap();
+        let anew = crate::engine::Superseded::of(&view.searcher, &all).unwrap();
+        assert_eq!(followed.count(), anew.count(), "round {round}");
+        assert!(all.iter().all(|key| !anew.holds(key) || followed.holds(key)), "round {round}");
+        held += followed.count();
+        model.check(&index).unwrap();
+    }
+    assert!(held > 1000);
+}

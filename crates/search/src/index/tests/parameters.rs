@@ -50,6 +50,26 @@ fn documents_made_with_other_parameters_than_a_rebuild_has_are_asked_for_again()
 }
 
 #[test]
+fn a_search_that_was_compiled_with_other_parameters_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = Arc::new(SeededRng::new(57));
+    let model = sample(scratch.path(), &rng);
+    let (index, _) = open(scratch.path(), &rng, model.store());
+    let (standard, other) = (Parameters::standard().fingerprint(), other_parameters().fingerprint());
+    let page = Page { sort: Vec::new(), count: 10, after: None, total: Total::Accurate };
+    let ask = |made_with| index.search_made_with(&Filter::Everything, &page, made_with);
+    let before = ask(&standard).unwrap();
+    assert!(before.total > Some(0));
+    assert!(matches!(ask(&other), Err(SearchError::OtherParameters)));
+    let mut rebuild = index.rebuild(other_parameters()).unwrap();
+    rebuild.add(model.snapshot()).unwrap();
+    assert_eq!(ask(&standard).unwrap(), before, "the old one answers until then");
+    rebuild.finish(model.last()).unwrap();
+    assert!(matches!(ask(&standard), Err(SearchError::OtherParameters)));
+    assert_eq!(ask(&other).unwrap().total, before.total);
+}
+
+#[test]
 fn what_is_told_of_a_commit_before_it_counts_is_taken_in() {
     let scratch = tempfile::tempdir().unwrap();
     let rng = Arc::new(SeededRng::new(52));
