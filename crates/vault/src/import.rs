@@ -163,6 +163,9 @@ impl Inner {
         if marked && !options.again {
             return self.refuse_erased(&part, &mut outcome.rejected);
         }
+        if let Some(indexing) = self.indexing() {
+            indexing.room().await;
+        }
         let done = self
             .commit(caller, Some(EventKind::Import), |plan| {
                 // Another import of the same unit was faster: no plan of this one can be kept any more.

@@ -23,11 +23,13 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use tacet_seal::Purpose;
 use tacet_search::document::Document;
 use tacet_search::parameters::Parameters;
-use tacet_search::{Change, IndexKey, IndexOptions, IndexStatistics, Marks, Opened, SearchIndex, Store};
+use tacet_search::{
+    Change, Empty, IndexKey, IndexOptions, IndexStatistics, Marks, Opened, SearchError, SearchIndex, Store,
+};
 use tacet_types::{ResourceId, ResourceType, Sequence, Timestamp, VersionId};
 
 /// Commits after which the least sequence that the index must have is written down again.
@@ -117,6 +119,11 @@ pub(crate) struct Indexing {
     persistent: bool,
 }
 
+/// Whether a commit changes what can be searched for.
+fn concerns_parameters(changes: &[Change]) -> bool {
+    changes.iter().any(|change| change.key.resource_type.as_str() == "SearchParameter")
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -149,7 +156,7 @@ impl Indexing {
     /// Takes in what a commit changed. It is durable already, so its writer is not told of a failure here: searches are refused from
     /// then on instead, and the index is built anew.
     fn apply(&self, sequence: Sequence, changes: Vec<Change>) {
-        let parameters = changes.iter().any(|change| change.key.resource_type.as_str() == "SearchParameter");
+        let parameters = concerns_parameters(&changes);
         self.subscribed.take_in(sequence, &changes, || self.parameters());
         {
             let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
@@ -157,6 +164,31 @@ impl Indexing {
                 self.failed("taking in a commit", &error);
             }
         }
+        self.taken_in(sequence, parameters);
+    }
+
+    /// As [`Indexing::apply`], for a thread that must not wait. Gives the changes back where that would.
+    fn try_apply(&self, sequence: Sequence, changes: Vec<Change>) -> Result<(), Vec<Change>> {
+        let parameters = concerns_parameters(&changes);
+        {
+            let _gate = match self.gate.try_read() {
+                Ok(gate) => gate,
+                Err(TryLockError::Poisoned(gate)) => gate.into_inner(),
+                Err(TryLockError::WouldBlock) => return Err(changes),
+            };
+            // Told twice of a commit, a subscription passes the second time over.
+            self.subscribed.take_in(sequence, &changes, || self.parameters());
+            match self.index.try_apply(sequence, changes) {
+                Ok(taken) => taken?,
+                Err(error) => self.failed("taking in a commit", &error),
+            }
+        }
+        self.taken_in(sequence, parameters);
+        Ok(())
+    }
+
+    /// What follows once the index has a commit.
+    fn taken_in(&self, sequence: Sequence, parameters: bool) {
         if parameters {
             // Seen by every search that begins once the writer was answered.
             self.pending.fetch_add(1, Ordering::SeqCst);
@@ -185,6 +217,12 @@ impl Indexing {
     /// A place among the commits under way, from before their plan until the index has them.
     pub(crate) fn enter(self: &Arc<Self>) -> applying::Place {
         applying::Place::new(Arc::clone(self))
+    }
+
+    /// Ready once there is room for more. Bulk work waits here before it plans, so that what several of them want to store at once does not
+    /// stand in memory until the index has taken it in.
+    pub(crate) fn room(self: &Arc<Self>) -> applying::Room {
+        applying::Room::new(Arc::clone(self))
     }
 
     /// Waits for the commits that are under way: whatever was acknowledged before is taken in after this.
@@ -262,12 +300,21 @@ impl Inner {
         let least = self.least_indexed()?;
         let store = Store { last, least };
         let key = IndexKey::of(&self.keys);
-        let (index, opened) = SearchIndex::open_with_marks(options, &key, parameters.clone(), store, self.marks())?;
+        let (index, opened) =
+            match SearchIndex::open_with_marks(options.clone(), &key, parameters.clone(), store, self.marks()) {
+                Err(error @ SearchError::Locked { .. }) => return Err(error.into()),
+                // Everything but searches works without it, so that is no reason not to start.
+                Err(error) => {
+                    tracing::error!(%error, "the search index cannot be opened: searches wait until another is made");
+                    SearchIndex::open_unreadable(options, &key, parameters.clone(), store, self.marks())?
+                }
+                Ok(opened) => opened,
+            };
         let ((rest, rest_end), (jobs, jobs_end)) = (channel(), channel());
         let state = match opened {
             Opened::At(at) if at >= last => IndexState::Ready,
             Opened::At(at) => IndexState::CatchingUp { done: 0, all: last.0.saturating_sub(at.0) },
-            Opened::Empty(_) if last == Sequence(0) => IndexState::Ready,
+            Opened::Empty(why) if last == Sequence(0) && why != Empty::Unreadable => IndexState::Ready,
             Opened::Empty(_) => IndexState::Building { done: 0 },
         };
         let indexing = Indexing {

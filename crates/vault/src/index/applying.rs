@@ -7,11 +7,12 @@ use super::Indexing;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use tacet_ledger::Receipt;
 use tacet_search::Change;
 use tacet_store::{Committed, StoreError, Ticket};
+use tacet_types::Sequence;
 
 /// Things under way, numbered as they came.
 #[derive(Default)]
@@ -62,21 +63,84 @@ impl Drop for Place {
     }
 }
 
-/// A commit whose caller has gone away.
+/// What the thread beside the index does for others.
 pub(crate) enum Rest {
+    /// Waits for a commit whose caller has gone away, and takes it in.
     Commit { ticket: Ticket<Vec<Receipt>>, changes: Vec<Change>, place: Place, number: u64 },
+    /// Takes in a commit for which there is no room yet, so that no thread that carries other requests waits for it.
+    Apply { sequence: Sequence, changes: Vec<Change>, place: Place, handed: Arc<Handed> },
+    /// Waits until there is room in the index.
+    Room { indexing: Arc<Indexing>, handed: Arc<Handed> },
+    /// Ends.
     Stop,
+}
+
+/// A commit that was handed to the thread, as its caller sees it.
+#[derive(Default)]
+pub(crate) struct Handed(Mutex<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    done: bool,
+    waker: Option<Waker>,
+    /// The place among those whose callers went away.
+    left: Option<u64>,
+}
+
+impl Handed {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut progress = self.progress();
+        if progress.done {
+            return Poll::Ready(());
+        }
+        progress.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn finish(&self, indexing: &Indexing) {
+        let Progress { waker, left, .. } = std::mem::replace(&mut *self.progress(), Progress::done());
+        if let Some(number) = left {
+            indexing.left.leave(number);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Progress {
+    fn done() -> Self {
+        Self { done: true, waker: None, left: None }
+    }
 }
 
 impl Rest {
     /// Waits for the commit and takes it in. False: there will be no more.
     pub(super) fn finish(self) -> bool {
-        let Self::Commit { ticket, changes, place, number } = self else { return false };
-        if let Ok(Committed { sequence: Some(sequence), .. }) = ticket.wait() {
-            place.indexing.apply(sequence, changes);
+        match self {
+            Self::Commit { ticket, changes, place, number } => {
+                if let Ok(Committed { sequence: Some(sequence), .. }) = ticket.wait() {
+                    place.indexing.apply(sequence, changes);
+                }
+                place.indexing.left.leave(number);
+                true
+            }
+            Self::Apply { sequence, changes, place, handed } => {
+                place.indexing.apply(sequence, changes);
+                handed.finish(&place.indexing);
+                true
+            }
+            Self::Room { indexing, handed } => {
+                indexing.index.wait_for_room();
+                handed.finish(&indexing);
+                true
+            }
+            Self::Stop => false,
         }
-        place.indexing.left.leave(number);
-        true
     }
 }
 
@@ -85,11 +149,19 @@ pub(crate) struct Applying {
     ticket: Option<Ticket<Vec<Receipt>>>,
     changes: Vec<Change>,
     place: Option<Place>,
+    /// Durable, and on its way into the index by the thread.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    committed: Committed<Vec<Receipt>>,
+    handed: Arc<Handed>,
+    indexing: Arc<Indexing>,
 }
 
 impl Applying {
     pub(crate) fn new(ticket: Ticket<Vec<Receipt>>, changes: Vec<Change>, place: Option<Place>) -> Self {
-        Self { ticket: Some(ticket), changes, place }
+        Self { ticket: Some(ticket), changes, place, waiting: None }
     }
 }
 
@@ -98,14 +170,34 @@ impl Future for Applying {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if let Some(waiting) = this.waiting.take() {
+            if waiting.handed.poll(context).is_ready() {
+                return Poll::Ready(Ok(waiting.committed));
+            }
+            this.waiting = Some(waiting);
+            return Poll::Pending;
+        }
         let Some(ticket) = this.ticket.as_mut() else { return Poll::Pending };
         let Poll::Ready(answer) = Pin::new(ticket).poll(context) else { return Poll::Pending };
         this.ticket = None;
-        if let (Ok(Committed { sequence: Some(sequence), .. }), Some(place)) = (&answer, &this.place) {
-            place.indexing.apply(*sequence, std::mem::take(&mut this.changes));
+        let place = this.place.take();
+        let committed = match answer {
+            Ok(committed) => committed,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        let (Some(sequence), Some(place)) = (committed.sequence, place) else { return Poll::Ready(Ok(committed)) };
+        let Err(changes) = place.indexing.try_apply(sequence, std::mem::take(&mut this.changes)) else {
+            return Poll::Ready(Ok(committed));
+        };
+        let (handed, indexing) = (Arc::<Handed>::default(), Arc::clone(&place.indexing));
+        handed.progress().waker = Some(context.waker().clone());
+        let rest = Rest::Apply { sequence, changes, place, handed: Arc::clone(&handed) };
+        if indexing.rest.send(rest).is_err() {
+            // The vault is closed: the next start finds the commit in the change feed.
+            return Poll::Ready(Ok(committed));
         }
-        this.place = None;
-        Poll::Ready(answer)
+        this.waiting = Some(Waiting { committed, handed, indexing });
+        Poll::Pending
     }
 }
 
@@ -120,6 +212,47 @@ impl Drop for Applying {
                 indexing.left.leave(number);
             }
         }
+        if let Some(Waiting { handed, indexing, .. }) = self.waiting.take() {
+            let mut progress = handed.progress();
+            if !progress.done {
+                progress.waker = None;
+                progress.left = Some(indexing.left.enter());
+            }
+        }
+    }
+}
+
+/// Ready once the index has room for more.
+pub(crate) struct Room {
+    indexing: Arc<Indexing>,
+    handed: Option<Arc<Handed>>,
+}
+
+impl Room {
+    pub(super) fn new(indexing: Arc<Indexing>) -> Self {
+        Self { indexing, handed: None }
+    }
+}
+
+impl Future for Room {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(handed) = &self.handed {
+            return handed.poll(context);
+        }
+        if !self.indexing.index.would_wait() {
+            return Poll::Ready(());
+        }
+        let handed = Arc::<Handed>::default();
+        handed.progress().waker = Some(context.waker().clone());
+        let rest = Rest::Room { indexing: Arc::clone(&self.indexing), handed: Arc::clone(&handed) };
+        if self.indexing.rest.send(rest).is_err() {
+            // The vault is closed, and says so to who goes on.
+            return Poll::Ready(());
+        }
+        self.handed = Some(handed);
+        Poll::Pending
     }
 }
 

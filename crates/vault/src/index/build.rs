@@ -13,14 +13,15 @@ use crate::vault::Inner;
 use crate::{EventKind, PurposeOfUse};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use tacet_ledger::{Agent, Entry, Prepared};
 use tacet_seal::Purpose;
 use tacet_search::document::Key;
 use tacet_search::parameters::Parameters;
-use tacet_search::{Change, Opened, Rebuild};
+use tacet_search::{Change, Empty, Opened, Rebuild};
 use tacet_store::{Commit, StoreError, Write};
 use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Sequence, VersionId};
 
@@ -38,6 +39,9 @@ const FEED_FETCH: usize = 32;
 
 /// Most resources of type SearchParameter.
 pub(crate) const CUSTOM_PARAMETERS_MAX: usize = 1000;
+
+/// How long it takes until an index that could not be read, and not made anew either, is tried again.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(30);
 
 /// Name of the account that the ledger has for work that nobody asked for.
 const OWN_ACCOUNT: &str = "tacet";
@@ -127,7 +131,7 @@ impl Building {
     fn run(&self, opened: Opened, last: Sequence, jobs: &Receiver<Job>) {
         match opened {
             // An empty store needs nothing: what comes takes itself in.
-            Opened::Empty(_) if last == Sequence(0) => {}
+            Opened::Empty(why) if last == Sequence(0) && why != Empty::Unreadable => {}
             Opened::At(at) if at >= last => {}
             Opened::At(at) => self.attempt("catching up", |work| work.catch_up(at, last)),
             Opened::Empty(why) => {
@@ -135,7 +139,17 @@ impl Building {
                 self.attempt("building", Self::build);
             }
         }
-        while let Ok(job) = jobs.recv() {
+        let unreadable = opened == Opened::Empty(Empty::Unreadable);
+        loop {
+            let job = if unreadable && self.indexing.state() == IndexState::Failed {
+                match jobs.recv_timeout(UNREADABLE_RETRY) {
+                    Err(RecvTimeoutError::Timeout) => Ok(Job::Mend),
+                    job => job,
+                }
+            } else {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            let Ok(job) = job else { return };
             match job {
                 Job::Rebuild => self.attempt("building", Self::build),
                 Job::Parameters => {

@@ -197,3 +197,30 @@ fn an_erasure_leaves_nothing_of_its_patient_in_the_files() {
     assert_eq!(house.vault.index_statistics().unwrap().deleted_documents, 0);
     assert_index_is_the_heads(&house);
 }
+
+#[test]
+fn an_index_that_cannot_be_opened_is_no_reason_not_to_start() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut house = on_disk(scratch.path());
+    house.reopen();
+    settled(&house);
+    let place = house.index.clone().unwrap();
+    // No directory stands there, and none can be made.
+    let blocked = scratch.path().join("blocked");
+    std::fs::write(&blocked, "in the way").unwrap();
+    house.index = Some(blocked.clone());
+    house.reopen();
+    assert_eq!(house.vault.wait_for_index(&mut |_| {}), Some(IndexState::Failed));
+    assert!(house.read("Patient", "p3").is_ok());
+    house.put("Patient", "p9", &patient("p9", "Neuf")).unwrap();
+    assert_eq!(std::fs::read(&blocked).unwrap(), b"in the way");
+    std::fs::remove_file(&blocked).unwrap();
+    house.vault.rebuild_index().unwrap();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=neuf"), ["Patient/p9"]);
+    assert_index_is_the_heads(&house);
+    house.reopen();
+    settled(&house);
+    assert_eq!(found(&house, "Patient?family=neuf"), ["Patient/p9"]);
+    assert!(place.exists());
+}
