@@ -46,6 +46,11 @@ impl Instance {
         Ok(instance)
     }
 
+    /// The one that was made in `folder` before.
+    pub(crate) fn existing(program: &Path, folder: &Path) -> Self {
+        Self { program: program.to_path_buf(), folder: folder.to_path_buf() }
+    }
+
     /// The data directory itself.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")

@@ -13,6 +13,7 @@
 //! It is not a profiler, and its figures are not a hospital's.
 
 mod draw;
+mod growing;
 mod hospital;
 mod load;
 mod machine;

@@ -4,10 +4,10 @@
 //! disclosure: the time holds a durable ledger entry, which the first line (a plain read) shows by itself.
 
 use super::draw::Draw;
-use super::hospital;
+use super::growing::{Growing, Grown, hospital_of};
 use super::machine::Machine;
 use super::programs::{self, SHIPPED};
-use crate::instance::{Instance, Server};
+use crate::instance::Server;
 use crate::{Outcome, process, workspace};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -15,9 +15,9 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tacet_testkit::{Hospital, HospitalOptions};
-use tacet_types::Timestamp;
+use tacet_testkit::Hospital;
 
 /// Patients whose records the searches are about.
 const SUBJECTS: u64 = 200;
@@ -34,9 +34,15 @@ const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Sizes of the synthetic hospital, in patients (about 30 resources each)
+    /// Sizes of the synthetic hospital, in patients (about 31 resources each): one store that grows through them
     #[arg(long, value_delimiter = ',', default_value = "3300,33000")]
     sizes: Vec<u32>,
+    /// Where the store is, and stays; a store there is grown further. By default it is made in target/bench-search and removed
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Measure this program and build none
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Requests of each kind, on each size
     #[arg(long, default_value_t = 400)]
     requests: usize,
@@ -106,12 +112,12 @@ struct Report {
 
 #[derive(Serialize)]
 struct Import {
-    patients: u32,
-    resources: u64,
-    resources_per_s: f64,
-    cpu_us_per_resource: f64,
-    disk_bytes_per_resource: f64,
+    #[serde(flatten)]
+    grown: Grown,
+    /// Of the server, after the searches.
     resident_bytes: u64,
+    /// From the start of the server to its first answer, in seconds.
+    start_s: f64,
 }
 
 /// Measures, prints, cleans up.
@@ -119,52 +125,52 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.sizes.is_empty() || arguments.sizes.contains(&0) || arguments.requests == 0 {
         return Err("sizes and requests are 1 at least".into());
     }
-    let folder = workspace::target().join("bench-search");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
+    let own = workspace::target().join("bench-search");
+    if arguments.folder.is_none() && own.exists() {
+        std::fs::remove_dir_all(&own)?;
     }
-    let program = programs::build(&SHIPPED, &folder.join("programs"))?;
+    let folder = arguments.folder.clone().unwrap_or_else(|| own.clone());
+    let program = match &arguments.program {
+        Some(program) => std::fs::canonicalize(program)?,
+        None => programs::build(&SHIPPED, &own.join("programs"))?,
+    };
     let mut report =
-        Report { format: 1, machine: Machine::here(), seed: arguments.seed, imports: Vec::new(), rows: Vec::new() };
-    for &patients in &arguments.sizes {
+        Report { format: 2, machine: Machine::here(), seed: arguments.seed, imports: Vec::new(), rows: Vec::new() };
+    let mut store = Growing::open(&program, &folder, arguments.seed)?;
+    let mut sizes = arguments.sizes.clone();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for patients in sizes {
+        let hospital = hospital_of(arguments.seed, patients)?;
         say(&format!("{patients} patients: import"));
-        let written = hospital::write(&folder.join("hospital"), patients, arguments.seed)?;
-        let instance = Instance::create(&program, &folder.join("store"))?;
-        let took = instance.import(std::slice::from_ref(&written.folder))?;
-        let resources = written.resources;
-        let disk_bytes = process::disk_bytes(&instance.data())?;
-        let token = instance.token()?;
-        let server = instance.serve()?;
+        let grown = store.grow(patients, &hospital)?;
+        let token = store.instance.token()?;
+        let server = store.instance.serve()?;
         say(&format!("{patients} patients: searches"));
-        measure(arguments, patients, resources, &server, &token, &mut report.rows)?;
-        report.imports.push(Import {
-            patients,
-            resources,
-            resources_per_s: resources as f64 / took.wall_s,
-            cpu_us_per_resource: took.cpu_s * 1e6 / resources as f64,
-            disk_bytes_per_resource: disk_bytes as f64 / resources as f64,
-            resident_bytes: process::resident_bytes(server.pid())?.0,
-        });
+        measure(arguments, &grown, &hospital, &server, &token, &mut report.rows)?;
+        let resident_bytes = process::resident_bytes(server.pid())?.0;
+        let start_s = server.start_s;
         server.stop()?;
-        instance.remove()?;
-        std::fs::remove_dir_all(&written.folder)?;
+        report.imports.push(Import { grown, resident_bytes, start_s });
+        say(&table(&report)?);
     }
-    std::fs::remove_dir_all(&folder)?;
+    if arguments.folder.is_none() {
+        std::fs::remove_dir_all(&own)?;
+    }
     println!("{}", if arguments.json { serde_json::to_string_pretty(&report)? } else { table(&report)? });
     Ok(())
 }
 
 fn measure(
     arguments: &Arguments,
-    patients: u32,
-    resources: u64,
+    grown: &Grown,
+    hospital: &Hospital,
     server: &Server,
     token: &str,
     rows: &mut Vec<Row>,
 ) -> Outcome {
-    let options =
-        HospitalOptions { seed: arguments.seed, patients: patients.into(), now: Timestamp::parse(hospital::NOW)? };
-    let subjects = subjects(&Hospital::new(options), arguments.seed)?;
+    let &Grown { patients, resources, .. } = grown;
+    let subjects = subjects(hospital, arguments.seed)?;
     let mut client = Client::connect(server, token)?;
     for (what, path) in KINDS {
         let mut latency_ns: Histogram<u64> = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
@@ -284,16 +290,18 @@ impl Client {
 
 fn table(report: &Report) -> Outcome<String> {
     let mut out = String::new();
-    for import in &report.imports {
+    for Import { grown, resident_bytes, start_s } in &report.imports {
         writeln!(
             out,
-            "{} patients, {} resources: imported at {:.0}/s, {:.0} us CPU and {:.0} bytes on disk each; {:.0} MB resident",
-            import.patients,
-            import.resources,
-            import.resources_per_s,
-            import.cpu_us_per_resource,
-            import.disk_bytes_per_resource,
-            import.resident_bytes as f64 / 1e6,
+            "{} patients, {} resources: the last {} imported at {:.0}/s with {:.0} us CPU each; {:.0} bytes on disk each; server: {:.0} MB \
+             resident, started in {start_s:.1} s",
+            grown.patients,
+            grown.resources,
+            grown.brought,
+            grown.resources_per_s,
+            grown.cpu_us_per_resource,
+            grown.disk_bytes_per_resource,
+            *resident_bytes as f64 / 1e6,
         )?;
     }
     writeln!(
@@ -331,8 +339,7 @@ mod tests {
 
     #[test]
     fn subjects_have_something_to_search_by() {
-        let options = HospitalOptions { seed: 1, patients: 5, now: Timestamp::parse(hospital::NOW).unwrap() };
-        let subjects = subjects(&Hospital::new(options), 7).unwrap();
+        let subjects = subjects(&hospital_of(1, 5).unwrap(), 7).unwrap();
         assert_eq!(subjects.len(), 5);
         for subject in &subjects {
             for (what, path) in KINDS {
