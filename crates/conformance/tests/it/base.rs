@@ -76,13 +76,13 @@ fn planted_faults_break_their_invariant() {
 
 #[test]
 fn official_examples_break_few_invariants() {
-    let Some(folder) = data::folder("r4-examples") else { return };
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
     let packages = Packages::standard();
     let mut context = ValidationContext::new(&NoCodes, data::now());
     context.level = Level::Invariants;
     let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut count = 0;
-    for (name, bytes) in data::files(&folder, ".json") {
+    for (name, bytes) in tacet_testdata::files(&folder, ".json") {
         let resource = data::read(&name, &bytes).expect("JSON");
         let structure = tacet_fhir::validate::validate(&resource, &tacet_fhir::validate::Options::default()).len();
         for issue in validate(&resource, &[], &packages, &context).into_iter().skip(structure) {

@@ -1,8 +1,5 @@
-//! Where the real records are. They are not in the repository: a test that needs them says that it skipped.
+//! How the tests read the test data, and what they hold them to.
 
-use flate2::read::GzDecoder;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use tacet_conformance::{Packages, ValidationContext};
 use tacet_fhir::json::{Json, Limits, parse};
 use tacet_fhir::outcome::{Issue, Severity};
@@ -12,40 +9,6 @@ use tacet_types::Timestamp;
 /// The time that rules see: after every record of the test data.
 pub(crate) fn now() -> Timestamp {
     Timestamp::parse("2026-07-01T00:00:00Z").expect("a time")
-}
-
-/// A folder of the test data, or `None`, with a word about it, where it is not there.
-pub(crate) fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no folder {name} in the test data (set TACET_TEST_DATA)");
-    None
-}
-
-/// The files of a folder by name, unpacked where they are `.gz`.
-pub(crate) fn files(folder: &Path, suffix: &str) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path)))
-        .filter(|(name, _)| name.ends_with(suffix))
-        .map(|(name, path)| {
-            let bytes = std::fs::read(path).expect("readable");
-            if name.ends_with(".gz") {
-                let mut unpacked = Vec::new();
-                GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).expect("gzip");
-                (name, unpacked)
-            } else {
-                (name, bytes)
-            }
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 /// A resource in JSON or XML, or `None` where it is neither.

@@ -8,10 +8,12 @@ const NOT_PASSED: &str = include_str!("guides-not-passed.txt");
 
 #[test]
 fn examples_have_the_profiles_that_they_claim() {
-    let (Some(ips), Some(us_core)) = (data::folder("ips-2.0.0"), data::folder("us-core")) else { return };
+    let (Some(ips), Some(us_core)) = (tacet_testdata::folder("ips-2.0.0"), tacet_testdata::folder("us-core")) else {
+        return;
+    };
     let mut packages = Packages::standard();
     let mut profiles = 0;
-    for (name, bytes) in data::files(&ips.join("definitions"), ".json") {
+    for (name, bytes) in tacet_testdata::files(&ips.join("definitions"), ".json") {
         let resource = data::read(&name, &bytes).expect("JSON");
         profiles += usize::from(packages.add_resource(&resource).is_ok() && name.starts_with("StructureDefinition"));
     }
@@ -19,7 +21,7 @@ fn examples_have_the_profiles_that_they_claim() {
     let mut run = BTreeSet::new();
     let mut failed = BTreeMap::new();
     for (guide, folder) in [("ips", ips.join("examples")), ("us-core", us_core)] {
-        for (name, bytes) in data::files(&folder, ".json") {
+        for (name, bytes) in tacet_testdata::files(&folder, ".json") {
             let Some(resource) = data::read(&name, &bytes).filter(|resource| resource.resource_type().is_some()) else {
                 continue;
             };

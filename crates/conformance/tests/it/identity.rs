@@ -75,9 +75,9 @@ fn each_fault_has_its_rule() {
 
 #[test]
 fn published_patients_are_told_right_from_wrong() {
-    let Some(folder) = data::folder("fr/patients") else { return };
+    let Some(folder) = tacet_testdata::folder("fr/patients") else { return };
     let mut found = Vec::new();
-    for (name, bytes) in data::files(&folder, ".json") {
+    for (name, bytes) in tacet_testdata::files(&folder, ".json") {
         let resource = data::read(&name, &bytes).expect("JSON");
         let errors = data::errors(&resource, &[ins::PATIENT], &packages());
         let keys: Vec<bool> = ["fr-ins-2", "fr-ins-6"]

@@ -60,7 +60,7 @@ fn add_file(packages: &mut Packages, folder: &Path, file: &str) -> Option<String
 
 #[test]
 fn verdicts_are_those_of_the_reference() {
-    let Some(folder) = data::folder("validator-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("validator-r4") else { return };
     let manifest = std::fs::read(folder.join("manifest.json")).expect("a manifest");
     let manifest = parse(&manifest, &Limits::default()).expect("JSON");
     let only = std::env::var("TACET_VALIDATOR_CASE").ok();

@@ -10,13 +10,13 @@ use tacet_fhir::json::{Json, Limits, parse};
 
 #[test]
 fn invariants_on_real_records() {
-    let Some(folder) = data::folder("synthea-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let packages = Packages::standard();
     let mut context = ValidationContext::new(&NoCodes, data::now());
     context.level = Level::Invariants;
     let mut spent: BTreeMap<String, Vec<(Duration, Duration)>> = BTreeMap::new();
     let mut broken = BTreeMap::new();
-    for (_, bytes) in data::files(&folder, ".json.gz").into_iter().take(3) {
+    for (_, bytes) in tacet_testdata::files(&folder, ".json.gz").into_iter().take(3) {
         let bundle = parse(&bytes, &Limits::default()).expect("JSON");
         for entry in bundle.get("entry").map(Json::items).unwrap_or_default() {
             let Some(resource) = entry.get("resource") else { continue };

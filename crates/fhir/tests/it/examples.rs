@@ -1,6 +1,5 @@
 //! The official examples are accepted, except those listed with the reason for which they are refused.
 
-use crate::data;
 use std::collections::BTreeMap;
 use tacet_fhir::json::{Limits, parse, write};
 use tacet_fhir::validate::{Options, validate};
@@ -13,14 +12,14 @@ const EXAMPLES: usize = 648;
 
 #[test]
 fn official_examples_are_accepted_or_listed() {
-    let Some(folder) = data::folder("r4-examples") else { return };
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
     let mut listed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in REFUSED.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (file, rest) = line.split_once(": ").expect("file: place: reason");
         let (place, _reason) = rest.split_once(": ").expect("file: place: reason");
         listed.entry(file).or_default().push(place);
     }
-    let files = data::files(&folder, ".json");
+    let files = tacet_testdata::files(&folder, ".json");
     assert_eq!(files.len(), EXAMPLES);
     let mut surprises = Vec::new();
     for (name, bytes) in &files {

@@ -9,7 +9,6 @@
     reason = "all of it is test code, which lints know only inside the test functions themselves"
 )]
 
-mod data;
 mod examples;
 mod mutation;
 mod reference_validator;

@@ -1,6 +1,5 @@
 //! Damaged examples: nothing panics, and what the definitions require is missed when it is gone.
 
-use crate::data;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tacet_fhir::definitions::{Group, Kind, tables};
@@ -10,8 +9,8 @@ use tacet_fhir::validate::{IssueType, Options, validate};
 
 /// The smaller examples, so that many can be damaged.
 fn examples(bytes_max: usize) -> Vec<(String, Vec<u8>)> {
-    let Some(folder) = data::folder("r4-examples") else { return Vec::new() };
-    let mut files = data::files(&folder, ".json");
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return Vec::new() };
+    let mut files = tacet_testdata::files(&folder, ".json");
     files.retain(|(_, bytes)| bytes.len() <= bytes_max);
     files
 }

@@ -2,7 +2,6 @@
 //!
 //! The other direction does not hold: it checks profiles, terminologies and invariants, which is not structure.
 
-use crate::data;
 use tacet_fhir::json::{Json, Limits, parse};
 use tacet_fhir::validate::{Options, validate};
 
@@ -16,7 +15,7 @@ const REFUSED: [(&str, &str); 4] = [
 
 #[test]
 fn what_the_reference_validator_accepts_is_accepted() {
-    let Some(folder) = data::folder("validator-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("validator-r4") else { return };
     let read = |name: &str| std::fs::read(folder.join(name)).ok();
     let manifest = read("manifest.json").expect("a manifest");
     let manifest = parse(&manifest, &Limits::default()).expect("JSON");

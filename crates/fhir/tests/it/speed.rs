@@ -1,6 +1,5 @@
 //! What parsing and validating cost. Not a test of anything: run with `--release --ignored --nocapture speed`.
 
-use crate::data;
 use std::hint::black_box;
 use tacet_fhir::definitions::tables;
 use tacet_fhir::json::{Json, Limits, parse, write};
@@ -9,13 +8,13 @@ use tacet_fhir::validate::{Options, validate};
 #[test]
 #[ignore = "prints measurements"]
 fn speed_of_parsing_and_validating() {
-    let Some(folder) = data::folder("synthea-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let start = cpu_ns();
     black_box(tables());
     println!("tables read in {} us", (cpu_ns() - start) / 1000);
     let mut observations: Vec<Vec<u8>> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
-    for (_, bytes) in data::files(&folder, ".json.gz") {
+    for (_, bytes) in tacet_testdata::files(&folder, ".json.gz") {
         let bundle = parse(&bytes, &Limits::default()).expect("a bundle");
         for entry in bundle.get("entry").map(Json::items).unwrap_or_default() {
             let resource = entry.get("resource").expect("a resource");

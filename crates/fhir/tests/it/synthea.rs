@@ -1,13 +1,12 @@
 //! Every resource of the Synthea bundles is accepted, alone and in its bundle.
 
-use crate::data;
 use tacet_fhir::json::{Json, Limits, parse};
 use tacet_fhir::validate::{Options, validate};
 
 #[test]
 fn synthea_bundles_are_accepted() {
-    let Some(folder) = data::folder("synthea-r4") else { return };
-    let files = data::files(&folder, ".json.gz");
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
+    let files = tacet_testdata::files(&folder, ".json.gz");
     assert!(files.len() >= 99, "{} bundles", files.len());
     let mut resources = 0;
     for (name, bytes) in &files {

@@ -1,6 +1,5 @@
 //! Real resources through XML and back, and the official XML texts beside their JSON twins.
 
-use crate::data;
 use tacet_fhir::json::{Json, Limits, parse};
 use tacet_fhir::xml;
 
@@ -9,8 +8,8 @@ const EXAMPLES: usize = 648;
 
 #[test]
 fn official_examples_come_back_from_xml() {
-    let Some(folder) = data::folder("r4-examples") else { return };
-    let files = data::files(&folder, ".json");
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
+    let files = tacet_testdata::files(&folder, ".json");
     assert_eq!(files.len(), EXAMPLES);
     let mut faults = Vec::new();
     for (name, bytes) in &files {
@@ -33,8 +32,8 @@ fn official_examples_come_back_from_xml() {
 /// Synthea's bundles are the largest texts that are met; three show it.
 #[test]
 fn bundles_come_back_from_xml() {
-    let Some(folder) = data::folder("synthea-r4") else { return };
-    for (name, bytes) in data::files(&folder, ".json.gz").iter().take(3) {
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
+    for (name, bytes) in tacet_testdata::files(&folder, ".json.gz").iter().take(3) {
         let resource = parse(bytes, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let text = xml::write(&resource).unwrap_or_else(|error| panic!("{name}: {error}"));
         let again = xml::parse(&text, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -53,12 +52,12 @@ const REFUSED: [(&str, &str); 1] = [("myconsent-ext.xml", "it is of STU3: R4 has
 
 #[test]
 fn official_texts_in_xml_say_what_their_twins_say() {
-    let Some(folder) = data::folder("fhir-test-cases-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("fhir-test-cases-r4") else { return };
     let (mut read, mut compared) = (0, 0);
     let mut faults = Vec::new();
     for folder in [folder.clone(), folder.join("examples")] {
-        let twins = data::files(&folder, ".json");
-        for (name, bytes) in data::files(&folder, ".xml") {
+        let twins = tacet_testdata::files(&folder, ".json");
+        for (name, bytes) in tacet_testdata::files(&folder, ".xml") {
             let resource = match xml::parse(&bytes, &Limits::default()) {
                 Ok(resource) => resource,
                 Err(_) if REFUSED.iter().any(|(known, _)| *known == name) => continue,

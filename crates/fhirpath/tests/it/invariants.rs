@@ -1,6 +1,5 @@
 //! Every invariant of R4: read, checked against the types it is for, and evaluated on the official examples.
 
-use crate::data;
 use std::collections::BTreeSet;
 use std::path::Path;
 use tacet_fhir::json::{Json, Limits, parse};
@@ -75,7 +74,7 @@ const VIOLATIONS: [&str; 4] = [
 
 #[test]
 fn the_official_examples_hold_the_invariants() {
-    let Some(folder) = data::folder("r4-examples") else { return };
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
     let invariants = invariants();
     let compiled: Vec<Expression> =
         invariants.iter().map(|invariant| Expression::compile(&invariant.text).expect("an expression")).collect();

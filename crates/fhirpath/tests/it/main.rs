@@ -9,7 +9,6 @@
     reason = "all of it is test code, which lints know only inside the test functions themselves"
 )]
 
-mod data;
 mod elements;
 mod hostile;
 mod invariants;

@@ -1,6 +1,5 @@
 //! The official suite of FHIRPath for R4, each test with what it says the outcome is.
 
-use crate::data;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +12,7 @@ const NOT_PASSED: &str = include_str!("not-passed.txt");
 
 #[test]
 fn the_official_suite_passes_but_for_what_is_listed() {
-    let Some(folder) = data::folder("fhirpath-r4-suite-json") else { return };
+    let Some(folder) = tacet_testdata::folder("fhirpath-r4-suite-json") else { return };
     let text = std::fs::read_to_string(folder.join("tests-fhir-r4.json")).expect("the suite");
     let suite: Value = serde_json::from_str(&text).expect("JSON");
     let tests = suite["tests"].as_array().expect("tests");

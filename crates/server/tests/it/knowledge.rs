@@ -4,7 +4,6 @@ use crate::client::{Answer, Ask};
 use crate::errors::is_valid;
 use crate::vaulted::House;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use tacet_ledger::EventKind;
 
 async fn put(house: &House, path: &str, body: &Value) {
@@ -139,14 +138,8 @@ async fn validate_answers_with_an_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patient_summary_is_validated_over_http() {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-    let root = root.join("ips-2.0.0");
-    let Ok(listing) = std::fs::read_dir(root.join("definitions")) else {
-        eprintln!("skipped: the folder ips-2.0.0 of the test data is not here (TACET_TEST_DATA)");
-        return;
-    };
+    let Some(root) = tacet_testdata::folder("ips-2.0.0") else { return };
+    let listing = std::fs::read_dir(root.join("definitions")).unwrap();
     let house = House::open().await;
     for file in listing {
         let definition: Value = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();

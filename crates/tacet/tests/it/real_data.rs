@@ -10,17 +10,6 @@ use std::path::PathBuf;
 /// One record in so many is read back; the vault's own tests compare more of them.
 const READ_ONE_IN: usize = 25;
 
-fn folder() -> Option<PathBuf> {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join("synthea-r4");
-    if folder.is_dir() {
-        return Some(folder.canonicalize().unwrap());
-    }
-    println!("skipped: the folder synthea-r4 of the test data is not here (TACET_TEST_DATA)");
-    None
-}
-
 /// Puts the final ids in the place of references between the entries of a bundle.
 fn resolve(value: &mut Value, targets: &HashMap<String, String>) {
     match value {
@@ -73,7 +62,7 @@ fn without_meta(mut resource: Value) -> Value {
 
 #[test]
 fn every_synthea_bundle_is_imported_and_comes_back() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let (place, _) = Place::with_store();
     let report = place.json(&["import", folder.to_str().unwrap()]);
     assert_eq!(report["rejected_total"], 0, "{report}");

@@ -4,17 +4,6 @@ use std::path::{Path, PathBuf};
 use tacet_fhir::json::{Limits, parse};
 use tacet_terminology::{Builder, ErrorKind, Membership};
 
-fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no folder {name} in the test data (set TACET_TEST_DATA)");
-    None
-}
-
 fn snapshot(folder: &Path, files: &[&str]) -> tacet_terminology::Terminology {
     let mut builder = Builder::default();
     for file in files {
@@ -31,7 +20,7 @@ fn url(folder: &Path, file: &str) -> String {
 
 #[test]
 fn filters_of_the_validator_s_cases_are_judged_alike() {
-    let Some(folder) = folder("validator-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("validator-r4") else { return };
     let codes = |file: &str| {
         let terminology = snapshot(&folder, &["cs-filter.json", "cs-sub-prop.json", file]);
         terminology.codes_of(&url(&folder, file))
@@ -45,7 +34,7 @@ fn filters_of_the_validator_s_cases_are_judged_alike() {
 
 #[test]
 fn every_definition_of_the_cases_is_read_and_asked() {
-    let Some(folder) = folder("validator-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("validator-r4") else { return };
     let mut builder = Builder::default();
     let mut sets = Vec::new();
     let mut refused = 0;

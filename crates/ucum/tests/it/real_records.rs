@@ -1,25 +1,12 @@
 //! Every unit code of real records is read, or is in a list of those that are no codes of UCUM.
 
-use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tacet_ucum::parse;
 
 /// What the official examples give for codes of UCUM and are not: words, and other spellings. Sorted.
 const NO_CODES: [&str; 8] = ["TAB", "drop", "ea", "mEq", "mcg", "ml/hr", "month", "tbl"];
-
-fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no folder {name} in the test data (set TACET_TEST_DATA)");
-    None
-}
 
 fn codes(value: &Value, found: &mut BTreeSet<String>) {
     match value {
@@ -38,26 +25,17 @@ fn codes(value: &Value, found: &mut BTreeSet<String>) {
 
 fn codes_of(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let bytes = std::fs::read(&path).expect("readable");
-        let value: Value = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => serde_json::from_slice(&bytes).expect("JSON"),
-            Some("gz") => {
-                let mut text = Vec::new();
-                GzDecoder::new(bytes.as_slice()).read_to_end(&mut text).expect("gzip");
-                serde_json::from_slice(&text).expect("JSON")
-            }
-            _ => continue,
-        };
-        codes(&value, &mut found);
+    for (name, bytes) in tacet_testdata::each_file(folder, "") {
+        if name.ends_with(".json") || name.ends_with(".json.gz") {
+            codes(&serde_json::from_slice(&bytes).expect("JSON"), &mut found);
+        }
     }
     found
 }
 
 #[test]
 fn codes_of_the_official_examples_are_read() {
-    let Some(folder) = folder("r4-examples") else { return };
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
     let found = codes_of(&folder);
     assert!(found.len() > 40, "{found:?}");
     let refused: Vec<_> = found.iter().filter(|code| parse(code).is_err()).collect();
@@ -66,7 +44,7 @@ fn codes_of_the_official_examples_are_read() {
 
 #[test]
 fn codes_of_synthea_are_read() {
-    let Some(folder) = folder("synthea-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let found = codes_of(&folder);
     assert!(found.len() > 20, "{found:?}");
     let refused: Vec<_> = found.iter().filter(|code| parse(code).is_err()).collect();

@@ -8,36 +8,13 @@ use crate::search::plan::{Path, compares_in_composite, refine};
 use crate::search::table::{is_a, table};
 use crate::search::{ParameterId, ParameterType, Targets, Value, extracted, parameters_of};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::{Path as FilePath, PathBuf};
-
-/// The folder of real data, or None with a message that the test skipped.
-fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TACET_TEST_DATA")
-        .map_or_else(|| FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(name);
-    if !folder.is_dir() {
-        println!("skipped: no test data `{name}` (set TACET_TEST_DATA)");
-        return None;
-    }
-    Some(folder)
-}
+use std::path::Path as FilePath;
 
 /// Files of the folder in the order of their names, unpacked.
 fn files(folder: &FilePath, most: usize) -> Vec<Vec<u8>> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let read = |path: PathBuf| {
-        let bytes = std::fs::read(&path).unwrap();
-        let mut unpacked = Vec::new();
-        match path.extension()?.to_str()? {
-            "json" => unpacked = bytes,
-            "gz" => drop(flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap()),
-            _ => return None,
-        }
-        Some(unpacked)
-    };
-    paths.into_iter().filter_map(read).take(most).collect()
+    let json =
+        tacet_testdata::each_file(folder, "").filter(|(name, _)| name.ends_with(".json") || name.ends_with(".json.gz"));
+    json.map(|(_, bytes)| bytes).take(most).collect()
 }
 
 /// The resource and those in a bundle.
@@ -141,7 +118,7 @@ fn combine(
 
 #[test]
 fn official_examples_are_read_alike() {
-    let Some(folder) = folder("r4-examples") else { return };
+    let Some(folder) = tacet_testdata::folder("r4-examples") else { return };
     let mut seen = BTreeSet::new();
     let mut types = BTreeSet::new();
     for bytes in files(&folder, usize::MAX) {
@@ -159,7 +136,7 @@ fn official_examples_are_read_alike() {
 
 #[test]
 fn synthetic_patients_are_read_alike() {
-    let Some(folder) = folder("synthea-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let mut count = 0;
     for bytes in files(&folder, 2) {
         let json = parse(&bytes, &Limits::default()).unwrap();
@@ -177,7 +154,7 @@ fn synthetic_patients_are_read_alike() {
 #[ignore = "a measurement, not a check"]
 #[expect(clippy::disallowed_methods, reason = "measures")]
 fn search_speed() {
-    let Some(folder) = folder("synthea-r4") else { return };
+    let Some(folder) = tacet_testdata::folder("synthea-r4") else { return };
     let texts = files(&folder, 6);
     let bundles: Vec<_> = texts.iter().map(|bytes| parse(bytes, &Limits::default()).unwrap()).collect();
     let mut by_type: BTreeMap<&str, Vec<&Json<'_>>> = BTreeMap::new();
