@@ -382,7 +382,7 @@ mod tests {
         ] {
             assert_eq!(ScopeSet::parse(bad), Err(ScopeError::Malformed), "{bad}");
         }
-        assert!(set("profile email patient/NotOfR4.rs launch/other").is_empty(), "known ones only");
+        assert!(set("profile email patient/NotOfFhir.rs launch/other").is_empty(), "known ones only");
         let many: Vec<String> = (0..=SCOPES_MAX).map(|n| format!("patient/Observation.rs?code={n}")).collect();
         assert_eq!(ScopeSet::parse(&many.join(" ")), Err(ScopeError::TooMany));
     }
