@@ -39,7 +39,7 @@ impl Client {
         if !self.token.is_empty() {
             request += &format!("Authorization: Bearer {}\r\n", self.token);
         }
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request += "Content-Type: application/fhir+json\r\n";
         }
         for (name, value) in headers {

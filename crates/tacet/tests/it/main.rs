@@ -17,6 +17,8 @@ mod drill;
 mod http;
 mod keys;
 mod kills;
+mod operations;
+mod packages;
 mod place;
 mod program_kills;
 mod real_data;
