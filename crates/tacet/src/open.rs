@@ -143,7 +143,7 @@ pub(crate) fn engine(path: &Path, config: &Config) -> Result<Arc<dyn Engine>, Cl
 /// Without a search index: what is changed so is found by the index when it is opened next.
 pub(crate) fn vault_options() -> VaultOptions {
     let store = StoreOptions { durability: crate::measuring::durability(), ..StoreOptions::default() };
-    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store, index: None }
+    VaultOptions { clock: clock(), rng: rng(), limits: Limits::default(), store, index: None, access: None }
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {

@@ -28,6 +28,10 @@ pub struct Caller {
     pub strong: bool,
     /// Whether this is a session of a supplier.
     pub supplier: bool,
+    /// The id of the account, where it has one beside its owner's name: what break-glass is declared for.
+    pub account: Option<String>,
+    /// The store's own work, for which no policy is asked: it shows nothing to anybody.
+    pub own_work: bool,
 }
 
 impl Caller {
@@ -51,7 +55,19 @@ impl Caller {
             patients: Vec::new(),
             strong: false,
             supplier: false,
+            account: None,
+            own_work: false,
         }
+    }
+
+    /// What names the account: its id, or its owner.
+    pub fn account(&self) -> &str {
+        self.account.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// Marks it as the store's own work.
+    pub(crate) fn for_own_work(self) -> Self {
+        Self { own_work: true, ..self }
     }
 
     /// A ledger entry of this caller, without records yet.

@@ -17,6 +17,7 @@ use aws_lc_rs::digest;
 use tacet_fhir::json::Json;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_fhir::resource;
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::request::{Handling, Scope, Total};
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
@@ -125,9 +126,10 @@ impl Inner {
         Ok(turns)
     }
 
-    /// What fits criteria: up to `max` and one more.
+    /// What fits criteria, of what the caller sees: up to `max` and one more.
     pub(crate) fn fitting(
         &self,
+        caller: &Caller,
         resource_type: ResourceType,
         base_url: &str,
         criteria: &Criteria,
@@ -141,6 +143,7 @@ impl Inner {
         let scope = Scope::Type(resource_type);
         // FHIR R4: what is not understood would make criteria wider than they were meant.
         let compiled = self.compile_search(indexing, &scope, criteria, Handling::Strict, base_url)?;
+        let compiled = self.for_caller(caller, Act::Read, compiled)?;
         let page = Page { sort: Vec::new(), count: max.saturating_add(1), after: None, total: Total::None };
         let hits = self.ask_index(indexing, &compiled.request, &page)?;
         let mut found = Vec::with_capacity(hits.keys.len());
@@ -162,7 +165,7 @@ impl Inner {
         criteria: &Criteria,
     ) -> Result<ConditionalCreate, VaultError> {
         let _turns = self.criteria_turns(std::iter::once((resource_type, criteria))).await?;
-        let (found, query) = self.fitting(resource_type, base_url, criteria, 1)?.one()?;
+        let (found, query) = self.fitting(caller, resource_type, base_url, criteria, 1)?.one()?;
         if let Some(Fitting { record, last_updated, owner }) = found {
             self.note_found(caller, &query, &record, &owner).await?;
             return Ok(ConditionalCreate::Exists { record, last_updated });
@@ -189,7 +192,7 @@ impl Inner {
         let _turns = self.criteria_turns(std::iter::once((resource_type, criteria))).await?;
         let given = given_id(value)?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let (found, query) = self.fitting(resource_type, base_url, criteria, 1)?.one()?;
+            let (found, query) = self.fitting(caller, resource_type, base_url, criteria, 1)?.one()?;
             let (id, method, expect) = match (&found, &given) {
                 (Some(found), Some(given)) if found.record.id != *given => return Err(VaultError::IdMismatch),
                 (Some(found), _) => (found.record.id.clone(), Method::Put, Expect::Version(found.record.version)),
@@ -232,7 +235,7 @@ impl Inner {
         let max = if self.limits.conditional_delete_several { CONDITIONAL_DELETES_MAX } else { 1 };
         let _turns = self.criteria_turns(std::iter::once((resource_type, criteria))).await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let Fit { found, query } = self.fitting(resource_type, base_url, criteria, max)?;
+            let Fit { found, query } = self.fitting(caller, resource_type, base_url, criteria, max)?;
             if found.len() > max {
                 return Err(match max {
                     1 => VaultError::SeveralMatch,

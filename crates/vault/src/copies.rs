@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tacet_ledger::QUERY_BYTES_MAX;
+use tacet_policy::Act;
 use tacet_seal::Key;
 use tacet_types::{ResourceId, ResourceType, Timestamp};
 
@@ -169,8 +170,8 @@ impl Vault {
 
     /// Begins a copy. It is made in a thread of its own; [`Vault::copy`] says how far it is. Waits for the disk.
     pub async fn begin_copy(&self, caller: &Caller, request: CopyRequest) -> Result<String, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
+        if self.0.sights(caller, Act::Export)?.is_some_and(|sights| sights.is_nothing()) {
+            return Err(VaultError::NotAllowed("this account may take no copies away"));
         }
         let copies = self.0.copies()?;
         let noted = request.note.len() + request.recipients.iter().map(String::len).sum::<usize>();

@@ -4,21 +4,24 @@
 //! takes an [`Opener`], which takes a [`Receipt`], which exists only once its ledger entry is durable. One receipt
 //! unwraps one data key, once, so that the keeper's count and the ledger's can be compared.
 
+use crate::access::{Ground, Look, Sights, is_emergency};
 use crate::caller::Caller;
 use crate::error::VaultError;
-use crate::head::{Method, VersionMeta};
+use crate::head::{Head, Method, VersionMeta};
 use crate::layout;
 use crate::layout::RowKey;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
-use crate::{EventKind, Outcome};
+use crate::{EventKind, Outcome, PurposeOfUse};
 use std::collections::{BTreeMap, btree_map};
+use std::sync::Arc;
 use tacet_fhir::json::{self, Json};
 use tacet_ledger::{ENTRIES_MAX, Entry, RECORDS_MAX, Receipt};
+use tacet_policy::Act;
 use tacet_seal::{OnBehalf, Sealer, WrappedKey};
 use tacet_search::document::{Document, Key};
 use tacet_search::parameters::Parameters;
-use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
+use tacet_types::{Labels, RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 use zeroize::Zeroizing;
 
 /// Largest record, opened, in bytes. Above the largest body that the server takes.
@@ -45,6 +48,8 @@ pub(crate) struct Located {
     pub(crate) meta: VersionMeta,
     row: RowKey,
     value: Vec<u8>,
+    /// Hidden whatever this version says by itself: the record is, as it is now.
+    pub(crate) hidden: bool,
 }
 
 impl Located {
@@ -85,7 +90,13 @@ impl Vault {
         id: &ResourceId,
         version: VersionId,
     ) -> Result<Disclosed, VaultError> {
-        let located = self.0.locate_version(resource_type, id, version)?;
+        // Whoever may not see a record as it is now sees no earlier version of it either.
+        let sights = self.0.sights(caller, Act::Read)?;
+        let current = self.0.head_of(resource_type, id)?;
+        let mut located = self.0.locate_version(resource_type, id, version)?;
+        if let (Some(found), Some(current)) = (&mut located, current) {
+            found.hidden = self.0.look(sights.as_ref(), resource_type, id, &current.current) == Look::Hidden;
+        }
         self.disclose_one(caller, EventKind::Vread, located).await
     }
 
@@ -96,28 +107,38 @@ impl Vault {
         kind: EventKind,
         located: Option<Located>,
     ) -> Result<Disclosed, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
-        let entry = match &located {
-            Some(located) => {
-                let mut entry = disclosure(caller, self.0.clock.now(), kind, &located.meta.owner, [&located.record]);
+        let sights = self.0.sights(caller, Act::Read)?;
+        let look = located.as_ref().map(|located| self.0.look_at(sights.as_ref(), located));
+        let entry = match (&located, &look) {
+            (Some(located), Some(Look::Seen(ground))) => {
+                let owner = &located.meta.owner;
+                let mut entry = disclosure(caller, self.0.clock.now(), kind, owner, ground.as_ref(), [&located.record]);
                 // That it was there is told, so the entry names it; nothing is opened.
                 if located.meta.method == Method::Delete {
                     entry.outcome = Outcome::Failed;
                 }
                 entry
             }
-            None => caller.entry(self.0.clock.now(), kind, Outcome::Failed, None),
+            // Whoever asked is told that it is not there; who reads the ledger is told that it was, and who asked.
+            (Some(located), _) => {
+                let owner = &located.meta.owner;
+                let mut entry = disclosure(caller, self.0.clock.now(), kind, owner, None, [&located.record]);
+                entry.outcome = Outcome::Refused;
+                entry
+            }
+            (None, _) => caller.entry(self.0.clock.now(), kind, Outcome::Failed, None),
         };
         let receipts = self.0.record(vec![entry]).await?;
         match (located, receipts.first()) {
             (None, _) => Err(VaultError::NotFound),
+            _ if look == Some(Look::Hidden) => Err(VaultError::NotFound),
             (Some(located), _) if located.meta.method == Method::Delete => {
                 Err(VaultError::Gone { record: located.record, last_updated: located.meta.last_updated })
             }
             (Some(located), Some(receipt)) => {
-                self.0.opener(receipt, &located.meta.owner)?.ok_or(VaultError::NotFound)?.open(located)
+                let shown = shown_of(sights.as_ref(), &located);
+                let opener = self.0.opener(receipt, &located.meta.owner)?.ok_or(VaultError::NotFound)?;
+                masked(opener.open(located)?, shown)
             }
             (Some(_), None) => Err(VaultError::Internal("the ledger gave no receipt".into())),
         }
@@ -130,9 +151,14 @@ fn disclosure<'a>(
     at: Timestamp,
     kind: EventKind,
     owner: &Owner,
+    ground: Option<&Ground>,
     records: impl IntoIterator<Item = &'a RecordRef>,
 ) -> Entry {
     let mut entry = caller.entry(at, kind, Outcome::Success, owner.ledger_patient());
+    entry.basis = ground.map(|ground| ground.to_string());
+    if is_emergency(ground) {
+        entry.purpose = PurposeOfUse::BreakTheGlass;
+    }
     entry.records = records.into_iter().cloned().collect();
     entry.categories = entry.records.iter().map(|record| record.resource_type).collect();
     entry.categories.sort_unstable();
@@ -149,11 +175,15 @@ impl Inner {
 
     /// Finds the current version behind a head row.
     pub(crate) fn locate_row(&self, head_row: &RowKey) -> Result<Option<Located>, VaultError> {
-        let Some(value) = self.store.reader().get(head_row)? else { return Ok(None) };
+        let Some(value) = self.store.reader().get(head_row)? else {
+            // Looked for all the same: what is hidden takes two looks, and must not take longer than what is not there.
+            self.store.reader().get(&self.version_row(head_row, VersionId::FIRST))?;
+            return Ok(None);
+        };
         let head = self.open_head(head_row, &value)?;
         let row = self.version_row(head_row, head.record.version);
         match self.store.reader().get(&row)? {
-            Some(value) => Ok(Some(Located { record: head.record, meta: head.current, row, value })),
+            Some(value) => Ok(Some(Located { record: head.record, meta: head.current, row, value, hidden: false })),
             // An erasure may have come between the two gets; `tacet check` tells a lost row from that.
             None => Ok(None),
         }
@@ -169,7 +199,13 @@ impl Inner {
         let row = self.version_row(&self.head_row(resource_type, id), version);
         let Some(value) = self.store.reader().get(&row)? else { return Ok(None) };
         let (meta, _) = self.open_version_meta(&row, &value)?;
-        Ok(Some(Located { record: RecordRef { resource_type, id: id.clone(), version }, meta, row, value }))
+        Ok(Some(Located {
+            record: RecordRef { resource_type, id: id.clone(), version },
+            meta,
+            row,
+            value,
+            hidden: false,
+        }))
     }
 
     /// Writes one entry for each owner (more where the records exceed an entry's bound), then opens everything in the
@@ -182,23 +218,27 @@ impl Inner {
         query: Option<&str>,
         located: Vec<Located>,
     ) -> Result<Shown, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
-        let mut by_owner: BTreeMap<(&Owner, bool), Vec<usize>> = BTreeMap::new();
-        for (place, found) in located.iter().enumerate() {
-            by_owner.entry((&found.meta.owner, found.meta.method == Method::Delete)).or_default().push(place);
+        let sights = self.sights(caller, Act::Read)?;
+        // INVARIANT: whatever found them, what this caller may not see is neither opened nor named here.
+        let looks: Vec<Look> = located.iter().map(|found| self.look_at(sights.as_ref(), found)).collect();
+        type Group<'a> = (&'a Owner, bool, Option<&'a Ground>);
+        let mut by_owner: BTreeMap<Group<'_>, Vec<usize>> = BTreeMap::new();
+        for (place, (found, look)) in located.iter().zip(&looks).enumerate() {
+            if let Look::Seen(ground) = look {
+                let group = (&found.meta.owner, found.meta.method == Method::Delete, ground.as_ref());
+                by_owner.entry(group).or_default().push(place);
+            }
         }
         let now = self.clock.now();
         let mut entries = Vec::new();
         let mut entry_of = vec![0; located.len()];
-        for ((owner, deletions), places) in by_owner {
+        for ((owner, deletions, ground), places) in by_owner {
             for places in places.chunks(RECORDS_MAX) {
                 for place in places {
                     entry_of.get_mut(*place).into_iter().for_each(|entry| *entry = entries.len());
                 }
                 let records = places.iter().filter_map(|place| Some(&located.get(*place)?.record));
-                let mut entry = disclosure(caller, now, kind, owner, records);
+                let mut entry = disclosure(caller, now, kind, owner, ground, records);
                 entry.query = query.map(str::to_owned);
                 if deletions {
                     entry.outcome = Outcome::Failed;
@@ -216,7 +256,10 @@ impl Inner {
         let receipts = self.record(entries).await?;
         let mut openers: BTreeMap<usize, Option<Opener<'_>>> = BTreeMap::new();
         let (mut shown, mut bytes) = (Shown::default(), 0usize);
-        for (place, (found, entry)) in located.into_iter().zip(entry_of).enumerate() {
+        for (place, ((found, look), entry)) in located.into_iter().zip(looks).zip(entry_of).enumerate() {
+            if look == Look::Hidden {
+                continue;
+            }
             if bytes >= SHOWN_BYTES_MAX {
                 shown.cut.get_or_insert(place);
                 shown.rest.push(found);
@@ -234,12 +277,27 @@ impl Inner {
                 }
             };
             if let Some(opener) = opener {
-                let disclosed = opener.open(found)?;
+                let part = shown_of(sights.as_ref(), &found);
+                let disclosed = masked(opener.open(found)?, part)?;
                 bytes = bytes.saturating_add(disclosed.body.len());
                 shown.disclosed.push((place, disclosed));
             }
         }
         Ok(shown)
+    }
+
+    /// Whether a located version is seen.
+    pub(crate) fn look_at(&self, sights: Option<&Arc<Sights>>, located: &Located) -> Look {
+        match located.hidden {
+            true => Look::Hidden,
+            false => self.look(sights, located.record.resource_type, &located.record.id, &located.meta),
+        }
+    }
+
+    /// The head of a resource as it is now.
+    pub(crate) fn head_of(&self, resource_type: ResourceType, id: &ResourceId) -> Result<Option<Head>, VaultError> {
+        let row = self.head_row(resource_type, id);
+        self.store.reader().get(&row)?.map(|value| self.open_head(&row, &value)).transpose()
     }
 
     /// Writes down that something was looked for and nothing found to show.
@@ -314,6 +372,20 @@ impl Inner {
         let associated = self.content_associated(&located.row, &located.record);
         Ok(tacet_seal::open(sealer, &associated, content, CONTENT_BYTES_MAX)?)
     }
+}
+
+/// Which labelled elements of a record are shown, and whether it is said that others are withheld. None: all there are.
+fn shown_of(sights: Option<&Arc<Sights>>, located: &Located) -> Option<(Labels, bool)> {
+    let sights = sights.filter(|sights| !sights.is_everything())?;
+    located.meta.labels.meets(Labels::INLINE).then(|| sights.cleared(located.record.resource_type, &located.meta))
+}
+
+/// The record without what is withheld from this caller.
+fn masked(disclosed: Disclosed, shown: Option<(Labels, bool)>) -> Result<Disclosed, VaultError> {
+    let Some((labels, told)) = shown else { return Ok(disclosed) };
+    let value = json::parse(&disclosed.body, &json_limits())?;
+    let body = Zeroizing::new(json::write(&tacet_fhir::security::without_inline(value, labels, told)));
+    Ok(Disclosed { body, ..disclosed })
 }
 
 /// What was accepted once is read back whatever the bounds are now.

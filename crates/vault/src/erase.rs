@@ -3,6 +3,7 @@
 //! Copies of the sealed records elsewhere (backups, old segments) become unreadable with the key. What stays: the ledger's
 //! entries about them, which the law keeps, and records shared with other patients, which the report names.
 
+use crate::access::CareChange;
 use crate::caller::Caller;
 use crate::change::ChangeSet;
 use crate::error::VaultError;
@@ -87,9 +88,19 @@ impl Vault {
             match committed {
                 Ok(committed) => {
                     self.0.end_copies(&ending);
+                    let gone = erasure.heads.iter().map(|(head, Change { key, .. })| CareChange::Erased {
+                        head: *head,
+                        resource_type: key.resource_type,
+                        id: key.id.clone(),
+                    });
+                    let gone: Vec<CareChange> = gone.chain([CareChange::ErasedPatient(patient.clone())]).collect();
                     if let Some((indexing, sequence)) = self.0.indexing().zip(committed.sequence) {
                         let forgotten = erasure.heads.into_iter().map(|(_, change)| change).collect();
                         indexing.erase(sequence, forgotten)?;
+                    }
+                    // After what was under way: nothing older is taken in from here on.
+                    if let Some(access) = &self.0.access {
+                        access.take_in(gone);
                     }
                     drop(erasing);
                     let ledger_entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
@@ -113,6 +124,8 @@ impl Inner {
         let mut erasure = Erasure::default();
         erasure.replace(&key_row, wrapped, Some(ERASED.to_vec()));
 
+        let registered = layout::registered(&self.keys.row_keys, patient);
+        erasure.writes.push(Write::Delete { key: registered.to_vec() });
         let members = self.member_rows(patient, &mut erasure)?;
         for head_row in members {
             let Some(value) = self.store.reader().get(&head_row)? else { continue };
@@ -133,6 +146,7 @@ impl Inner {
             }
             if whole {
                 let key = Key { resource_type, id: id.clone() };
+                erasure.writes.push(Write::Delete { key: layout::facts(&self.keys.row_keys, &head_row).to_vec() });
                 erasure.heads.push((head_row, Change { key, version: head.record.version, document: None }));
                 erasure.replace(&head_row, value, None);
             } else {

@@ -72,6 +72,9 @@ pub enum VaultError {
     /// The caller's role does not allow it.
     #[error("the caller's role does not allow this")]
     Forbidden,
+    /// The caller may see what this is about, and may not do this.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// The store holds something that it should not: run `tacet check`.
     #[error("the store is damaged ({0}): run `tacet check`")]
     Damaged(&'static str),
@@ -130,7 +133,7 @@ impl VaultError {
             Self::Malformed(_) | Self::IdMismatch | Self::Search(_) | Self::TooCostly { .. } | Self::CursorRefused => {
                 "400 Bad Request"
             }
-            Self::OnlyByMatch => "403 Forbidden",
+            Self::OnlyByMatch | Self::NotAllowed(_) => "403 Forbidden",
             Self::PreconditionFailed | Self::SeveralMatch => "412 Precondition Failed",
             Self::Conflict => "409 Conflict",
             Self::NotSupported(_) => "501 Not Implemented",
@@ -162,6 +165,7 @@ impl VaultError {
             Self::Operation(error) => return vec![error.to_issue()],
             Self::TooCostly { .. } => IssueType::TooCostly,
             Self::OnlyByMatch => IssueType::BusinessRule,
+            Self::NotAllowed(_) => IssueType::Forbidden,
             Self::SeveralMatch => IssueType::MultipleMatches,
             Self::CursorExpired => IssueType::Expired,
             Self::CursorRefused => IssueType::Invalid,

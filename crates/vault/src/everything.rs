@@ -6,6 +6,7 @@
 mod care;
 mod encounter;
 
+use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
@@ -18,8 +19,10 @@ use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use care::Care;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use tacet_fhir::json;
 use tacet_fhir::reference::{self, Reference};
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::document::Key;
 use tacet_search::request::Total;
@@ -79,16 +82,20 @@ impl Vault {
         patient: &ResourceId,
         query: &EverythingQuery,
     ) -> Result<EverythingPage, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
+        let sights = self.0.sights(caller, Act::Read)?;
+        let sights = sights.as_ref();
         let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
         let there = self.0.locate(patient_type, patient)?.filter(|found| found.meta.method != Method::Delete);
         let Some(there) = there else {
             self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
         };
-        let PageOfMembers { located, places, mut next } = self.0.page_of_members(patient, query)?;
+        if self.0.look_at(sights, &there) == Look::Hidden {
+            let owner = Some(&there.meta.owner);
+            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Refused, owner).await?;
+            return Err(VaultError::NotFound);
+        }
+        let PageOfMembers { located, places, mut next } = self.0.page_of_members(sights, patient, query)?;
         if located.is_empty() {
             let owner = Some(&there.meta.owner);
             self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Success, owner).await?;
@@ -98,7 +105,7 @@ impl Vault {
         if let Some(cut) = members.cut {
             next = places.get(cut).map(u64::to_string);
         }
-        let supporting = self.0.supporting(&members.disclosed, &known, &query.types, None)?;
+        let supporting = self.0.supporting(sights, &members.disclosed, &known, &query.types, None)?;
         let supporting = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
         if supporting.cut.is_some() {
             return Err(too_much_supporting());
@@ -113,7 +120,12 @@ impl Vault {
 }
 
 impl Inner {
-    fn page_of_members(&self, patient: &ResourceId, query: &EverythingQuery) -> Result<PageOfMembers, VaultError> {
+    fn page_of_members(
+        &self,
+        sights: Option<&Arc<Sights>>,
+        patient: &ResourceId,
+        query: &EverythingQuery,
+    ) -> Result<PageOfMembers, VaultError> {
         let page = if query.count == 0 { EVERYTHING_PAGE_MAX } else { query.count.min(EVERYTHING_PAGE_MAX) };
         let total = self.member_count(patient)?;
         let start = match &query.cursor {
@@ -145,7 +157,8 @@ impl Inner {
             let Some(found) = self.locate_row(row)? else { continue };
             let wanted = found.meta.method != Method::Delete
                 && query.since.is_none_or(|since| found.meta.last_updated >= since)
-                && (query.types.is_empty() || query.types.contains(&found.record.resource_type));
+                && (query.types.is_empty() || query.types.contains(&found.record.resource_type))
+                && self.look_at(sights, &found) != Look::Hidden;
             if wanted {
                 bytes = bytes.saturating_add(found.sealed_bytes());
                 located.push(found);
@@ -180,6 +193,7 @@ impl Inner {
     /// that patient, if one is named.
     fn supporting(
         &self,
+        sights: Option<&Arc<Sights>>,
         members: &[(usize, Disclosed)],
         shown: &HashSet<RecordRef>,
         types: &[ResourceType],
@@ -199,6 +213,7 @@ impl Inner {
             }
             let Some(located) = self.locate(resource_type, &id)? else { continue };
             let may_come = located.meta.owner == Owner::Establishment || of == Some(&located.meta.owner);
+            let may_come = may_come && self.look_at(sights, &located) != Look::Hidden;
             if may_come && located.meta.method != Method::Delete && !shown.contains(&located.record) {
                 bytes = bytes.saturating_add(located.sealed_bytes());
                 if found.len() == SUPPORTING_MAX || bytes > SHOWN_BYTES_MAX {

@@ -3,6 +3,7 @@
 //! What becomes of the text is the caller's matter; `tacet export` seals it to its recipient as it comes.
 
 use crate::EventKind;
+use crate::access::Look;
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, SHOWN_BYTES_MAX};
 use crate::error::VaultError;
@@ -10,6 +11,7 @@ use crate::head::Method;
 use crate::layout;
 use crate::vault::Vault;
 use std::collections::BTreeMap;
+use tacet_policy::Act;
 use tacet_types::ResourceType;
 
 /// Records opened at once.
@@ -32,13 +34,11 @@ impl Vault {
         purpose_note: &str,
         sink: &mut (dyn FnMut(&Disclosed) -> std::io::Result<()> + Send),
     ) -> Result<ExportReport, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
         let mut report = ExportReport::default();
         let (from, to) = layout::bounds(layout::HEADS);
         let mut from = from.to_vec();
         loop {
+            let sights = self.0.sights(caller, Act::Export)?;
             let rows = self.0.rows(&from, &to, EXPORT_WINDOW_RECORDS)?;
             let Some((last, _)) = rows.last() else { return Ok(report) };
             from = [last.as_slice(), &[0]].concat();
@@ -47,6 +47,7 @@ impl Vault {
                 let row = key.as_slice().try_into().map_err(|_| VaultError::Damaged("a head row has a wrong key"))?;
                 let Some(found) = self.0.locate_row(&row)? else { continue };
                 let wanted = types.is_empty() || types.contains(&found.record.resource_type);
+                let wanted = wanted && self.0.look_at(sights.as_ref(), &found) != Look::Hidden;
                 if wanted && found.meta.method != Method::Delete {
                     bytes = bytes.saturating_add(found.sealed_bytes());
                     located.push(found);

@@ -3,12 +3,14 @@
 //! Where a test here fails, the format changed: then the page, and with it a format number, must change too.
 
 use crate::change::{Change, ChangeSet};
-use crate::head::{Head, Method, VersionMeta};
+use crate::head::{Head, Method, Others, VersionMeta};
 use crate::layout::{self, RowKey};
 use crate::members::{CHUNK_MEMBERS, encode_chunk};
 use crate::owner::Owner;
 use tacet_seal::{Associated, Dictionary, EstablishmentKeys, Key, Purpose};
-use tacet_types::{EstablishmentId, OperationId, RecordRef, ResourceId, ResourceType, SeededRng, Timestamp, VersionId};
+use tacet_types::{
+    EstablishmentId, Labels, OperationId, RecordRef, ResourceId, ResourceType, SeededRng, Timestamp, VersionId,
+};
 
 const PAGE: &str = include_str!("../../../docs/formats/vault.md");
 
@@ -33,9 +35,11 @@ fn example() -> (RowKey, Head) {
         last_updated: Timestamp::parse("2026-03-01T08:00:00.123Z").unwrap(),
         method: Method::Put,
         owner: Owner::Patient(id("p-1")),
+        labels: Labels::RESTRICTED.and(Labels::HIV),
+        others: Others::All(vec![id("447a5071-bbdf-4ccd-9939-1d45f7698cb9"), id("p-2")]),
     };
     let keys = keys().row_keys;
-    let patients: RowKey = keys.key(layout::MEMBERS, 3, &[b"p-1"]);
+    let patients: RowKey = keys.key(layout::MEMBERS, 3, &[b"447a5071-bbdf-4ccd-9939-1d45f7698cb9", b"p-1", b"p-2"]);
     let row = layout::head(&keys, record.resource_type, &record.id);
     (row, Head { record, current, patients: patients[1..].try_into().unwrap() })
 }
@@ -70,6 +74,8 @@ fn the_spaces_are_those_of_the_page() {
         (layout::INDEX, "index mark"),
         (layout::COPIES, "copy"),
         (layout::SUBSCRIPTIONS, "subscription"),
+        (layout::NOTED, "row of a table"),
+        (layout::FACTS, "care"),
     ];
     for (space, what) in spaces {
         said(&format!("| `{space:02x}` | {what}"));
@@ -80,9 +86,9 @@ fn the_spaces_are_those_of_the_page() {
 #[test]
 fn the_sizes_are_those_of_the_page() {
     let (row, head) = example();
-    assert_eq!((head.encode().len(), head.current.encode().len()), (165, 75));
-    said("### Head, 165 bytes");
-    said("### Version, 75 bytes");
+    assert_eq!((head.encode().len(), head.current.encode().len()), (240, 150));
+    said("### Head, 240 bytes");
+    said("### Version, 150 bytes");
     assert_eq!((CHUNK_MEMBERS, encode_chunk(&[row]).len()), (56, 952));
     said("### Chunk of members, 952 bytes");
     said("56 members");

@@ -3,6 +3,7 @@
 //! One resource's versions are found by their numbers. A type's and the system's are found by walking the change feed
 //! back, which names rows only; each page opens just the records that it shows, each under its ledger entry.
 
+use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::change::ChangeSet;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX};
@@ -12,6 +13,8 @@ use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::HashMap;
+use std::sync::Arc;
+use tacet_policy::Act;
 use tacet_seal::Purpose;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Sequence, Timestamp, VersionId};
 use zeroize::Zeroizing;
@@ -21,6 +24,9 @@ pub const HISTORY_PAGE_MAX: usize = 1000;
 
 /// Most rows of the feed, or versions, that are looked at for one page. A page may come back short, with a link to go on.
 const SCAN_MAX: usize = 50_000;
+
+/// Most versions of one resource that are looked at to tell how many of them the caller sees.
+const COUNTED_MAX: u64 = 1_000;
 
 /// How the ledger names what was asked.
 const QUERY: &str = "_history";
@@ -90,6 +96,8 @@ struct Found {
     total: Option<u64>,
     /// Whose history it is, where it is one resource's.
     owner: Option<Owner>,
+    /// Whether the record is there and hidden from who asks.
+    hidden: bool,
 }
 
 impl Found {
@@ -112,15 +120,22 @@ impl Vault {
         scope: &HistoryScope,
         query: &HistoryQuery,
     ) -> Result<HistoryPage, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
+        let sights = self.0.sights(caller, Act::Read)?;
+        let sights = sights.as_ref();
         let count = if query.count == 0 { HISTORY_PAGE_MAX } else { query.count.min(HISTORY_PAGE_MAX) };
         let found = match scope {
-            HistoryScope::Instance(resource_type, id) => self.0.instance_history(*resource_type, id, query, count)?,
-            HistoryScope::Type(resource_type) => Some(self.0.feed_history(Some(*resource_type), query, count)?),
-            HistoryScope::System => Some(self.0.feed_history(None, query, count)?),
+            HistoryScope::Instance(resource_type, id) => {
+                self.0.instance_history(sights, *resource_type, id, query, count)?
+            }
+            HistoryScope::Type(resource_type) => {
+                Some(self.0.feed_history(sights, Some(*resource_type), query, count)?)
+            }
+            HistoryScope::System => Some(self.0.feed_history(sights, None, query, count)?),
         };
+        if let Some(Found { hidden: true, owner, .. }) = &found {
+            self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Refused, owner.as_ref()).await?;
+            return Err(VaultError::NotFound);
+        }
         let Some(Found { located, cursors, mut next, total, owner, .. }) = found else {
             self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
@@ -148,6 +163,7 @@ impl Vault {
 impl Inner {
     fn instance_history(
         &self,
+        sights: Option<&Arc<Sights>>,
         resource_type: ResourceType,
         id: &ResourceId,
         query: &HistoryQuery,
@@ -159,7 +175,14 @@ impl Inner {
             Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?.min(newest),
             None => newest,
         };
-        let total = (query.since.is_none() && query.at.is_none()).then_some(newest);
+        if self.look_at(sights, &current) == Look::Hidden {
+            let owner = Some(current.meta.owner);
+            return Ok(Some(Found { hidden: true, owner, ..Found::default() }));
+        }
+        let total = match query.since.is_none() && query.at.is_none() {
+            true => self.versions_seen(sights, resource_type, id, newest)?,
+            false => None,
+        };
         let mut found = Found { total, owner: Some(current.meta.owner), ..Found::default() };
         // When the version after the one at hand was written; the newest is current until forever.
         let mut superseded = match from {
@@ -178,7 +201,7 @@ impl Inner {
             }
             let wanted = query.at.is_none_or(|(low, high)| written < high && superseded.is_none_or(|end| end > low));
             superseded = Some(written);
-            if wanted {
+            if wanted && self.look_at(sights, &located) != Look::Hidden {
                 found.push(located, version.to_string());
             }
         }
@@ -186,6 +209,28 @@ impl Inner {
             found.next = Some((from - SCAN_MAX as u64).to_string());
         }
         Ok(Some(found))
+    }
+
+    /// How many of the versions up to this one the caller sees. None: there are too many to look at each.
+    fn versions_seen(
+        &self,
+        sights: Option<&Arc<Sights>>,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        newest: u64,
+    ) -> Result<Option<u64>, VaultError> {
+        if sights.is_none_or(|sights| sights.is_everything()) {
+            return Ok(Some(newest));
+        }
+        if newest > COUNTED_MAX {
+            return Ok(None);
+        }
+        let mut seen = 0;
+        for version in 1..=newest {
+            let located = self.locate_version(resource_type, id, VersionId(version))?;
+            seen += u64::from(located.is_some_and(|located| self.look_at(sights, &located) != Look::Hidden));
+        }
+        Ok(Some(seen))
     }
 
     fn written_at(
@@ -199,6 +244,7 @@ impl Inner {
 
     fn feed_history(
         &self,
+        sights: Option<&Arc<Sights>>,
         only: Option<ResourceType>,
         query: &HistoryQuery,
         count: usize,
@@ -232,6 +278,9 @@ impl Inner {
                         continue;
                     }
                     let Some(current) = self.locate_row(&change.head)? else { continue };
+                    if self.look_at(sights, &current) == Look::Hidden {
+                        continue;
+                    }
                     let RecordRef { resource_type, id, .. } = &current.record;
                     if let Some((low, _)) = query.at {
                         let end = self.written_at(*resource_type, id, change.version.next())?;
@@ -239,7 +288,8 @@ impl Inner {
                             continue;
                         }
                     }
-                    if let Some(located) = self.locate_version(*resource_type, id, change.version)? {
+                    let located = self.locate_version(*resource_type, id, change.version)?;
+                    if let Some(located) = located.filter(|found| self.look_at(sights, found) != Look::Hidden) {
                         found.push(located, cursor());
                     }
                 }

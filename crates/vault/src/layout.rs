@@ -12,6 +12,8 @@
 //! | `0x09` | what the search index must have | sealed |
 //! | `0x0b` | copy kept on the server | sealed |
 //! | `0x0c` | subscription: who asked for what, and how far it was sent | sealed |
+//! | `0x0d` | row of a table: accounts, sessions, approvals | sealed |
+//! | `0x0e` | what a record says of relations and restrictions | sealed |
 //!
 //! Documented to the byte in `docs/formats/vault.md`.
 
@@ -31,6 +33,8 @@ pub(crate) const DESCRIPTION: u8 = 0x08;
 pub(crate) const INDEX: u8 = 0x09;
 pub(crate) const COPIES: u8 = 0x0b;
 pub(crate) const SUBSCRIPTIONS: u8 = 0x0c;
+pub(crate) const NOTED: u8 = 0x0d;
+pub(crate) const FACTS: u8 = 0x0e;
 
 /// The row that describes the store, the only one that is not under a keyed hash: it is read before there is a key.
 pub(crate) const DESCRIPTION_ROW: [u8; 1] = [DESCRIPTION];
@@ -107,4 +111,29 @@ pub(crate) fn import_mark(keys: &RowKeys, digest: &[u8; 32]) -> RowKey {
 /// The row that marks a part of a unit as done, where the unit is stored in several.
 pub(crate) fn import_part_mark(keys: &RowKeys, digest: &[u8; 32], part: u64) -> RowKey {
     keys.key(IMPORT_MARKS, 2, &[digest, &part.to_be_bytes()])
+}
+
+/// A row of a table. The table's number stands in clear behind the space, so that a table is read without the others; so its number of rows
+/// can be counted by whoever has the disk.
+pub(crate) fn noted(keys: &RowKeys, table: u8, name: &[u8]) -> RowKey {
+    let hash = keys.key(NOTED, table, &[name]);
+    let mut row = [NOTED; size_of::<RowKey>()];
+    row.iter_mut().skip(2).zip(hash.iter().skip(1)).for_each(|(to, from)| *to = *from);
+    row.iter_mut().skip(1).take(1).for_each(|byte| *byte = table);
+    row
+}
+
+/// First and past-the-end key of a table.
+pub(crate) fn noted_bounds(table: u8) -> ([u8; 2], [u8; 2]) {
+    ([NOTED, table], [NOTED, table.saturating_add(1)])
+}
+
+/// The row of what a record says of relations and restrictions, by its head row.
+pub(crate) fn facts(keys: &RowKeys, head: &RowKey) -> RowKey {
+    keys.key(FACTS, 1, &[head])
+}
+
+/// The row that says who put a patient on file.
+pub(crate) fn registered(keys: &RowKeys, patient: &ResourceId) -> RowKey {
+    keys.key(FACTS, 2, &[patient.as_str().as_bytes()])
 }

@@ -21,6 +21,7 @@ use grade::Traits;
 use std::collections::BTreeMap;
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::document::Key;
 use tacet_search::request::{Handling, Scope, Total};
@@ -77,7 +78,7 @@ impl Vault {
         }
         let inner = &self.0;
         let asked = inner.asked(call)?;
-        let (found, query) = inner.candidates(&asked, &call.base_url)?;
+        let (found, query) = inner.candidates(caller, &asked, &call.base_url)?;
         let mut located: Vec<Located> = Vec::new();
         for (key, version) in found {
             let there = inner.locate_version(key.resource_type, &key.id, version)?;
@@ -159,7 +160,12 @@ impl Inner {
     }
 
     /// Who may be meant, as the index knows: those to open, the most promising first; and how the ledger names the look-up.
-    fn candidates(&self, asked: &Asked, base_url: &str) -> Result<(Vec<(Key, VersionId)>, String), VaultError> {
+    fn candidates(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        base_url: &str,
+    ) -> Result<(Vec<(Key, VersionId)>, String), VaultError> {
         let indexing = self.answering()?;
         let traits = &asked.traits;
         let pair = |name: &str, value: String| (name.to_owned(), value);
@@ -190,7 +196,7 @@ impl Inner {
         let mut weights: BTreeMap<Key, (u32, VersionId)> = BTreeMap::new();
         let mut said: Vec<(String, String)> = Vec::new();
         for (weight, parameters) in searches {
-            for (key, version) in self.found_by(indexing, &parameters, base_url)? {
+            for (key, version) in self.found_by(caller, indexing, &parameters, base_url)? {
                 let known = weights.entry(key).or_insert((0, version));
                 *known = (known.0.saturating_add(weight), version);
             }
@@ -213,6 +219,7 @@ impl Inner {
 
     fn found_by(
         &self,
+        caller: &Caller,
         indexing: &Indexing,
         parameters: &[(String, String)],
         base_url: &str,
@@ -221,6 +228,7 @@ impl Inner {
         // This is the look-up to which the settings hold everybody, so they do not hold it.
         let compiled =
             self.compile_any_search(indexing, &Scope::Type(patient), parameters, Handling::Strict, base_url)?;
+        let compiled = self.for_caller(caller, Act::Read, compiled)?;
         let count = MATCH_CANDIDATES_MAX + 1;
         let page = Page { sort: Vec::new(), count, after: None, total: Total::None };
         let hits = self.ask_index(indexing, &compiled.request, &page)?;

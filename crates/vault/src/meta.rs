@@ -7,6 +7,7 @@
 //! The labels in use among many records are read from these records, each under its entry: the index can find them and cannot tell
 //! their labels.
 
+use crate::access::Sights;
 use crate::bundle::invalid;
 use crate::caller::Caller;
 use crate::disclose::{Located, SHOWN_BYTES_MAX, json_limits};
@@ -18,7 +19,9 @@ use crate::vault::{Inner, Vault};
 use crate::write::{COMMIT_ATTEMPTS_MAX, refuse_unkept};
 use crate::{EventKind, Outcome};
 use std::collections::HashSet;
+use std::sync::Arc;
 use tacet_fhir::json::{self, Json};
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::document::Key;
 use tacet_search::filter::Filter;
@@ -117,14 +120,12 @@ impl Vault {
 impl Inner {
     /// The labels in use among the records that a scope has, each once, as first met in the order of the search.
     async fn labels_in_use(&self, caller: &Caller, scope: Scope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
+        let sights = self.sights(caller, Act::Read)?;
         let query = match &scope {
             Scope::Type(resource_type) => format!("{resource_type}/$meta"),
             _ => "$meta".to_owned(),
         };
-        let keys = self.labelled(&scope)?;
+        let keys = self.labelled(sights.as_ref(), &scope)?;
         if keys.len() > LABELLED_MAX || keys.is_empty() {
             let outcome = if keys.is_empty() { Outcome::Success } else { Outcome::Failed };
             self.disclose_nothing(caller, EventKind::Search, &query, outcome, None).await?;
@@ -150,7 +151,7 @@ impl Inner {
     }
 
     /// The records with a label, and one more than may be read if there are so many.
-    fn labelled(&self, scope: &Scope) -> Result<Vec<Key>, VaultError> {
+    fn labelled(&self, sights: Option<&Arc<Sights>>, scope: &Scope) -> Result<Vec<Key>, VaultError> {
         let indexing = self.answering()?;
         let mut any = Vec::new();
         for list in LISTS {
@@ -158,7 +159,11 @@ impl Inner {
             any.push(self.compile_any_search(indexing, scope, &has_some, Handling::Strict, "")?.request.filter);
         }
         let page = Page { sort: Vec::new(), count: LABELLED_MAX + 1, after: None, total: Total::None };
-        let hits = indexing.index.search(&Filter::Any(any), &page).map_err(|error| {
+        let filter = match sights {
+            Some(sights) => sights.guarded(Filter::Any(any)),
+            None => Filter::Any(any),
+        };
+        let hits = indexing.index.search(&filter, &page).map_err(|error| {
             if error.asks_for_rebuild() {
                 indexing.failed("searching", &error);
             }

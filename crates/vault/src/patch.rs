@@ -79,7 +79,7 @@ impl Vault {
         }
         let _turns = self.0.criteria_turns(std::iter::once((resource_type, criteria))).await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let (found, query) = self.0.fitting(resource_type, base_url, criteria, 1)?.one()?;
+            let (found, query) = self.0.fitting(caller, resource_type, base_url, criteria, 1)?.one()?;
             let Some(found) = found else {
                 self.0.disclose_nothing(caller, EventKind::Search, &query, crate::Outcome::Success, None).await?;
                 return Err(VaultError::NotFound);

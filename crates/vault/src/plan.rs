@@ -3,22 +3,25 @@
 //! Everything that a plan looked at is a precondition of its commit, so that two writers never overwrite each other
 //! and no lock is held while a record is sealed. A commit whose preconditions fail is planned anew.
 
+mod allowed;
 mod members;
 
+use allowed::Rights;
 use members::MemberList;
 
+use crate::access::{CareChange, Ground, is_emergency};
 use crate::caller::Caller;
 use crate::change::{Change, ChangeSet};
 use crate::disclose::content_sealer;
 use crate::error::VaultError;
-use crate::head::{Head, Method, VersionMeta};
+use crate::head::{Head, Method, Others, VersionMeta};
 use crate::index::{CUSTOM_PARAMETERS_MAX, Extractor, decode_rows};
 use crate::knowledge::{DEFINITIONS_OF_A_TYPE_MAX, Redefining, kind_of};
 use crate::layout::{self, RowKey};
 use crate::owner::{Belonging, Owner};
 use crate::subscriptions;
 use crate::vault::Inner;
-use crate::{EventKind, Outcome};
+use crate::{EventKind, Outcome, PurposeOfUse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
@@ -64,9 +67,13 @@ pub(crate) struct Plan<'a> {
     preconditions: Vec<Precondition>,
     writes: Vec<Write>,
     changes: Vec<Change>,
-    touched: BTreeMap<(Owner, Method2), Vec<RecordRef>>,
-    /// The change planned last, and what it found.
-    attempted: Option<(EventKind, Option<Head>)>,
+    touched: BTreeMap<(Owner, Method2, Option<Ground>), Vec<RecordRef>>,
+    /// The change planned last, what it found, and whether that is hidden from who asks.
+    attempted: Option<(EventKind, Option<Head>, bool)>,
+    /// What the caller may do.
+    rights: Rights,
+    /// What the changes say of care.
+    care: Vec<CareChange>,
     /// What the search index is told; none where there is no index.
     extractor: Option<Extractor>,
     /// The criteria of a conditional request, for the entries.
@@ -82,8 +89,8 @@ pub(crate) struct Plan<'a> {
 struct Method2(u8);
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(inner: &'a Inner, caller: &'a Caller, unwrapped: &'a mut Unwrapped) -> Self {
-        Self {
+    pub(crate) fn new(inner: &'a Inner, caller: &'a Caller, unwrapped: &'a mut Unwrapped) -> Result<Self, VaultError> {
+        Ok(Self {
             inner,
             caller,
             unwrapped,
@@ -100,16 +107,19 @@ impl<'a> Plan<'a> {
             query: None,
             custom_parameters: None,
             definitions: BTreeMap::new(),
-        }
+            rights: Rights::of(inner, caller)?,
+            care: Vec::new(),
+        })
     }
 
     /// The entry that says that the change planned last was not made. None: none was planned.
     ///
     /// A refusal tells whether a record is there, so it is written down, and takes as long as a change.
     pub(crate) fn refusal(&self, kind: Option<EventKind>) -> Option<Entry> {
-        let (attempted, found) = self.attempted.as_ref()?;
+        let (attempted, found, hidden) = self.attempted.as_ref()?;
         let patient = found.as_ref().and_then(|head| head.current.owner.ledger_patient());
-        let mut entry = self.caller.entry(self.now, kind.unwrap_or(*attempted), Outcome::Failed, patient);
+        let outcome = if *hidden { Outcome::Refused } else { Outcome::Failed };
+        let mut entry = self.caller.entry(self.now, kind.unwrap_or(*attempted), outcome, patient);
         entry.records.extend(found.as_ref().map(|head| head.record.clone()));
         entry.categories.extend(found.as_ref().map(|head| head.record.resource_type));
         entry.query.clone_from(&self.query);
@@ -128,8 +138,9 @@ impl<'a> Plan<'a> {
         let row = self.inner.head_row(resource_type, id);
         let before = self.head(&row)?;
         let attempted = if method == Method::Post { EventKind::Create } else { EventKind::Update };
-        self.attempted = Some((attempted, before.clone()));
-        meets(before.as_ref(), expect)?;
+        let standing = self.standing(&before);
+        self.attempted = Some((attempted, before.clone(), standing.is_hidden()));
+        meets(before.as_ref().filter(|_| !standing.is_hidden()), expect)?;
         let version = before.as_ref().map_or(VersionId::FIRST, |head| head.record.version.next());
         let record = RecordRef { resource_type, id: id.clone(), version };
         resource::with_meta(resource, id, version, self.now);
@@ -143,6 +154,10 @@ impl<'a> Plan<'a> {
         }
 
         let belonging = Belonging::of(resource_type, id, resource);
+        let labels = tacet_fhir::security::labels_of(resource);
+        let others = Others::of(&belonging.patients, &belonging.owner);
+        let meta = VersionMeta { last_updated: self.now, method, owner: belonging.owner.clone(), labels, others };
+        let ground = self.may_put(&record, &before, standing, &meta, resource, method)?;
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
         self.sealer(&belonging.owner)?;
         let patients = self.patients_digest(&belonging.patients);
@@ -152,7 +167,6 @@ impl<'a> Plan<'a> {
                 self.add_member(patient, row)?;
             }
         }
-        let meta = VersionMeta { last_updated: self.now, method, owner: belonging.owner };
         let version_row = self.inner.version_row(&row, version);
         let content = {
             let (inner, associated) = (self.inner, self.inner.content_associated(&version_row, &record));
@@ -160,7 +174,8 @@ impl<'a> Plan<'a> {
             let sealer = self.sealer(&meta.owner)?;
             tacet_seal::seal(sealer, &associated, &body, hint, inner.rng.as_ref())?
         };
-        self.write_version(row, version_row, &record, meta, patients, &content)?;
+        self.write_version(row, version_row, &record, meta, patients, &content, ground)?;
+        self.note_care(row, &record, Some(resource))?;
         if let Some(extractor) = &mut self.extractor {
             extractor.put(resource, resource_type, id, version, self.now);
         }
@@ -177,8 +192,9 @@ impl<'a> Plan<'a> {
     ) -> Result<Option<(RecordRef, Timestamp)>, VaultError> {
         let row = self.inner.head_row(resource_type, id);
         let before = self.head(&row)?;
-        self.attempted = Some((EventKind::Delete, before.clone()));
-        let Some(before) = before else {
+        let standing = self.standing(&before);
+        self.attempted = Some((EventKind::Delete, before.clone(), standing.is_hidden()));
+        let Some(before) = before.filter(|_| !standing.is_hidden()) else {
             meets(None, expect)?;
             return Ok(None);
         };
@@ -188,9 +204,11 @@ impl<'a> Plan<'a> {
         }
         let version = before.record.version.next();
         let record = RecordRef { resource_type, id: id.clone(), version };
-        let meta = VersionMeta { last_updated: self.now, method: Method::Delete, owner: before.current.owner };
+        let ground = self.may_delete(&before)?;
+        let meta = VersionMeta { last_updated: self.now, method: Method::Delete, ..before.current };
         let version_row = self.inner.version_row(&row, version);
-        self.write_version(row, version_row, &record, meta, before.patients, &[])?;
+        self.write_version(row, version_row, &record, meta, before.patients, &[], ground)?;
+        self.note_care(row, &record, None)?;
         if resource_type.as_str() == "SearchParameter" {
             self.list_custom_parameter(row, false)?;
         }
@@ -230,7 +248,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn finish(
         mut self,
         kind: Option<EventKind>,
-    ) -> Result<(Commit<Vec<Prepared>>, Vec<IndexChange>), VaultError> {
+    ) -> Result<(Commit<Vec<Prepared>>, Vec<IndexChange>, Vec<CareChange>), VaultError> {
         self.write_members()?;
         self.write_definitions()?;
         let feed = if self.changes.is_empty() {
@@ -240,7 +258,7 @@ impl<'a> Plan<'a> {
             Some(self.inner.seal_structure(Purpose::Feed, b"feed", &set.encode())?)
         };
         let mut item = Vec::new();
-        for ((owner, method), records) in self.touched {
+        for ((owner, method, ground), records) in self.touched {
             let kind = kind.unwrap_or(match Method::from_code(method.0) {
                 Some(Method::Delete) => EventKind::Delete,
                 Some(Method::Put) => EventKind::Update,
@@ -248,6 +266,10 @@ impl<'a> Plan<'a> {
             });
             for records in records.chunks(RECORDS_MAX) {
                 let mut entry = self.caller.entry(self.now, kind, Outcome::Success, owner.ledger_patient());
+                entry.basis = ground.as_ref().map(|ground| ground.to_string());
+                if is_emergency(ground.as_ref()) {
+                    entry.purpose = PurposeOfUse::BreakTheGlass;
+                }
                 entry.query.clone_from(&self.query);
                 entry.records = records.to_vec();
                 entry.categories = records.iter().map(|record| record.resource_type).collect();
@@ -260,7 +282,8 @@ impl<'a> Plan<'a> {
             return Err(VaultError::TooLarge { what: "patients changed by one transaction", max: ENTRIES_MAX });
         }
         let changes = self.extractor.map(|extractor| extractor.changes).unwrap_or_default();
-        Ok((Commit { preconditions: self.preconditions, writes: self.writes, feed, item }, changes))
+        let commit = Commit { preconditions: self.preconditions, writes: self.writes, feed, item };
+        Ok((commit, changes, self.care))
     }
 
     /// What must be held until the commit is through, if it changes definitions.
@@ -326,6 +349,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    #[expect(clippy::too_many_arguments, reason = "where it stands, what it is, whose, and why it may be")]
     fn write_version(
         &mut self,
         row: RowKey,
@@ -334,6 +358,7 @@ impl<'a> Plan<'a> {
         meta: VersionMeta,
         patients: [u8; 16],
         content: &[u8],
+        ground: Option<Ground>,
     ) -> Result<(), VaultError> {
         let sealed_meta = self.inner.seal_structure(Purpose::Head, &version_row, &meta.encode())?;
         let length = u16::try_from(sealed_meta.len()).map_err(|error| VaultError::Internal(Box::new(error)))?;
@@ -351,7 +376,7 @@ impl<'a> Plan<'a> {
         });
         let created = record.version == VersionId::FIRST;
         let event = if meta.method == Method::Put && created { Method::Post } else { meta.method };
-        self.touched.entry((meta.owner.clone(), Method2(event.code()))).or_default().push(record.clone());
+        self.touched.entry((meta.owner.clone(), Method2(event.code()), ground)).or_default().push(record.clone());
         let head = Head { record: record.clone(), current: meta, patients };
         let sealed_head = self.inner.seal_structure(Purpose::Head, &row, &head.encode())?;
         self.writes.push(Write::Put { key: row.to_vec(), value: sealed_head });

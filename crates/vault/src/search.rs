@@ -14,6 +14,7 @@ mod policy;
 pub use cursor::CURSOR_LIFE_MS;
 pub use includes::INCLUDES_MAX;
 
+use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
@@ -24,11 +25,13 @@ use crate::matching::Graded;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
+use std::sync::Arc;
 use tacet_fhir::compartment::Compartment;
 use tacet_fhir::json;
 use tacet_fhir::outcome::Issue;
 use tacet_fhir::summary::{Part, part};
 use tacet_ledger::QUERY_BYTES_MAX;
+use tacet_policy::Act;
 use tacet_search::SearchError;
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{self, Call, Handling, Scope, SearchRequest, Summary, Total};
@@ -115,10 +118,8 @@ struct Gathered {
 impl Vault {
     /// A page of what a search finds.
     pub async fn search(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
         let inner = &self.0;
+        let sights = inner.sights(caller, Act::Read)?;
         let (parameters, handling, after) = match &call.cursor {
             None => (call.parameters.clone(), call.handling, None),
             Some(cursor) => {
@@ -127,18 +128,18 @@ impl Vault {
             }
         };
         let indexing = inner.answering()?;
-        let Compiled { request, query } =
-            inner.compile_search(indexing, &call.scope, &parameters, handling, &call.base_url)?;
+        let compiled = inner.compile_search(indexing, &call.scope, &parameters, handling, &call.base_url)?;
+        let Compiled { request, query } = inner.for_caller(caller, Act::Read, compiled)?;
         let mut count = request.count.unwrap_or(SEARCH_PAGE_DEFAULT).min(SEARCH_PAGE_MAX);
         if request.summary == Summary::Count {
             count = 0;
         }
         loop {
-            let gathered = inner.gather(indexing, &request, count, after.clone())?;
+            let gathered = inner.gather(indexing, sights.as_ref(), &request, count, after.clone())?;
             let Gathered { located, positions, matches, mut next, total } = gathered;
             let shown = if located.is_empty() {
-                let owner = inner.owner_of_scope(&call.scope)?;
-                inner.disclose_nothing(caller, EventKind::Search, &query, Outcome::Success, owner.as_ref()).await?;
+                let (owner, outcome) = inner.owner_of_scope(sights.as_ref(), &call.scope)?;
+                inner.disclose_nothing(caller, EventKind::Search, &query, outcome, owner.as_ref()).await?;
                 Default::default()
             } else {
                 inner.disclose_all(caller, EventKind::Search, Some(&query), located).await?
@@ -209,7 +210,7 @@ impl Inner {
             // What a parameter of a SearchParameter resource finds is not known before the index is there: only searches that mean the
             // same without any such resource go on.
             let same = |other: Result<SearchRequest, SearchError>| match (&compiled, &other) {
-                (Ok(now), Ok(other)) => now == other,
+                (Ok(now), Ok(other)) => now.means_the_same(other),
                 (Err(_), Err(_)) => true,
                 _ => false,
             };
@@ -237,11 +238,16 @@ impl Inner {
         request: &SearchRequest,
         page: &Page,
     ) -> Result<Hits, VaultError> {
-        indexing.index.search(&request.filter, page).map_err(|error| {
+        indexing.index.search_made_with(&request.filter, page, &request.made_with).map_err(|error| {
             if error.asks_for_rebuild() {
                 indexing.failed("searching", &error);
             }
-            error.into()
+            match error {
+                // The index with other search parameters came into use between the compiling and the asking: asked again, it means what
+                // it says.
+                SearchError::OtherParameters => VaultError::Indexing(IndexState::Rebuilding { done: 0 }),
+                other => other.into(),
+            }
         })
     }
 
@@ -249,6 +255,7 @@ impl Inner {
     fn gather(
         &self,
         indexing: &Indexing,
+        sights: Option<&Arc<Sights>>,
         request: &SearchRequest,
         count: usize,
         after: Option<Position>,
@@ -265,7 +272,9 @@ impl Inner {
         let (mut keys, mut bytes, all) = (Vec::new(), 0usize, hits.keys.len());
         for (place, ((key, version), position)) in hits.keys.into_iter().zip(hits.positions).enumerate() {
             let found = self.locate_version(key.resource_type, &key.id, version)?;
-            if let Some(found) = found.filter(|found| found.meta.method != Method::Delete) {
+            let there =
+                |found: &Located| found.meta.method != Method::Delete && self.look_at(sights, found) != Look::Hidden;
+            if let Some(found) = found.filter(there) {
                 bytes = bytes.saturating_add(found.sealed_bytes());
                 gathered.located.push(found);
                 gathered.positions.push(position.clone());
@@ -277,7 +286,7 @@ impl Inner {
             }
         }
         gathered.matches = gathered.located.len();
-        for key in self.included(indexing, request, keys)? {
+        for key in self.included(indexing, sights, request, keys)? {
             let row = self.head_row(key.resource_type, &key.id);
             if let Some(found) = self.locate_row(&row)?.filter(|found| found.meta.method != Method::Delete) {
                 gathered.located.push(found);
@@ -286,11 +295,19 @@ impl Inner {
         Ok(gathered)
     }
 
-    /// The owner whom an empty answer tells of: the patient in whose compartment was looked, if they are known here.
-    fn owner_of_scope(&self, scope: &Scope) -> Result<Option<Owner>, VaultError> {
-        let Scope::Compartment { compartment: Compartment::Patient, id, .. } = scope else { return Ok(None) };
-        let Some(patient_type) = ResourceType::parse("Patient") else { return Ok(None) };
-        Ok(self.locate(patient_type, id)?.map(|found| found.meta.owner))
+    /// The owner whom an empty answer tells of: the patient in whose compartment was looked, if they are known here; and whether the
+    /// caller may know that.
+    fn owner_of_scope(
+        &self,
+        sights: Option<&Arc<Sights>>,
+        scope: &Scope,
+    ) -> Result<(Option<Owner>, Outcome), VaultError> {
+        let nobody = (None, Outcome::Success);
+        let Scope::Compartment { compartment: Compartment::Patient, id, .. } = scope else { return Ok(nobody) };
+        let Some(patient_type) = ResourceType::parse("Patient") else { return Ok(nobody) };
+        let Some(found) = self.locate(patient_type, id)? else { return Ok(nobody) };
+        let hidden = self.look_at(sights, &found) == Look::Hidden;
+        Ok((Some(found.meta.owner), if hidden { Outcome::Refused } else { Outcome::Success }))
     }
 
     /// Writes down that criteria found this one record, which is named to the caller and not shown.

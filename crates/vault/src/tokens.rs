@@ -13,7 +13,7 @@ use std::sync::RwLock;
 use tacet_seal::Purpose;
 use tacet_store::{Commit, Precondition, Write};
 use tacet_types::Role;
-use tacet_types::{Rng, Timestamp};
+use tacet_types::{ResourceId, Rng, Timestamp};
 use zeroize::Zeroizing;
 
 /// Random bytes in a token: more than can be guessed, ever.
@@ -21,6 +21,9 @@ const SECRET_BYTES: usize = 32;
 
 /// How a token begins, so that scanners for leaked secrets know one.
 const PREFIX: &str = "tacet_";
+
+/// Most patients for whom one token stands: a family.
+const PATIENTS_MAX: usize = 32;
 
 /// Longest owner name, in bytes.
 const OWNER_BYTES_MAX: usize = 200;
@@ -56,6 +59,10 @@ pub struct Token {
     pub owner: String,
     /// What it may do.
     pub role: Role,
+    /// The Practitioner for whom it stands among the records.
+    pub practitioner: Option<ResourceId>,
+    /// The patients for whom it stands: its own record, or those of its children.
+    pub patients: Vec<ResourceId>,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends.
@@ -69,6 +76,10 @@ struct StoredToken {
     role: String,
     created_ms: i64,
     expires_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    practitioner: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    patients: Vec<String>,
 }
 
 /// Tokens found valid lately.
@@ -76,7 +87,7 @@ struct StoredToken {
 pub(crate) struct TokenCache(RwLock<HashMap<RowKey, (Token, Timestamp)>>);
 
 impl Vault {
-    /// Makes a token for a named owner. The secret comes back once and is not kept.
+    /// Makes a token for a named owner who is nobody among the records. The secret comes back once and is not kept.
     pub async fn create_token(
         &self,
         caller: &Caller,
@@ -84,6 +95,22 @@ impl Vault {
         role: Role,
         expires: Timestamp,
     ) -> Result<(Token, TokenSecret), VaultError> {
+        self.create_token_for(caller, owner, role, expires, None, &[]).await
+    }
+
+    /// Makes a token for a named owner: the Practitioner for whom it stands, and the patients for whom it does.
+    pub async fn create_token_for(
+        &self,
+        caller: &Caller,
+        owner: &str,
+        role: Role,
+        expires: Timestamp,
+        practitioner: Option<&ResourceId>,
+        patients: &[ResourceId],
+    ) -> Result<(Token, TokenSecret), VaultError> {
+        if patients.len() > PATIENTS_MAX {
+            return Err(VaultError::TooLarge { what: "patients for whom a token stands", max: PATIENTS_MAX });
+        }
         let owner = owner.trim();
         if owner.is_empty() || owner.len() > OWNER_BYTES_MAX || owner.chars().any(char::is_control) {
             return Err(VaultError::NotSupported(
@@ -96,7 +123,15 @@ impl Vault {
         }
         let secret = new_secret(self.0.rng.as_ref());
         let row = self.0.token_row(&secret);
-        let token = Token { id: short_id(self.0.rng.as_ref()), owner: owner.to_owned(), role, created: now, expires };
+        let token = Token {
+            id: short_id(self.0.rng.as_ref()),
+            owner: owner.to_owned(),
+            role,
+            practitioner: practitioner.cloned(),
+            patients: patients.to_vec(),
+            created: now,
+            expires,
+        };
         let value = self.0.seal_structure(Purpose::Token, &row, &encode(&token)?)?;
         let mut entry = caller.entry(now, EventKind::TokenCreated, Outcome::Success, None);
         entry.detail = Some(format!("token {} created: role {}, expires {expires}", token.id, role.as_str()));
@@ -218,6 +253,8 @@ fn encode(token: &Token) -> Result<Vec<u8>, VaultError> {
         role: token.role.as_str().to_owned(),
         created_ms: token.created.as_ms(),
         expires_ms: token.expires.as_ms(),
+        practitioner: token.practitioner.as_ref().map(|id| id.as_str().to_owned()),
+        patients: token.patients.iter().map(|id| id.as_str().to_owned()).collect(),
     };
     serde_json::to_vec(&stored).map_err(|error| VaultError::Internal(Box::new(error)))
 }
@@ -225,10 +262,15 @@ fn encode(token: &Token) -> Result<Vec<u8>, VaultError> {
 fn decode(bytes: &[u8]) -> Result<Token, VaultError> {
     let stored: StoredToken =
         serde_json::from_slice(bytes).map_err(|_| VaultError::Damaged("a token cannot be read"))?;
+    let id = |text: &str| {
+        ResourceId::parse(text).map_err(|_| VaultError::Damaged("a token stands for somebody who cannot be"))
+    };
     Ok(Token {
         id: stored.id,
         owner: stored.owner,
         role: Role::parse(&stored.role).ok_or(VaultError::Damaged("a token has an unknown role"))?,
+        practitioner: stored.practitioner.map(|text| id(&text)).transpose()?,
+        patients: stored.patients.iter().map(|text| id(text)).collect::<Result<_, _>>()?,
         created: Timestamp::from_ms(stored.created_ms),
         expires: Timestamp::from_ms(stored.expires_ms),
     })

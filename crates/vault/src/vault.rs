@@ -1,5 +1,6 @@
 //! The vault itself: what it is made of, how it is made and opened.
 
+use crate::access::{Access, AccessSettings, Left};
 use crate::copies::Copies;
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
@@ -22,7 +23,10 @@ use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreErr
 use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
 
 /// Format of the description row.
-const DESCRIPTION_FORMAT: u8 = 1;
+const DESCRIPTION_FORMAT: u8 = 2;
+
+/// The format of stores whose rows say nothing of labels and of further patients.
+const DESCRIPTION_FORMAT_BEFORE: u8 = 1;
 
 /// Largest sealed structural record (head, version, members, feed of one commit), opened, in bytes.
 const STRUCTURE_BYTES_MAX: usize = 16 << 20;
@@ -71,6 +75,8 @@ pub struct VaultOptions {
     /// The search index. None: there are no searches and no conditional requests; what is changed is found by the index at the
     /// next start with one.
     pub index: Option<IndexSettings>,
+    /// By what is decided who may see what. None: by roles alone.
+    pub access: Option<AccessSettings>,
 }
 
 /// Whether the vault can do its work.
@@ -122,6 +128,10 @@ pub(crate) struct Inner {
     pub(crate) copies: OnceLock<Copies>,
     /// The store's own definitions.
     pub(crate) knowing: Arc<Knowing>,
+    /// Who may see what; none: roles alone decide.
+    pub(crate) access: Option<Arc<Access>>,
+    /// Commits that say something of care and whose callers have gone away.
+    pub(crate) left: Left,
 }
 
 impl Vault {
@@ -200,7 +210,12 @@ impl Vault {
             criteria: Turns::default(),
             copies: OnceLock::new(),
             knowing: Arc::new(Knowing::new()),
+            access: options.access.map(|settings| Arc::new(Access::new(settings))),
+            left: Left::default(),
         });
+        if let Some(access) = &inner.access {
+            *access.care_mut() = inner.read_care(&access.settings)?;
+        }
         // Without an index nobody searches: definitions are read when somebody asks for them.
         let reader = Arc::new(Reader::start(&inner, options.index.is_some())?);
         let Some(settings) = options.index else { return Ok(Self(inner, None, reader)) };
@@ -275,6 +290,11 @@ impl Vault {
 
 fn read_description(row: &[u8]) -> Result<(EstablishmentId, WrappedKey), VaultError> {
     let damaged = VaultError::Damaged("its description row cannot be read");
+    if row.first() == Some(&DESCRIPTION_FORMAT_BEFORE) {
+        return Err(VaultError::NotSupported(
+            "this store was made by an earlier version of Tacet: export it with that one, and import it into a new store",
+        ));
+    }
     let Some((&[DESCRIPTION_FORMAT], rest)) = row.split_first_chunk::<1>() else {
         return Err(VaultError::Damaged("its description row has an unknown format: it may need a newer Tacet"));
     };

@@ -157,22 +157,25 @@ impl Inner {
             // Goes when the commit is through: then definitions that it changed are read again.
             let mut _redefining = None;
             let (planned, refusal) = {
-                let mut plan = Plan::new(self, caller, &mut unwrapped);
+                let mut plan = Plan::new(self, caller, &mut unwrapped)?;
                 match build(&mut plan) {
                     Ok(built) => {
                         let refusal = plan.refusal(kind);
                         _redefining = plan.redefines();
                         (Ok((built, plan.finish(kind)?)), refusal)
                     }
-                    Err(error @ (VaultError::PreconditionFailed | VaultError::Erased)) => {
-                        (Err(error), plan.refusal(kind))
-                    }
+                    Err(
+                        error @ (VaultError::PreconditionFailed
+                        | VaultError::Erased
+                        | VaultError::NotFound
+                        | VaultError::NotAllowed(_)),
+                    ) => (Err(error), plan.refusal(kind)),
                     Err(error) => return Err(error),
                 }
             };
-            let (built, (commit, changes)) = match planned {
-                Ok((built, (commit, changes))) if !commit.writes.is_empty() || !commit.item.is_empty() => {
-                    (built, (commit, changes))
+            let (built, (commit, changes, care)) = match planned {
+                Ok((built, (commit, changes, care))) if !commit.writes.is_empty() || !commit.item.is_empty() => {
+                    (built, (commit, changes, care))
                 }
                 // Nothing was changed, or nothing may be: that is told only once it is written down.
                 other => {
@@ -197,7 +200,12 @@ impl Inner {
                 _ => self.store.submit(commit),
             };
             match Applying::new(ticket, changes, place).await {
-                Ok(committed) => return Ok((built, committed.outcome)),
+                Ok(committed) => {
+                    if let Some(access) = &self.access {
+                        access.take_in(care);
+                    }
+                    return Ok((built, committed.outcome));
+                }
                 // Who has the turn keeps it, and those who were under way run out; unless other rows are in question by now.
                 Err(StoreError::PreconditionFailed { .. }) if lines == held => {}
                 Err(StoreError::PreconditionFailed { .. }) => {

@@ -248,6 +248,7 @@ pub(crate) fn options() -> VaultOptions {
         limits: Limits::default(),
         store: StoreOptions::default(),
         index: Some(tacet_vault::IndexSettings::default()),
+        access: None,
     }
 }
 

@@ -108,7 +108,7 @@ impl Vault {
     ) -> Result<HashMap<String, String>, VaultError> {
         let mut targets = HashMap::new();
         for (text, (resource_type, criteria)) in references {
-            let (found, query) = self.0.fitting(*resource_type, base_url, criteria, 1)?.one()?;
+            let (found, query) = self.0.fitting(caller, *resource_type, base_url, criteria, 1)?.one()?;
             let Some(found) = found else { return Err(VaultError::PreconditionFailed) };
             self.0.note_found(caller, &query, &found.record, &found.owner).await?;
             targets.insert(text.clone(), format!("{resource_type}/{}", found.record.id.as_str()));
@@ -124,7 +124,7 @@ impl Vault {
         base_url: &str,
     ) -> Result<Option<Resolved>, VaultError> {
         let Target::Criteria(criteria) = &step.target else { return Ok(None) };
-        let (found, query) = self.0.fitting(step.resource_type, base_url, criteria, 1)?.one()?;
+        let (found, query) = self.0.fitting(caller, step.resource_type, base_url, criteria, 1)?.one()?;
         if let Some(found) = &found {
             self.0.note_found(caller, &query, &found.record, &found.owner).await?;
         }

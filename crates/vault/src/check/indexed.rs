@@ -103,6 +103,7 @@ mod tests {
             limits: Limits::default(),
             store: StoreOptions::default(),
             index: Some(crate::IndexSettings::default()),
+            access: None,
         };
         let vault = block_on(Vault::initialize(engine, keeper, options, &caller(Role::Operator))).unwrap();
         let patient = ResourceType::parse("Patient").unwrap();

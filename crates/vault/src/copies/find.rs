@@ -7,6 +7,7 @@ use crate::search::Compiled;
 use crate::vault::Inner;
 use crate::{EventKind, Outcome};
 use std::collections::{HashMap, HashSet};
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::request::{Handling, Scope, Total};
 use tacet_types::{ResourceId, ResourceType};
@@ -43,8 +44,8 @@ impl Inner {
         for (resource_type, parameters) in &request.filters {
             let indexing = self.answering()?;
             let scope = Scope::Type(*resource_type);
-            let Compiled { request: search, query } =
-                self.compile_search(indexing, &scope, parameters, Handling::Strict, &request.base_url)?;
+            let compiled = self.compile_search(indexing, &scope, parameters, Handling::Strict, &request.base_url)?;
+            let Compiled { request: search, query } = self.for_caller(caller, Act::Export, compiled)?;
             pollster::block_on(self.disclose_nothing(caller, EventKind::Search, &query, Outcome::Success, None))?;
             let of_type = found.entry(*resource_type).or_default();
             let mut page = Page { sort: Vec::new(), count: PAGE_COUNT, after: None, total: Total::None };

@@ -9,6 +9,7 @@
 use super::find::Found;
 use super::{CopyRequest, CopyScope, Progress};
 use crate::EventKind;
+use crate::access::Look;
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
@@ -20,6 +21,7 @@ use crate::vault::Inner;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tacet_fhir::json;
+use tacet_policy::Act;
 use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 
 /// Records opened at once.
@@ -237,7 +239,8 @@ impl Source<'_> {
         let wanted = found.meta.method != Method::Delete
             && (self.request.types.is_empty() || self.request.types.contains(&resource_type))
             && self.found.get(&resource_type).is_none_or(|ids| ids.contains(id))
-            && self.request.since.is_none_or(|since| found.meta.last_updated >= since);
+            && self.request.since.is_none_or(|since| found.meta.last_updated >= since)
+            && self.inner.look_at(self.inner.sights(self.caller, Act::Export)?.as_ref(), &found) != Look::Hidden;
         Ok(wanted.then_some(found))
     }
 }

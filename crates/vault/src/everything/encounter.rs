@@ -5,6 +5,7 @@
 //! what is referred to, only what is the same patient's or nobody's comes along: a reference to somebody else's record opens nothing.
 
 use super::{EverythingPage, EverythingQuery, QUERY, too_much_supporting};
+use crate::access::Look;
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located};
 use crate::error::VaultError;
@@ -14,6 +15,7 @@ use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::HashSet;
 use tacet_fhir::compartment::Compartment;
+use tacet_policy::Act;
 use tacet_search::Page;
 use tacet_search::document::Key;
 use tacet_search::filter::Filter;
@@ -30,9 +32,7 @@ impl Vault {
         query: &EverythingQuery,
         base_url: &str,
     ) -> Result<EverythingPage, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
+        let sights = self.0.sights(caller, Act::Read)?;
         if query.start.is_some() || query.before.is_some() {
             return Err(VaultError::NotSupported("`start` and `end` are for `Patient/$everything`"));
         }
@@ -43,6 +43,11 @@ impl Vault {
             inner.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
         };
+        if inner.look_at(sights.as_ref(), &there) == Look::Hidden {
+            let owner = Some(&there.meta.owner);
+            inner.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Refused, owner).await?;
+            return Err(VaultError::NotFound);
+        }
         let scope = Scope::Compartment { compartment: Compartment::Encounter, id: encounter.clone(), types: None };
         let types: Vec<&ResourceType> = query.types.iter().filter(|of| Compartment::Encounter.holds(**of)).collect();
         if types.is_empty() && !query.types.is_empty() {
@@ -69,7 +74,7 @@ impl Vault {
         let SearchPage { entries, next, .. } = self.search(caller, &call).await?;
         let members: Vec<(usize, Disclosed)> = entries.into_iter().map(|entry| entry.disclosed).enumerate().collect();
         let known: HashSet<RecordRef> = members.iter().map(|(_, shown)| shown.record.clone()).collect();
-        let supporting = inner.supporting(&members, &known, &query.types, Some(&there.meta.owner))?;
+        let supporting = inner.supporting(sights.as_ref(), &members, &known, &query.types, Some(&there.meta.owner))?;
         let supporting = inner.outside(&scope, supporting)?;
         let supporting = inner.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
         if supporting.cut.is_some() {

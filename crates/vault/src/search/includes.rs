@@ -1,10 +1,12 @@
 //! What comes along with the matches of a page: `_include` and `_revinclude`, found in the index before anything is opened
 //! (<https://hl7.org/fhir/R4/search.html#include>).
 
+use crate::access::Sights;
 use crate::error::VaultError;
 use crate::index::Indexing;
 use crate::vault::Inner;
 use std::collections::HashSet;
+use std::sync::Arc;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_fhir::search::{ParameterType, parameters_of};
 use tacet_search::Page;
@@ -24,6 +26,7 @@ impl Inner {
     pub(super) fn included(
         &self,
         indexing: &Indexing,
+        sights: Option<&Arc<Sights>>,
         request: &SearchRequest,
         matches: Vec<Key>,
     ) -> Result<Vec<Key>, VaultError> {
@@ -33,9 +36,9 @@ impl Inner {
             let mut found = Vec::new();
             for include in request.includes.iter().filter(|include| round == 0 || include.iterate) {
                 let keys = if include.reverse {
-                    referring(indexing, include, &frontier)?
+                    referring(indexing, sights, include, &frontier)?
                 } else {
-                    referred_to(indexing, include, &frontier)?
+                    self.seen_keys(sights, referred_to(indexing, include, &frontier)?)?
                 };
                 for key in keys {
                     if seen.insert(key.clone()) {
@@ -67,7 +70,12 @@ fn referred_to(indexing: &Indexing, include: &Include, from: &[Key]) -> Result<V
 }
 
 /// What refers to these.
-fn referring(indexing: &Indexing, include: &Include, to: &[Key]) -> Result<Vec<Key>, VaultError> {
+fn referring(
+    indexing: &Indexing,
+    sights: Option<&Arc<Sights>>,
+    include: &Include,
+    to: &[Key],
+) -> Result<Vec<Key>, VaultError> {
     let Some(source) = include.source else {
         let message = "`_revinclude` must name the type that holds the reference, such as `Observation:subject`";
         return Err(VaultError::Search(vec![Issue::error(IssueType::NotSupported, "_revinclude", message)]));
@@ -84,6 +92,10 @@ fn referring(indexing: &Indexing, include: &Include, to: &[Key]) -> Result<Vec<K
         .into_iter()
         .flat_map(|parameter| to.iter().map(move |key| Filter::Value(parameter, Test::ReferenceIs((*key).clone()))));
     let filter = Filter::All(vec![Filter::Types(vec![source]), Filter::Any(refers.collect())]);
+    let filter = match sights {
+        Some(sights) => sights.guarded(filter),
+        None => filter,
+    };
     let page = Page { sort: Vec::new(), count: INCLUDES_MAX + SEARCHED_MORE, after: None, total: Total::None };
     let hits = indexing.index.search(&filter, &page)?;
     if hits.next.is_some() {

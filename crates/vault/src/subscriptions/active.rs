@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tacet_search::Change;
+use tacet_search::document::Document;
 use tacet_search::filter::Filter;
 use tacet_search::matcher::matches;
 use tacet_search::parameters::Parameters;
@@ -17,10 +18,15 @@ const WAITING_MAX: usize = 1000;
 /// Who is to be woken.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// Whether somebody may see a document now.
+pub(super) type Seen = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
+
 /// A subscription's criteria, ready to be evaluated.
 #[derive(Clone)]
 pub(super) struct Criteria {
     pub(super) filter: Arc<Filter>,
+    /// What who asked may see at the moment at which it is asked; none: everything.
+    pub(super) seen: Option<Seen>,
     pub(super) types: Arc<[ResourceType]>,
     /// Of the parameters that it was compiled with.
     pub(super) fingerprint: [u8; 16],
@@ -28,6 +34,13 @@ pub(super) struct Criteria {
     pub(super) query: Arc<str>,
     /// As it stands in the row, with the address of this server.
     pub(super) written: Arc<(String, String)>,
+}
+
+impl Criteria {
+    /// Whether who asked is to be told of this.
+    pub(super) fn fit(&self, document: &Document) -> bool {
+        matches(&self.filter, document) && self.seen.as_ref().is_none_or(|seen| seen(document))
+    }
 }
 
 /// An active subscription.
@@ -64,9 +77,7 @@ impl Active {
             }
             return concerned;
         }
-        let fits = |change: &&Change| {
-            change.document.as_ref().is_some_and(|document| matches(&self.criteria.filter, document))
-        };
+        let fits = |change: &&Change| change.document.as_ref().is_some_and(|document| self.criteria.fit(document));
         let records: Vec<RecordRef> = changes.iter().filter(of_its_types).filter(fits).map(record).collect();
         let found = !records.is_empty();
         if found {

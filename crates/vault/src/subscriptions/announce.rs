@@ -9,6 +9,7 @@ use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::BTreeMap;
 use tacet_ledger::{ENTRIES_MAX, RECORDS_MAX};
+use tacet_policy::Act;
 use tacet_types::{OperationId, RecordRef, ResourceId, VersionId};
 
 /// How long a token that was found is trusted without looking again, in milliseconds: a revoked one stops the sending within this time.
@@ -42,9 +43,12 @@ impl Vault {
         if !caller.role.may_read_records() {
             return Ok(Announced::SubscriberGone);
         }
+        let sights = inner.sights(&caller, Act::Read)?;
         let mut located = Vec::with_capacity(records.len());
         for record in records {
-            located.extend(inner.locate_version(record.resource_type, &record.id, record.version)?);
+            let found = inner.locate_version(record.resource_type, &record.id, record.version)?;
+            // It may be hidden from who asked by now: the version itself, or the record as it is now.
+            located.extend(inner.still_seen(sights.as_ref(), found)?);
         }
         if content == NotificationContent::Full {
             let shown = inner.disclose_all(&caller, EventKind::Vread, Some(&query), located).await?;

@@ -2,7 +2,7 @@
 //! and their records opened, under an entry of the ledger, to see which of them match.
 
 use super::active::{Active, Criteria};
-use super::row::Definition;
+use super::row::{Definition, Subscriber};
 use super::{Notification, SubscriptionState};
 use crate::error::VaultError;
 use crate::head::Method;
@@ -15,10 +15,10 @@ use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_search::SearchError;
 use tacet_search::document::{Document, Key};
 use tacet_search::filter::Filter;
-use tacet_search::matcher::{World, matches, prepare};
+use tacet_search::matcher::{World, prepare};
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{Handling, Scope, Summary, Total};
-use tacet_types::{RecordRef, ResourceId, ResourceType, Sequence, VersionId};
+use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Sequence, VersionId};
 
 /// Rows of the feed looked at before what was found is handed out.
 const FEED_ROWS_MAX: usize = 256;
@@ -63,7 +63,12 @@ fn refused(message: &str) -> VaultError {
 
 impl Inner {
     /// Understands criteria (`Observation?code=1234-5`).
-    pub(super) fn compile_criteria(&self, criteria: &str, base_url: &str) -> Result<Criteria, VaultError> {
+    pub(super) fn compile_criteria(
+        &self,
+        criteria: &str,
+        base_url: &str,
+        subscriber: &Subscriber,
+    ) -> Result<Criteria, VaultError> {
         let none =
             VaultError::NotSupported("subscriptions need the search index, and this store was opened without one");
         let indexing = self.indexing().ok_or(none)?;
@@ -87,6 +92,7 @@ impl Inner {
         }
         Ok(Criteria {
             filter: Arc::new(prepare(&request.filter, &NoOthers)?),
+            seen: self.seen_by(subscriber.caller(OperationId::random(self.rng.as_ref()))),
             types: request.types.into(),
             fingerprint: indexing.index.parameters().fingerprint(),
             query: query.into(),
@@ -106,7 +112,7 @@ impl Inner {
                 continue;
             };
             // One that cannot be understood any more is not taken up; the server sees that, and ends it.
-            let Ok(criteria) = self.compile_criteria(&criteria, &base_url) else { continue };
+            let Ok(criteria) = self.compile_criteria(&criteria, &base_url, &subscriber) else { continue };
             let mut active = Active::new(version, criteria, subscriber, reached);
             if reached.sequence < last {
                 active.unseen = Some((Sequence(reached.sequence.0.saturating_add(1)), last));
@@ -131,15 +137,15 @@ impl Inner {
             let looked = subscribed.with(id, version, |active| {
                 let ready = active.ready(last, max);
                 let unseen = active.unseen.filter(|(from, _)| *from <= last).filter(|_| ready.is_empty());
-                (ready, unseen, active.criteria.clone(), active.room())
+                (ready, unseen, active.criteria.clone(), active.subscriber.clone(), active.room())
             });
-            let Some((ready, unseen, criteria, room)) = looked else { return Ok(None) };
+            let Some((ready, unseen, criteria, subscriber, room)) = looked else { return Ok(None) };
             let Some((from, to)) = unseen else { return Ok(Some(ready)) };
             // Under parameters of now: they may have changed since it was compiled.
             let criteria = if criteria.fingerprint == indexing.parameters().fingerprint() {
                 criteria
             } else {
-                let again = self.compile_criteria(&criteria.written.0, &criteria.written.1)?;
+                let again = self.compile_criteria(&criteria.written.0, &criteria.written.1, &subscriber)?;
                 subscribed.with(id, version, |active| active.criteria = again.clone());
                 again
             };
@@ -193,7 +199,7 @@ impl Inner {
                     let Some(sealer) = keys.of(&located.meta.owner)? else { continue };
                     let parameters =
                         self.indexing().map_or_else(Parameters::standard, |indexing| indexing.parameters());
-                    if matches(&criteria.filter, &self.document_of(&sealer, &located, &parameters)?) {
+                    if criteria.fit(&self.document_of(&sealer, &located, &parameters)?) {
                         records.push(located.record);
                     }
                 }

@@ -5,6 +5,7 @@
 
 use super::row::Definition;
 use super::{EVENTS_KEPT_MAX, NotificationContent, Subscription, SubscriptionState};
+use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, json_limits};
 use crate::error::VaultError;
@@ -12,8 +13,10 @@ use crate::head::Method;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::HashSet;
+use std::sync::Arc;
 use tacet_fhir::json;
 use tacet_ledger::RECORDS_MAX;
+use tacet_policy::Act;
 use tacet_types::{RecordRef, ResourceId, ResourceType, Timestamp};
 
 /// Most events in one answer: those that are kept, and as many that wait.
@@ -64,16 +67,17 @@ impl Vault {
         caller: &Caller,
         id: Option<&ResourceId>,
     ) -> Result<Vec<(Subscription, u64)>, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
         let inner = &self.0;
-        let definitions = match id {
+        let sights = inner.sights(caller, Act::Read)?;
+        let definitions: Vec<Definition> = match id {
             Some(id) => inner.definition_of_subscription(id)?.map(|(definition, _)| definition).into_iter().collect(),
             None => inner.definitions_of_subscriptions()?,
         };
         let mut subscriptions = Vec::with_capacity(definitions.len());
         for definition in definitions {
+            if !inner.sees_subscription(sights.as_ref(), &definition.id)? {
+                continue;
+            }
             let events = inner.reached_of_subscription(&definition.id)?.map_or(0, |reached| reached.events);
             let subscription = self.subscription_of(definition)?;
             let sent = self.events_sent(&subscription.id, subscription.version).unwrap_or(events);
@@ -89,12 +93,12 @@ impl Vault {
         caller: &Caller,
         call: &SubscriptionEventsCall,
     ) -> Result<SubscriptionEvents, VaultError> {
-        if !caller.role.may_read_records() {
-            return Err(VaultError::Forbidden);
-        }
         let (inner, id) = (&self.0, &call.id);
+        let sights = inner.sights(caller, Act::Read)?;
         let query = format!("Subscription/{}/$events", id.as_str());
-        let Some((definition, _)) = inner.definition_of_subscription(id)? else {
+        let definition = inner.definition_of_subscription(id)?;
+        let seen = inner.sees_subscription(sights.as_ref(), id)?;
+        let Some((definition, _)) = definition.filter(|_| seen) else {
             inner.disclose_nothing(caller, EventKind::Search, &query, Outcome::Failed, None).await?;
             return Err(VaultError::NotFound);
         };
@@ -109,6 +113,7 @@ impl Vault {
             let Some(head) = inner.store.reader().get(&row)?.filter(|_| wanted(number)) else { continue };
             let record = inner.open_head(&row, &head)?.record;
             let found = inner.locate_version(resource_type, &record.id, version)?;
+            let found = inner.still_seen(sights.as_ref(), found)?;
             located.extend(found.map(|found| (number, found)));
         }
         if definition.state == SubscriptionState::Active {
@@ -122,6 +127,7 @@ impl Vault {
                         continue;
                     }
                     let found = inner.locate_version(record.resource_type, &record.id, record.version)?;
+                    let found = inner.still_seen(sights.as_ref(), found)?;
                     located.extend(found.map(|found| (number, found)));
                 }
             }
@@ -168,6 +174,12 @@ impl Vault {
 }
 
 impl Inner {
+    fn sees_subscription(&self, sights: Option<&Arc<Sights>>, id: &ResourceId) -> Result<bool, VaultError> {
+        let kind = ResourceType::parse("Subscription").ok_or(VaultError::NotFound)?;
+        let head = self.head_of(kind, id)?;
+        Ok(head.is_some_and(|head| self.look(sights, kind, id, &head.current) != Look::Hidden))
+    }
+
     /// Writes down which subscriptions somebody is told of.
     async fn note_status(&self, caller: &Caller, query: &str, told: &[(Subscription, u64)]) -> Result<(), VaultError> {
         let kind = ResourceType::parse("Subscription").ok_or(VaultError::NotFound)?;

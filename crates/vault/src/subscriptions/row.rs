@@ -47,6 +47,22 @@ pub(crate) struct Subscriber {
     pub(crate) token: Option<String>,
     purpose: PurposeOfUse,
     on_behalf_of: Option<String>,
+    /// Who it is among the records.
+    person: Person,
+}
+
+/// What decides which records somebody may be told of, beside the role.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
+struct Person {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    practitioner: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    patients: Vec<String>,
+    strong: bool,
+    supplier: bool,
 }
 
 impl Subscriber {
@@ -57,15 +73,29 @@ impl Subscriber {
             token: caller.token.clone(),
             purpose: caller.purpose,
             on_behalf_of: caller.on_behalf_of.clone(),
+            person: Person {
+                account: caller.account.clone(),
+                practitioner: caller.practitioner.as_ref().map(|id| id.as_str().to_owned()),
+                patients: caller.patients.iter().map(|id| id.as_str().to_owned()).collect(),
+                strong: caller.strong,
+                supplier: caller.supplier,
+            },
         }
     }
 
     /// The caller on whose account a notification goes into the ledger.
     pub(crate) fn caller(&self, operation: OperationId) -> Caller {
         let origin = Origin { address: None, channel: Channel::Internal };
+        let Person { account, practitioner, patients, strong, supplier } = &self.person;
+        let id = |text: &String| ResourceId::parse(text).ok();
         Caller {
             token: self.token.clone(),
             on_behalf_of: self.on_behalf_of.clone(),
+            account: account.clone(),
+            practitioner: practitioner.as_ref().and_then(id),
+            patients: patients.iter().filter_map(id).collect(),
+            strong: *strong,
+            supplier: *supplier,
             ..Caller::new(self.owner.clone(), self.role, self.purpose, origin, operation)
         }
     }
@@ -157,6 +187,8 @@ struct Form {
     token: Option<String>,
     purpose: u8,
     on_behalf_of: Option<String>,
+    #[serde(default)]
+    person: Person,
     criteria: Option<String>,
     base_url: Option<String>,
     resource: String,
@@ -191,6 +223,7 @@ impl Definition {
             token: self.subscriber.token.clone(),
             purpose: self.subscriber.purpose.byte(),
             on_behalf_of: self.subscriber.on_behalf_of.clone(),
+            person: self.subscriber.person.clone(),
             criteria,
             base_url,
             resource: self.resource.clone(),
@@ -213,6 +246,7 @@ impl Definition {
                 token: form.token,
                 purpose: PurposeOfUse::from_byte(form.purpose)?,
                 on_behalf_of: form.on_behalf_of,
+                person: form.person,
             },
             evaluated: form.criteria.zip(form.base_url),
             resource: form.resource,
@@ -345,6 +379,7 @@ mod tests {
                 token: Some("0011".to_owned()),
                 purpose: PurposeOfUse::Treatment,
                 on_behalf_of: None,
+                person: Person { practitioner: Some("dr".to_owned()), ..Person::default() },
             },
             evaluated: Some(("Patient?".to_owned(), "https://x".to_owned())),
             resource: "{}".to_owned(),

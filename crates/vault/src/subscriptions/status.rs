@@ -41,8 +41,8 @@ impl Vault {
     ) -> Result<VersionId, VaultError> {
         let inner = &self.0;
         let subscribed = inner.subscribed()?;
-        let compiled = inner.compile_criteria(criteria, base_url)?;
         let definition = inner.decided(id, version)?;
+        let compiled = inner.compile_criteria(criteria, base_url, &definition.subscriber)?;
         let next = version.next();
         let nothing = Reached { sequence: Sequence(0), events: 0 };
         if !subscribed.insert(id, Active::new(next, compiled, definition.subscriber.clone(), nothing)) {
@@ -149,7 +149,8 @@ impl Inner {
             PurposeOfUse::SystemAdministration,
             Origin { address: None, channel: Channel::Internal },
             OperationId::random(self.rng.as_ref()),
-        );
+        )
+        .for_own_work();
         let stored = self.commit(&caller, None, |plan| {
             let mut value = json::parse(definition.resource.as_bytes(), &json_limits())?;
             value.set("status", Json::String(Cow::Borrowed(status)));

@@ -132,6 +132,7 @@ pub(crate) fn options(clock: &Arc<ManualClock>) -> VaultOptions {
         limits: Limits::default(),
         store: StoreOptions::default(),
         index: Some(tacet_vault::IndexSettings::default()),
+        access: None,
     }
 }
 

@@ -1,0 +1,355 @@
+//! Who may see what: the caller's visibility, made by the policy from what is known of care, and asked of each record that is shown,
+//! counted or changed.
+//!
+//! ```text
+//! Caller ──> Subject ──> policy (policies, care data, time) ──> Visibility, kept for a moment ──> Sights
+//!    find:     a guard in every filter, so that what is hidden is not counted
+//!    disclose: each record is looked at again, by its own row, before its entry is written; hidden ones are left out
+//!    change:   what stands and what shall stand are both looked at
+//! ```
+//!
+//! Nothing is decided here. A vault that was opened without [`AccessSettings`] goes by roles alone.
+
+mod care;
+mod declare;
+mod narrow;
+mod why;
+
+pub(crate) use care::{Care, CareChange};
+pub(crate) use declare::Left;
+pub use declare::{
+    BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
+    BreakGlassDeclared,
+};
+
+use crate::caller::Caller;
+use crate::disclose::Located;
+use crate::error::VaultError;
+use crate::head::VersionMeta;
+use crate::search::Compiled;
+use crate::vault::Inner;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tacet_ledger::BASIS_BYTES_MAX;
+use tacet_policy::{Act, CareSettings, Policies, Subject};
+use tacet_search::document::{Document, Key};
+use tacet_search::filter::{Filter, Guard, guarded};
+use tacet_search::request::Total;
+use tacet_search::{PAGE_COUNT_MAX, Page};
+use tacet_types::{Basis, Class, Labels, RecordRef, ResourceId, ResourceType, Role, Sight, Timestamp, Visibility};
+
+/// How long a visibility is used though nothing is known to have changed, in milliseconds: relations begin and end with time alone.
+const VISIBILITY_LIFE_MS: i64 = 1_000;
+
+/// Most visibilities held at a time. Each has the sets of its patients: some tens of kilobytes.
+const VISIBILITIES_MAX: usize = 2_000;
+
+/// The ground that is an emergency.
+const BREAK_GLASS: &str = "break-glass";
+
+/// By what is decided who may see what.
+#[derive(Clone)]
+pub struct AccessSettings {
+    /// The rules.
+    pub policies: Arc<Policies>,
+    /// How long what makes a relation.
+    pub care: CareSettings,
+}
+
+/// What decisions are made from, and those made lately.
+pub(crate) struct Access {
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) settings: CareSettings,
+    care: RwLock<Care>,
+    made: Mutex<HashMap<Wanted, Made>>,
+}
+
+/// What a visibility is made for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Wanted {
+    subject: Subject,
+    act: Act,
+    narrow: narrow::Narrow,
+}
+
+/// A visibility, and how long it is used.
+struct Made {
+    sights: Arc<Sights>,
+    epoch: u64,
+    until: Timestamp,
+}
+
+/// A visibility with what is asked of it.
+pub(crate) struct Sights {
+    pub(crate) visibility: Arc<Visibility>,
+    guard: Arc<Guard>,
+    /// The ground of each class, as the ledger names it.
+    grounds: Vec<Ground>,
+    everything: bool,
+}
+
+/// Why something is allowed, as the ledger keeps it.
+pub(crate) type Ground = Arc<str>;
+
+/// What comes of looking at a record.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Look {
+    /// As if it were not there.
+    Hidden,
+    /// It is seen, on this ground; none where roles alone decide.
+    Seen(Option<Ground>),
+}
+
+impl Access {
+    pub(crate) fn new(settings: AccessSettings) -> Self {
+        let AccessSettings { policies, care } = settings;
+        Self { policies, settings: care, care: RwLock::default(), made: Mutex::default() }
+    }
+
+    pub(crate) fn care(&self) -> RwLockReadGuard<'_, Care> {
+        self.care.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn care_mut(&self) -> RwLockWriteGuard<'_, Care> {
+        self.care.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn made(&self) -> MutexGuard<'_, HashMap<Wanted, Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what commits say of care. Whoever is answered after this sees by it.
+    pub(crate) fn take_in(&self, changes: Vec<CareChange>) {
+        if !changes.is_empty() {
+            let mut care = self.care_mut();
+            changes.into_iter().for_each(|change| care.take_in(change));
+        }
+    }
+
+    fn sights(&self, caller: &Caller, act: Act, now: Timestamp) -> Arc<Sights> {
+        let wanted = Wanted { subject: subject(caller), act, narrow: narrow::Narrow::of(caller, act) };
+        let epoch = self.care().data.epoch();
+        if let Some(made) = self.made().get(&wanted).filter(|made| made.epoch == epoch && now < made.until) {
+            return Arc::clone(&made.sights);
+        }
+        let (visibility, epoch, next) = {
+            let care = self.care();
+            let visibility =
+                tacet_policy::visibility(&self.policies, &care.data, &self.settings, &wanted.subject, act, now);
+            // Consents and emergencies begin and end to the moment.
+            (visibility, care.data.epoch(), care.data.next_change(None, now, &self.settings))
+        };
+        let sights = Arc::new(Sights::new(wanted.narrow.apply(visibility)));
+        let latest = now.plus_ms(VISIBILITY_LIFE_MS);
+        let made = Made { sights: Arc::clone(&sights), epoch, until: next.map_or(latest, |next| next.min(latest)) };
+        let mut all = self.made();
+        if all.len() >= VISIBILITIES_MAX {
+            all.retain(|_, made| made.epoch == epoch && now < made.until);
+        }
+        if all.len() >= VISIBILITIES_MAX {
+            all.clear();
+        }
+        all.insert(wanted, made);
+        sights
+    }
+}
+
+/// The caller as the policy knows them.
+pub(crate) fn subject(caller: &Caller) -> Subject {
+    Subject {
+        account: caller.account().to_owned(),
+        role: caller.role,
+        practitioner: caller.practitioner.clone(),
+        patients: caller.patients.clone(),
+        purpose: caller.purpose.as_str(),
+        strong: caller.strong,
+        supplier: caller.supplier,
+    }
+}
+
+impl Sights {
+    fn new(visibility: Visibility) -> Self {
+        let grounds = visibility.classes.iter().map(|class| ground(&class.basis)).collect();
+        let everything = visibility.is_everything();
+        let visibility = Arc::new(visibility);
+        Self { guard: Guard::new(Arc::clone(&visibility)), visibility, grounds, everything }
+    }
+
+    /// The filter, with what is not seen left out of all that it asks about.
+    pub(crate) fn guarded(&self, filter: Filter) -> Filter {
+        guarded(filter, &self.guard)
+    }
+
+    /// What is seen, as a filter by itself.
+    pub(crate) fn filter(&self) -> Filter {
+        if self.everything { Filter::All(Vec::new()) } else { Filter::Guard(Arc::clone(&self.guard)) }
+    }
+
+    /// Whether the document is seen.
+    pub(crate) fn sees(&self, document: &Document) -> bool {
+        self.everything || self.guard.sees(document)
+    }
+
+    /// The labels of elements that are shown within a record, and whether what is withheld is marked.
+    pub(crate) fn cleared(&self, resource_type: ResourceType, meta: &VersionMeta) -> (Labels, bool) {
+        match meta.patients() {
+            Some(patients) => self.visibility.cleared(resource_type, &patients),
+            // Of some of its patients nothing is known here: nothing labelled is shown.
+            None if !self.everything => (Labels::NONE, false),
+            None => (Labels::EVERY, true),
+        }
+    }
+
+    /// Whether nothing at all is seen.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.visibility.classes.is_empty()
+    }
+
+    pub(crate) fn is_everything(&self) -> bool {
+        self.everything
+    }
+
+    pub(crate) fn ground_of(&self, basis: &Basis) -> Option<Ground> {
+        let place = self.visibility.classes.iter().position(|class| std::ptr::eq(&class.basis, basis));
+        place.and_then(|place| self.grounds.get(place)).cloned()
+    }
+
+    /// The ground of a record that some class with criteria lets see.
+    pub(crate) fn conditional_ground(
+        &self,
+        resource_type: ResourceType,
+        patients: Option<&[ResourceId]>,
+        labels: Labels,
+    ) -> Option<Ground> {
+        let fits = |class: &Class| {
+            let of = match patients.and_then(<[ResourceId]>::first) {
+                Some(patient) => class.patients.has(patient),
+                None => true,
+            };
+            class.types.has(resource_type) && labels.within(class.labels) && of
+        };
+        let place = self.visibility.classes.iter().position(fits);
+        place.and_then(|place| self.grounds.get(place)).cloned()
+    }
+}
+
+/// Whether a ground is a declared emergency.
+pub(crate) fn is_emergency(ground: Option<&Ground>) -> bool {
+    ground.is_some_and(|ground| ground.split(' ').next() == Some(BREAK_GLASS))
+}
+
+fn ground(basis: &Basis) -> Ground {
+    let mut text = basis.to_string();
+    if text.len() > BASIS_BYTES_MAX {
+        let end = (0..=BASIS_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text.into()
+}
+
+impl Inner {
+    /// What this caller may do this with. None: the role decides alone, and allows it.
+    pub(crate) fn sights(&self, caller: &Caller, act: Act) -> Result<Option<Arc<Sights>>, VaultError> {
+        let role = match act {
+            Act::Write | Act::Relabel => caller.role.may_write_records(),
+            _ => caller.role.may_read_records(),
+        };
+        if !role {
+            return Err(VaultError::Forbidden);
+        }
+        if caller.own_work {
+            return Ok(None);
+        }
+        if self.left.any() {
+            self.take_in_left();
+        }
+        Ok(self.access.as_ref().map(|access| access.sights(caller, act, self.clock.now())))
+    }
+
+    /// Whether a version is seen, by what stands beside it. Where content decides, by the current version in the search index; where
+    /// that does not answer, it is hidden.
+    pub(crate) fn look(
+        &self,
+        sights: Option<&Arc<Sights>>,
+        resource_type: ResourceType,
+        id: &ResourceId,
+        meta: &VersionMeta,
+    ) -> Look {
+        let Some(sights) = sights else { return Look::Seen(None) };
+        let patients = meta.patients();
+        let sight = match &patients {
+            Some(patients) => sights.visibility.sight(resource_type, patients, meta.labels),
+            None if sights.everything => sights.visibility.sight(resource_type, &[], meta.labels),
+            None => Sight::AskIndex,
+        };
+        match sight {
+            Sight::Seen(basis) => Look::Seen(sights.ground_of(basis)),
+            Sight::Hidden => Look::Hidden,
+            Sight::AskIndex => {
+                let key = Key { resource_type, id: id.clone() };
+                match self.index_sees(sights, &key) {
+                    true => Look::Seen(sights.conditional_ground(resource_type, patients.as_deref(), meta.labels)),
+                    false => Look::Hidden,
+                }
+            }
+        }
+    }
+
+    fn index_sees(&self, sights: &Sights, key: &Key) -> bool {
+        self.visible(sights, std::slice::from_ref(key)).is_ok_and(|seen| seen.contains(key))
+    }
+
+    /// Of these, those that are seen.
+    pub(crate) fn seen_keys(&self, sights: Option<&Arc<Sights>>, keys: Vec<Key>) -> Result<Vec<Key>, VaultError> {
+        let Some(sights) = sights.filter(|sights| !sights.everything) else { return Ok(keys) };
+        let mut seen = HashSet::new();
+        for keys in keys.chunks(PAGE_COUNT_MAX) {
+            seen.extend(self.visible(sights, keys)?);
+        }
+        Ok(keys.into_iter().filter(|key| seen.contains(key)).collect())
+    }
+
+    /// Asks the index; at most a page at a time.
+    fn visible(&self, sights: &Sights, keys: &[Key]) -> Result<HashSet<Key>, VaultError> {
+        let mut sorted = keys.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let filter = Filter::All(vec![Filter::Keys(sorted), Filter::Guard(Arc::clone(&sights.guard))]);
+        let page = Page { sort: Vec::new(), count: keys.len().max(1), after: None, total: Total::None };
+        let hits = self.answering()?.index.search(&filter, &page)?;
+        Ok(hits.keys.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// A version that was found, if it is seen both by itself and as the record is now.
+    pub(crate) fn still_seen(
+        &self,
+        sights: Option<&Arc<Sights>>,
+        found: Option<Located>,
+    ) -> Result<Option<Located>, VaultError> {
+        let Some(found) = found.filter(|found| self.look_at(sights, found) != Look::Hidden) else { return Ok(None) };
+        let RecordRef { resource_type, id, .. } = &found.record;
+        let now = self.head_of(*resource_type, id)?;
+        let seen = now.is_some_and(|now| self.look(sights, *resource_type, id, &now.current) != Look::Hidden);
+        Ok(seen.then_some(found))
+    }
+
+    /// Whether this caller may see a document, asked anew each time. None: everything.
+    pub(crate) fn seen_by(&self, caller: Caller) -> Option<Arc<dyn Fn(&Document) -> bool + Send + Sync>> {
+        let (access, clock) = (Arc::clone(self.access.as_ref()?), Arc::clone(&self.clock));
+        Some(Arc::new(move |document| access.sights(&caller, Act::Read, clock.now()).sees(document)))
+    }
+
+    /// The search, over what this caller may do this with.
+    pub(crate) fn for_caller(&self, caller: &Caller, act: Act, compiled: Compiled) -> Result<Compiled, VaultError> {
+        let Compiled { mut request, query } = compiled;
+        if let Some(sights) = self.sights(caller, act)? {
+            request.filter = sights.guarded(request.filter);
+        }
+        Ok(Compiled { request, query })
+    }
+}
+
+/// Whether a role is one of people, who are held to more than machines: they choose no ids.
+pub(crate) fn is_human(role: Role) -> bool {
+    role != Role::Integrator
+}

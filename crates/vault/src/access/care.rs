@@ -1,0 +1,293 @@
+//! What is known of care, in memory: fed by every commit in the moment in which it counts, and read from its rows at the start.
+//!
+//! Beside a record that says something of relations or restrictions (an encounter, a consent, a label on a patient) lies a small row with
+//! what it says, sealed with the establishment's key and written in the record's own commit. So a start opens no record, and unwraps no
+//! patient's key.
+
+use crate::error::VaultError;
+use crate::layout::{self, RowKey};
+use crate::noted::STEP_BYTES;
+use crate::vault::Inner;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+use tacet_fhir::json::Json;
+use tacet_ledger::noted::{RowWrite, Table};
+use tacet_ledger::people::BreakGlassRow;
+use tacet_policy::{BreakGlass, BtgReason, CareData, CareSettings, Facts};
+use tacet_seal::Purpose;
+use tacet_store::{Commit, Write};
+use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
+
+/// Rows read at once.
+const ROWS_FETCH: usize = 1000;
+
+/// Rows taken away in one commit, because what they say is over.
+const FORGET_EACH: usize = 1000;
+
+/// How long ago an emergency may have been declared that is read at the start, in milliseconds: longer than any lasts.
+const DECLARED_READ_MS: i64 = 30 * 86_400_000;
+
+/// How long a declared emergency counts towards what one account may declare, in milliseconds: a day.
+pub(crate) const DECLARED_WITHIN_MS: i64 = 86_400_000;
+
+/// Bytes that the sealed form of a row may not exceed, opened. A Group or a CareTeam of thousands fits.
+const FACTS_BYTES_MAX: usize = 4 << 20;
+
+/// The types whose records may say something of care: of the others no row is looked at.
+const SPEAKING: [&str; 17] = [
+    "Appointment",
+    "CareTeam",
+    "Consent",
+    "Encounter",
+    "EpisodeOfCare",
+    "Flag",
+    "Group",
+    "Location",
+    "MedicationRequest",
+    "Organization",
+    "Patient",
+    "Person",
+    "Practitioner",
+    "PractitionerRole",
+    "Schedule",
+    "ServiceRequest",
+    "Slot",
+];
+
+/// First byte of a row with what a record says.
+const SAID: u8 = 1;
+
+/// First byte of a row that says who put a patient on file.
+const REGISTERED: u8 = 2;
+
+/// All that is known of care.
+#[derive(Default)]
+pub(crate) struct Care {
+    pub(crate) data: CareData,
+    /// The newest version of each record that was taken in, by its head row: commits come in any order.
+    versions: HashMap<RowKey, VersionId>,
+    /// When each account declared an emergency, lately.
+    declared: HashMap<String, VecDeque<Timestamp>>,
+}
+
+/// What a commit says of care.
+#[derive(Clone)]
+pub(crate) enum CareChange {
+    /// A record says this from here on; none: nothing, or it is gone.
+    Says { head: RowKey, resource_type: ResourceType, id: ResourceId, version: VersionId, facts: Option<Facts> },
+    /// A record is gone for good, and its id may begin anew.
+    Erased { head: RowKey, resource_type: ResourceType, id: ResourceId },
+    /// A patient is gone for good.
+    ErasedPatient(ResourceId),
+    /// A practitioner put a patient on file.
+    Registered { patient: ResourceId, practitioner: ResourceId, at: Timestamp },
+    /// An emergency was declared, made longer or ended.
+    Emergency(Box<BreakGlassRow>),
+    /// The row of an emergency, of this id, is gone.
+    NoEmergency(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SaidForm {
+    kind: String,
+    id: String,
+    version: u64,
+    facts: Facts,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RegisteredForm {
+    patient: String,
+    practitioner: String,
+    at_ms: i64,
+}
+
+impl Care {
+    pub(crate) fn take_in(&mut self, change: CareChange) {
+        match change {
+            CareChange::Says { head, resource_type, id, version, facts } => {
+                let newest = self.versions.entry(head).or_insert(version);
+                if version >= *newest {
+                    *newest = version;
+                    self.data.put((resource_type, id), facts);
+                }
+            }
+            CareChange::Erased { head, resource_type, id } => {
+                self.versions.remove(&head);
+                self.data.put((resource_type, id), None);
+            }
+            CareChange::Registered { patient, practitioner, at } => {
+                self.data.put_registration(patient, practitioner, at);
+            }
+            CareChange::Emergency(row) => self.emergency(&row),
+            CareChange::NoEmergency(id) => drop(self.data.end_break_glass(&id)),
+            CareChange::ErasedPatient(patient) => self.data.erase(&patient),
+        }
+    }
+
+    fn emergency(&mut self, row: &BreakGlassRow) {
+        let Ok(patient) = ResourceId::parse(&row.patient) else { return };
+        // A row's end is the first moment at which it does not hold any more.
+        let until = Timestamp::from_ms(row.until_ms.saturating_sub(1));
+        let from = Timestamp::from_ms(row.from_ms);
+        let times = self.declared.entry(row.account.clone()).or_default();
+        if !times.contains(&from) {
+            times.push_back(from);
+        }
+        while times.front().is_some_and(|first| first.plus_ms(DECLARED_WITHIN_MS) < from) {
+            times.pop_front();
+        }
+        if row.ended_ms.is_some() {
+            let _ = self.data.end_break_glass(&row.id);
+        } else {
+            let (id, account, text) = (row.id.clone(), row.account.clone(), row.text.clone());
+            let reason = BtgReason::parse(&row.reason).unwrap_or(BtgReason::Other);
+            self.data.put_break_glass(BreakGlass { id, account, patient, reason, text, from, until });
+        }
+    }
+
+    /// How many emergencies an account has declared within a day.
+    pub(crate) fn declared_lately(&self, account: &str, now: Timestamp) -> usize {
+        let times = self.declared.get(account).into_iter().flatten();
+        times.filter(|at| at.plus_ms(DECLARED_WITHIN_MS) > now).count()
+    }
+}
+
+impl Inner {
+    /// What a version says of care, with the write of its row. None: records of this type never say anything.
+    pub(crate) fn care_of(
+        &self,
+        head: RowKey,
+        (resource_type, id): (ResourceType, &ResourceId),
+        version: VersionId,
+        resource: Option<&Json<'_>>,
+        now: Timestamp,
+    ) -> Result<Option<(CareChange, Write)>, VaultError> {
+        if !SPEAKING.contains(&resource_type.as_str()) {
+            return Ok(None);
+        }
+        let facts = resource.and_then(|resource| tacet_policy::facts_of(resource_type, id, resource));
+        let facts = facts.filter(|facts| !is_over(facts.ends(), now));
+        let row = layout::facts(&self.keys.row_keys, &head);
+        let write = match &facts {
+            None => Write::Delete { key: row.to_vec() },
+            Some(facts) => {
+                let (kind, id) = (resource_type.as_str().to_owned(), id.as_str().to_owned());
+                let form = SaidForm { kind, id, version: version.0, facts: facts.clone() };
+                Write::Put { key: row.to_vec(), value: self.seal_care(&row, SAID, &form)? }
+            }
+        };
+        Ok(Some((CareChange::Says { head, resource_type, id: id.clone(), version, facts }, write)))
+    }
+
+    /// Notes who puts a patient on file.
+    pub(crate) fn care_of_registration(
+        &self,
+        patient: &ResourceId,
+        practitioner: &ResourceId,
+        at: Timestamp,
+    ) -> Result<(CareChange, Write), VaultError> {
+        let row = layout::registered(&self.keys.row_keys, patient);
+        let text = |id: &ResourceId| id.as_str().to_owned();
+        let form = RegisteredForm { patient: text(patient), practitioner: text(practitioner), at_ms: at.as_ms() };
+        let write = Write::Put { key: row.to_vec(), value: self.seal_care(&row, REGISTERED, &form)? };
+        Ok((CareChange::Registered { patient: patient.clone(), practitioner: practitioner.clone(), at }, write))
+    }
+
+    fn seal_care(&self, row: &RowKey, first: u8, form: &impl Serialize) -> Result<Vec<u8>, VaultError> {
+        let json = serde_json::to_vec(form).map_err(|error| VaultError::Internal(Box::new(error)))?;
+        if json.len() > FACTS_BYTES_MAX {
+            return Err(VaultError::TooLarge { what: "bytes that a record says of care", max: FACTS_BYTES_MAX });
+        }
+        let mut plain = vec![first];
+        plain.extend((json.len() as u32).to_be_bytes());
+        plain.extend(json);
+        plain.resize(plain.len().next_multiple_of(STEP_BYTES), 0);
+        self.seal_structure(Purpose::State, row, &plain)
+    }
+
+    /// Reads what is known of care. In bounded time: one small row for each record that says something, and what is long over is taken
+    /// away on the way.
+    pub(crate) fn read_care(&self, settings: &CareSettings) -> Result<Care, VaultError> {
+        let now = self.clock.now();
+        let mut care = Care::default();
+        let mut over: Vec<Write> = Vec::new();
+        let (from, to) = layout::bounds(layout::FACTS);
+        let mut from = from.to_vec();
+        loop {
+            let rows = self.rows(&from, &to, ROWS_FETCH)?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in rows {
+                let plain = self.open_structure(Purpose::State, &key, &value)?;
+                let damaged = VaultError::Damaged("a row of what is known of care cannot be read");
+                let (change, ends) = decode(self, &plain, settings).ok_or(damaged)?;
+                if is_over(ends, now) {
+                    over.push(Write::Delete { key });
+                } else {
+                    care.take_in(change);
+                }
+            }
+            if over.len() >= FORGET_EACH {
+                self.forget_care(std::mem::take(&mut over))?;
+            }
+        }
+        self.forget_care(over)?;
+        self.scan_noted(Table::BreakGlass, &mut |row| {
+            if let Ok(row) = BreakGlassRow::decode(&row.value)
+                && row.from_ms > now.plus_ms(-DECLARED_READ_MS).as_ms()
+            {
+                care.take_in(CareChange::Emergency(Box::new(row)));
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
+        Ok(care)
+    }
+
+    fn forget_care(&self, writes: Vec<Write>) -> Result<(), VaultError> {
+        if !writes.is_empty() {
+            self.store
+                .submit_bulk(Commit { preconditions: Vec::new(), writes, feed: None, item: Vec::new() })
+                .wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing of it can count any more.
+fn is_over(ends: Option<Timestamp>, now: Timestamp) -> bool {
+    ends.is_some_and(|ends| ends < now)
+}
+
+fn decode(inner: &Inner, plain: &[u8], settings: &CareSettings) -> Option<(CareChange, Option<Timestamp>)> {
+    let (first, rest) = plain.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (json, _) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    match *first {
+        SAID => {
+            let SaidForm { kind, id, version, facts } = serde_json::from_slice(json).ok()?;
+            let (resource_type, id) = (ResourceType::parse(&kind)?, ResourceId::parse(&id).ok()?);
+            let (head, ends) = (inner.head_row(resource_type, &id), facts.ends());
+            let version = VersionId(version);
+            Some((CareChange::Says { head, resource_type, id, version, facts: Some(facts) }, ends))
+        }
+        REGISTERED => {
+            let RegisteredForm { patient, practitioner, at_ms } = serde_json::from_slice(json).ok()?;
+            let (patient, practitioner) = (ResourceId::parse(&patient).ok()?, ResourceId::parse(&practitioner).ok()?);
+            let at = Timestamp::from_ms(at_ms);
+            let ends = at.plus_ms(i64::from(settings.registered_hours) * 3_600_000);
+            Some((CareChange::Registered { patient, practitioner, at }, Some(ends)))
+        }
+        _ => None,
+    }
+}
+
+/// What rows of the table of emergencies say of care.
+pub(crate) fn of_declared(writes: &[RowWrite]) -> Vec<CareChange> {
+    let declared = writes.iter().filter(|write| write.table == Table::BreakGlass);
+    let change = |write: &RowWrite| match &write.value {
+        Some(value) => BreakGlassRow::decode(value).ok().map(|row| CareChange::Emergency(Box::new(row))),
+        None => Some(CareChange::NoEmergency(String::from_utf8(write.name.clone()).ok()?)),
+    };
+    declared.filter_map(change).collect()
+}

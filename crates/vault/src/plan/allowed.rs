@@ -1,0 +1,197 @@
+//! Whether the caller may make a planned change: by what stands there, and by what shall stand there.
+//!
+//! What is hidden is treated as absent, with the same answer: people create nothing under an id of their own choice, so a PUT to an id
+//! that they cannot see finds nothing, whether or not there is something.
+
+use super::Plan;
+use crate::access::{CareChange, Ground, Look, Sights, is_human};
+use crate::caller::Caller;
+use crate::disclose::json_limits;
+use crate::error::VaultError;
+use crate::head::{Head, Method, VersionMeta};
+use crate::layout::RowKey;
+use crate::vault::Inner;
+use std::sync::Arc;
+use tacet_fhir::json::{self, Json};
+use tacet_fhir::security;
+use tacet_policy::Act;
+use tacet_search::document::{Document, Key};
+use tacet_search::parameters::Parameters;
+use tacet_types::{Labels, RecordRef};
+
+/// What the caller may do; none where roles alone decide.
+#[derive(Default)]
+pub(super) struct Rights {
+    read: Option<Arc<Sights>>,
+    write: Option<Arc<Sights>>,
+    /// Whether somebody is held to the rules at all.
+    held: bool,
+}
+
+impl Rights {
+    pub(super) fn of(inner: &Inner, caller: &Caller) -> Result<Self, VaultError> {
+        if inner.access.is_none() || caller.own_work {
+            return Ok(Self::default());
+        }
+        Ok(Self { read: inner.sights(caller, Act::Read)?, write: inner.sights(caller, Act::Write)?, held: true })
+    }
+}
+
+/// What stands where something is to be changed, as the caller sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// Nothing.
+    Absent,
+    /// Something that they may not know of.
+    Hidden,
+    /// Something that they see.
+    Seen,
+}
+
+impl Standing {
+    pub(super) fn is_hidden(self) -> bool {
+        self == Self::Hidden
+    }
+}
+
+impl Plan<'_> {
+    pub(super) fn standing(&self, before: &Option<Head>) -> Standing {
+        let Some(before) = before else { return Standing::Absent };
+        let RecordRef { resource_type, id, .. } = &before.record;
+        match self.inner.look(self.rights.read.as_ref(), *resource_type, id, &before.current) {
+            Look::Hidden => Standing::Hidden,
+            Look::Seen(_) => Standing::Seen,
+        }
+    }
+
+    /// Whether this version may be written, and on which ground.
+    pub(super) fn may_put(
+        &mut self,
+        record: &RecordRef,
+        before: &Option<Head>,
+        standing: Standing,
+        after: &VersionMeta,
+        resource: &Json<'_>,
+        method: Method,
+    ) -> Result<Option<Ground>, VaultError> {
+        if !self.rights.held {
+            return Ok(None);
+        }
+        // Asked before anything depends on what stands there, so that the answer does not.
+        let ground = self.may_stand(record, after, resource)?;
+        let chosen = method == Method::Put && is_human(self.caller.role);
+        let before = match (before, standing) {
+            (_, Standing::Hidden) => return Err(VaultError::NotFound),
+            (None, _) if chosen => return Err(VaultError::NotFound),
+            (None, _) => return Ok(ground),
+            (Some(before), _) => before.clone(),
+        };
+        self.may_change(&before)?;
+        self.may_relabel(&before, after)?;
+        Ok(ground)
+    }
+
+    /// Whether what is there may be deleted, and on which ground.
+    pub(super) fn may_delete(&mut self, before: &Head) -> Result<Option<Ground>, VaultError> {
+        if !self.rights.held {
+            return Ok(None);
+        }
+        self.may_change(before)
+    }
+
+    /// Whether what is there may be changed by this caller, who sees it.
+    fn may_change(&mut self, before: &Head) -> Result<Option<Ground>, VaultError> {
+        let RecordRef { resource_type, id, .. } = &before.record;
+        let Look::Seen(ground) = self.inner.look(self.rights.write.as_ref(), *resource_type, id, &before.current)
+        else {
+            return Err(VaultError::NotAllowed("this account may see the resource and not change it"));
+        };
+        if self.withholds(before)? {
+            return Err(VaultError::NotAllowed(
+                "parts of the resource are withheld from this account, and a change could lose them",
+            ));
+        }
+        Ok(ground)
+    }
+
+    /// Whether elements of the current version are withheld from this caller. It is looked at by the store itself and shown to nobody.
+    fn withholds(&mut self, before: &Head) -> Result<bool, VaultError> {
+        let Some(sights) = self.rights.read.clone().filter(|sights| !sights.is_everything()) else { return Ok(false) };
+        if !before.current.labels.meets(Labels::INLINE) || before.is_deleted() {
+            return Ok(false);
+        }
+        let RecordRef { resource_type, id, version } = &before.record;
+        let Some(located) = self.inner.locate_version(*resource_type, id, *version)? else { return Ok(true) };
+        let (cleared, _) = sights.cleared(*resource_type, &before.current);
+        let inner = self.inner;
+        let text = inner.open_content(self.sealer(&before.current.owner)?, &located)?;
+        let whole = json::parse(&text, &json_limits())?;
+        Ok(security::without_inline(whole.clone(), cleared, false) != whole)
+    }
+
+    /// Whether labels may be changed as this version changes them. More confidential may be made by whoever may write; less takes the
+    /// right to relabel.
+    fn may_relabel(&self, before: &Head, after: &VersionMeta) -> Result<(), VaultError> {
+        if before.current.labels.within(after.labels) || before.is_deleted() {
+            return Ok(());
+        }
+        let RecordRef { resource_type, id, .. } = &before.record;
+        let sights = self.inner.sights(self.caller, Act::Relabel)?;
+        match self.inner.look(sights.as_ref(), *resource_type, id, &before.current) {
+            Look::Seen(_) => Ok(()),
+            Look::Hidden => {
+                Err(VaultError::NotAllowed("taking security labels away takes a right that this account does not have"))
+            }
+        }
+    }
+
+    /// Whether a version like this may be written by this caller at all.
+    fn may_stand(
+        &self,
+        record: &RecordRef,
+        after: &VersionMeta,
+        resource: &Json<'_>,
+    ) -> Result<Option<Ground>, VaultError> {
+        const WHY: &str = "this account may not store such a resource";
+        let Some(sights) = &self.rights.write else { return Ok(None) };
+        let RecordRef { resource_type, id, version } = record;
+        if let Some(patients) = after.patients() {
+            match sights.visibility.sight(*resource_type, &patients, after.labels) {
+                tacet_types::Sight::Seen(basis) => return Ok(sights.ground_of(basis)),
+                tacet_types::Sight::Hidden => return Err(VaultError::NotAllowed(WHY)),
+                tacet_types::Sight::AskIndex => {}
+            }
+        }
+        let parameters = self.inner.indexing().map_or_else(Parameters::standard, |indexing| indexing.parameters());
+        let key = Key { resource_type: *resource_type, id: id.clone() };
+        let document = Document::of(resource, key, *version, self.now, &parameters);
+        match sights.sees(&document) {
+            true => Ok(sights.conditional_ground(*resource_type, after.patients().as_deref(), after.labels)),
+            false => Err(VaultError::NotAllowed(WHY)),
+        }
+    }
+
+    /// Notes what a planned version says of care, and who puts a patient on file.
+    pub(super) fn note_care(
+        &mut self,
+        head: RowKey,
+        record: &RecordRef,
+        resource: Option<&Json<'_>>,
+    ) -> Result<(), VaultError> {
+        let RecordRef { resource_type, id, version } = record;
+        let mut said: Vec<(CareChange, tacet_store::Write)> = Vec::new();
+        said.extend(self.inner.care_of(head, (*resource_type, id), *version, resource, self.now)?);
+        let made = resource.is_some() && *version == tacet_types::VersionId::FIRST;
+        if made
+            && resource_type.as_str() == "Patient"
+            && let Some(practitioner) = &self.caller.practitioner
+        {
+            said.push(self.inner.care_of_registration(id, practitioner, self.now)?);
+        }
+        for (change, write) in said {
+            self.writes.push(write);
+            self.care.push(change);
+        }
+        Ok(())
+    }
+}
