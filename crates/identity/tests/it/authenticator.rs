@@ -1,0 +1,136 @@
+//! A passkey in software: makes real attestations and assertions, and wrong ones when told to.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tacet_identity::{PublicKeyCredential, RegisterPublicKeyCredential};
+
+pub const ORIGIN: &str = "https://tacet.hospital.example";
+pub const RP_ID: &str = "hospital.example";
+
+const PRESENT: u8 = 0x01;
+const VERIFIED: u8 = 0x04;
+const ATTESTED: u8 = 0x40;
+
+pub struct Authenticator {
+    key: EcdsaKeyPair,
+    pub id: Vec<u8>,
+    handle: Vec<u8>,
+    pub counter: u32,
+    /// What it does wrong.
+    pub origin: String,
+    pub verifies: bool,
+    pub cross_origin: bool,
+    pub rp_id: String,
+    pub challenge: Option<Vec<u8>>,
+    pub handle_shown: Option<Vec<u8>>,
+}
+
+impl Authenticator {
+    pub fn new(id: &str) -> Self {
+        Self {
+            key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
+            id: digest(&SHA256, id.as_bytes()).as_ref().to_vec(),
+            handle: Vec::new(),
+            counter: 0,
+            origin: ORIGIN.into(),
+            verifies: true,
+            cross_origin: false,
+            rp_id: RP_ID.into(),
+            challenge: None,
+            handle_shown: None,
+        }
+    }
+
+    fn client_data(&self, kind: &str, options: &Value) -> Vec<u8> {
+        let given = options["publicKey"]["challenge"].as_str().unwrap().to_owned();
+        let challenge = self.challenge.as_ref().map_or(given, |own| URL_SAFE_NO_PAD.encode(own));
+        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": self.cross_origin })
+            .to_string()
+            .into_bytes()
+    }
+
+    fn data(&self, more: u8) -> Vec<u8> {
+        let mut data = digest(&SHA256, self.rp_id.as_bytes()).as_ref().to_vec();
+        data.push(PRESENT | more | if self.verifies { VERIFIED } else { 0 });
+        data.extend(self.counter.to_be_bytes());
+        data
+    }
+
+    pub fn create(&mut self, options: &Value) -> RegisterPublicKeyCredential {
+        let selection = &options["publicKey"]["authenticatorSelection"];
+        assert_eq!(
+            (&selection["residentKey"], &selection["userVerification"]),
+            (&json!("required"), &json!("required"))
+        );
+        let handle = options["publicKey"]["user"]["id"].as_str().unwrap();
+        self.handle = URL_SAFE_NO_PAD.decode(handle).unwrap();
+        let client_data = self.client_data("webauthn.create", options);
+        let mut data = self.data(ATTESTED);
+        data.extend([0; 16]);
+        data.extend((self.id.len() as u16).to_be_bytes());
+        data.extend(&self.id);
+        let point = self.key.public_key().as_ref();
+        // COSE key: EC2, ES256, P-256, x, y.
+        data.extend([0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20]);
+        data.extend(&point[1..33]);
+        data.extend([0x22, 0x58, 0x20]);
+        data.extend(&point[33..65]);
+        // { "fmt": "none", "attStmt": {}, "authData": data }
+        let mut object = vec![0xa3, 0x63];
+        object.extend(b"fmt");
+        object.push(0x64);
+        object.extend(b"none");
+        object.push(0x67);
+        object.extend(b"attStmt");
+        object.extend([0xa0, 0x68]);
+        object.extend(b"authData");
+        object.push(0x59);
+        object.extend((data.len() as u16).to_be_bytes());
+        object.extend(&data);
+        let id = URL_SAFE_NO_PAD.encode(&self.id);
+        serde_json::from_value(json!({
+            "id": id, "rawId": id, "type": "public-key",
+            "response": {
+                "attestationObject": URL_SAFE_NO_PAD.encode(object),
+                "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data),
+            },
+            "clientExtensionResults": { "credProps": { "rk": true } },
+        }))
+        .unwrap()
+    }
+
+    pub fn get(&mut self, options: &Value) -> PublicKeyCredential {
+        assert_eq!(options["publicKey"]["allowCredentials"], json!([]), "a login names no passkey");
+        assert_eq!(options["publicKey"]["userVerification"], json!("required"));
+        self.counter += 1;
+        let client_data = self.client_data("webauthn.get", options);
+        let data = self.data(0);
+        let mut signed = data.clone();
+        signed.extend(digest(&SHA256, &client_data).as_ref());
+        let signature = self.key.sign(&SystemRandom::new(), &signed).unwrap();
+        let id = URL_SAFE_NO_PAD.encode(&self.id);
+        let handle = self.handle_shown.as_ref().unwrap_or(&self.handle);
+        serde_json::from_value(json!({
+            "id": id, "rawId": id, "type": "public-key",
+            "response": {
+                "authenticatorData": URL_SAFE_NO_PAD.encode(data),
+                "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data),
+                "signature": URL_SAFE_NO_PAD.encode(signature.as_ref()),
+                "userHandle": URL_SAFE_NO_PAD.encode(handle),
+            },
+            "clientExtensionResults": {},
+        }))
+        .unwrap()
+    }
+
+    /// As many passkeys as there are devices that they were copied to.
+    pub fn copy(&self) -> Self {
+        let bytes = self.key.to_pkcs8v1().unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, bytes.as_ref()).unwrap();
+        Self { key, id: self.id.clone(), handle: self.handle.clone(), ..Self::new("") }
+    }
+}
