@@ -12,6 +12,7 @@ mod logs;
 mod matching;
 mod matrix;
 mod memory;
+mod missed_events;
 mod operations;
 mod running;
 mod searches;
