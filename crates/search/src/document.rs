@@ -39,6 +39,9 @@ pub struct Document {
     pub labels: Labels,
     /// Its values, in the order of the resource.
     pub values: Vec<(ParameterId, Value)>,
+    /// The resources within it, as documents of their own kind: they have its version and time, and neither patients nor labels nor
+    /// others within them.
+    pub contained: Vec<Document>,
     /// The distinct words of its narrative, folded and sorted; for `_text`.
     pub narrative: Vec<Box<str>>,
     /// The distinct words of all its texts, folded and sorted; for `_content`.

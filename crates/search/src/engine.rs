@@ -14,6 +14,7 @@
 mod buckets;
 mod codec;
 mod compile;
+mod contained;
 mod docs;
 mod encode;
 mod guard;

@@ -67,6 +67,8 @@ pub enum Filter {
     NarrativeWords(Vec<Box<str>>),
     /// All of these folded words are in the content (`_content`).
     ContentWords(Vec<Box<str>>),
+    /// Some resource within it (`contained`) is what the inner filter means.
+    Contains(Box<Filter>),
     /// What somebody may see. [`guarded`] puts it where it belongs.
     Guard(Arc<Guard>),
 }

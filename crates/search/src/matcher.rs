@@ -56,6 +56,7 @@ pub fn matches(filter: &Filter, document: &Document) -> bool {
         Filter::Present(parameter) => document.values.iter().any(|(found, _)| found == parameter),
         Filter::NarrativeWords(words) => words.iter().all(|word| document.narrative.binary_search(word).is_ok()),
         Filter::ContentWords(words) => words.iter().all(|word| document.content.binary_search(word).is_ok()),
+        Filter::Contains(filter) => document.contained.iter().any(|contained| matches(filter, contained)),
         Filter::Guard(guard) => guard.sees(document),
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use tacet_fhir::compartment;
 use tacet_fhir::json::Json;
 use tacet_fhir::reference::Reference;
+use tacet_fhir::resource;
 use tacet_fhir::search::{self, NumberRange, ParameterId, TokenSystem};
 use tacet_fhir::security::{labels_of, public_part};
 use tacet_types::{Labels, ResourceId, Timestamp, VersionId};
@@ -30,17 +31,11 @@ impl Document {
         let inline = Labels::INLINE.within(labels);
         let public = if inline { public_part(resource) } else { Cow::Borrowed(resource) };
         let resource = &*public;
-        let mut values = Vec::new();
-        parameters.extract(resource, &mut |parameter, value| {
-            if parameters.is_head(parameter) {
-                return;
-            }
-            if let Some(value) = owned(value) {
-                values.push((parameter, value));
-            }
-        });
+        let items = resource.get("contained").and_then(Json::as_array).unwrap_or_default().iter();
+        let contained = items.filter_map(|item| contained(item, version, last_updated, parameters)).collect();
+        let values = values_of(resource, parameters);
         let (narrative, content) = (narrative_words(resource), content_words(resource));
-        Document { key, version, last_updated, patients, labels, values, narrative, content }
+        Document { key, version, last_updated, patients, labels, values, contained, narrative, content }
     }
 
     /// The resources of this store that it refers to, by one parameter or by any; as often as it does. For `_include`.
@@ -50,6 +45,41 @@ impl Document {
             _ => None,
         })
     }
+}
+
+/// The values of a resource for all parameters that apply to it.
+fn values_of(resource: &Json<'_>, parameters: &Parameters) -> Vec<(ParameterId, Value)> {
+    let mut values = Vec::new();
+    parameters.extract(resource, &mut |parameter, value| {
+        if parameters.is_head(parameter) {
+            return;
+        }
+        if let Some(value) = owned(value) {
+            values.push((parameter, value));
+        }
+    });
+    values
+}
+
+/// The document of a resource within another. None for what has no id: nothing can refer to it, and the standard asks for one.
+fn contained(
+    resource: &Json<'_>,
+    version: VersionId,
+    last_updated: Timestamp,
+    parameters: &Parameters,
+) -> Option<Document> {
+    let key = Key { resource_type: resource::resource_type(resource)?, id: resource::id(resource)? };
+    Some(Document {
+        key,
+        version,
+        last_updated,
+        patients: Box::default(),
+        labels: Labels::NONE,
+        values: values_of(resource, parameters),
+        contained: Vec::new(),
+        narrative: narrative_words(resource),
+        content: content_words(resource),
+    })
 }
 
 /// The patients in whose compartment it is, a patient's own among them, sorted.

@@ -76,6 +76,21 @@ pub(super) fn read_all(bytes: &[u8], parameter: ParameterId) -> Option<Vec<Value
     Some(values)
 }
 
+/// Writes a number, for others that keep values.
+pub(super) fn write_number(out: &mut String, number: u64) {
+    put_number(out, number);
+}
+
+/// Writes a text.
+pub(super) fn write_text(out: &mut String, text: &str) {
+    put_text(out, text);
+}
+
+/// Writes a value after what stands there.
+pub(super) fn write_value(out: &mut String, value: &Value) {
+    put(out, value, 0);
+}
+
 /// The texts of a quantity, without its numbers.
 pub(super) fn write_unit(texts: [Option<&str>; 4]) -> String {
     let mut out = String::new();
@@ -210,7 +225,8 @@ fn put_optional(out: &mut String, text: Option<&str>) {
     }
 }
 
-struct Input<'t>(&'t str);
+/// What is read, up to its end.
+pub(super) struct Input<'t>(pub(super) &'t str);
 
 impl Input<'_> {
     fn tag(&mut self) -> Option<char> {
@@ -220,7 +236,7 @@ impl Input<'_> {
         Some(tag)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let (digits, rest) = self.0.split_once('.')?;
         self.0 = rest;
         u64::from_str_radix(digits, 16).ok()
@@ -239,7 +255,7 @@ impl Input<'_> {
         self.number().map(f64::from_bits)
     }
 
-    fn text(&mut self) -> Option<Box<str>> {
+    pub(super) fn text(&mut self) -> Option<Box<str>> {
         let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -254,7 +270,7 @@ impl Input<'_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Option<Value> {
+    pub(super) fn value(&mut self, depth: usize) -> Option<Value> {
         Some(match self.tag()? {
             't' => {
                 let system = match self.tag()? {

@@ -14,10 +14,11 @@ use super::{buckets, codec};
 use crate::document::{Key, Value};
 use crate::error::SearchError;
 use crate::filter::{Comparison, Filter, Test, UnitTest};
-use crate::matcher::{FILTER_DEPTH_MAX, compare, passes};
+use crate::matcher::{FILTER_DEPTH_MAX, compare, matches, passes};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tacet_fhir::search::{ParameterId, fold};
+use tacet_types::Timestamp;
 use tantivy::postings::TermInfo;
 use tantivy::{DocId, u64_to_f64, u64_to_i64};
 
@@ -132,6 +133,7 @@ impl<'s, 't> Compiler<'s, 't> {
             Filter::Present(parameter) => self.one(terms::head(number(*parameter), kind::PRESENT))?,
             Filter::NarrativeWords(words) => self.global_words(kind::NARRATIVE, words)?,
             Filter::ContentWords(words) => self.global_words(kind::CONTENT, words)?,
+            Filter::Contains(inner) => self.contains(inner)?,
             Filter::Guard(guard) => self.guard(guard, u64::from(self.segment.max_doc()))?,
             Filter::Chain { .. } | Filter::Has { .. } | Filter::Members { .. } => {
                 return Err(SearchError::Engine("evaluating a filter that was not prepared"));
@@ -283,6 +285,30 @@ impl<'s, 't> Compiler<'s, 't> {
     fn global_words(self, kind: u8, words: &[Box<str>]) -> Result<Node<'s>, SearchError> {
         let nodes = words.iter().map(|word| self.one(terms::word(GLOBAL, kind, word)));
         Ok(Node::all(nodes.collect::<Result<_, _>>()?))
+    }
+
+    /// Documents with a resource within them that the filter means. Each that has some of the types is looked at whole.
+    fn contains(self, filter: &Filter) -> Result<Node<'s>, SearchError> {
+        let all = if let Filter::All(all) = filter { all.as_slice() } else { std::slice::from_ref(filter) };
+        let types = types_left(all);
+        let mut infos = Vec::new();
+        self.segment.terms_under(&terms::head(GLOBAL, kind::CONTAINS), &mut |term, info| {
+            if term.last().is_some_and(|code| types.as_ref().is_none_or(|types| types.contains(code))) {
+                infos.push(info.clone());
+            }
+            true
+        })?;
+        let (segment, filter) = (self.segment, filter.clone());
+        let updated = segment.fixed(encode::UPDATED)?;
+        let check = move |doc| {
+            if !segment.budget.contained() {
+                return false;
+            }
+            let stored = Timestamp::from_ms(u64_to_i64(updated.values.get_val(doc)));
+            let contained = segment.checked(segment.contained(doc, stored), Vec::new());
+            contained.iter().any(|contained| matches(&filter, contained))
+        };
+        Ok(Node::check(Node::terms(infos, Of::Any), Rc::new(check)))
     }
 
     fn value(self, parameter: ParameterId, test: &Test) -> Result<Node<'s>, SearchError> {

@@ -5,6 +5,7 @@
 //! | `t` | terms (`terms`) |
 //! | `k` | stored: type, version, id |
 //! | `x` | stored: values too long for terms, whole |
+//! | `n` | stored: the resources within it, whole |
 //! | `o` | column: order key |
 //! | `u` | column: last updated, milliseconds |
 //! | `y` | column: type |
@@ -13,7 +14,7 @@
 
 use super::order::sort_value;
 use super::terms::{self, GLOBAL, LAST_UPDATED, kind};
-use super::{buckets, codec, guard};
+use super::{buckets, codec, contained, guard};
 use crate::document::{Document, Key, System, Value, words};
 use crate::index::SortValue;
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub(super) mod field {
     pub(crate) const TYPE: Field = Field::from_field_id(5);
     pub(crate) const LABELS: Field = Field::from_field_id(6);
     pub(crate) const COLUMNS: Field = Field::from_field_id(7);
+    pub(crate) const CONTAINED: Field = Field::from_field_id(8);
 }
 
 /// Names of the single columns, as in [`schema`].
@@ -77,6 +79,7 @@ pub fn schema() -> Schema {
         schema.add_u64_field(name, NumericOptions::default().set_fast());
     }
     schema.add_json_field("c", JsonObjectOptions::default().set_fast("raw"));
+    schema.add_bytes_field("n", STORED);
     schema.build()
 }
 
@@ -213,6 +216,8 @@ impl Encoder {
         self.terms.push(terms::key(&document.key));
         self.terms.push(terms::order(terms::order_bucket(order_key)));
         self.terms.extend(guard::terms_of(document));
+        let contained = document.contained.iter().map(|contained| contained.key.resource_type.code());
+        self.terms.extend(contained.map(|code| terms::plain(GLOBAL, kind::CONTAINS, &[code])));
         for patient in &document.patients {
             self.text_column(GLOBAL, column::PATIENT, patient.as_str().to_owned());
         }
@@ -351,6 +356,9 @@ impl Encoder {
         out.add_bytes(field::KEY, &stored_key(&document.key, document.version));
         if !long.is_empty() {
             out.add_bytes(field::LONG, &codec::write_all(long.iter().copied()));
+        }
+        if !document.contained.is_empty() {
+            out.add_bytes(field::CONTAINED, &contained::write(&document.contained));
         }
         out.add_u64(field::ORDER, order_key);
         out.add_u64(field::UPDATED, i64_to_u64(document.last_updated.as_ms()));

@@ -127,6 +127,7 @@ fn run<T>(
         }
     }
     let result = then(&Run { parts })?;
+    budget.check()?;
     if broken.get() { Err(failed(())) } else { Ok(result) }
 }
 

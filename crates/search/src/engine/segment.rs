@@ -2,8 +2,8 @@
 
 use super::docs::Docs;
 use super::encode::{self, column_name, field};
-use super::{codec, terms};
-use crate::document::{Key, Value};
+use super::{codec, contained, terms};
+use crate::document::{Document, Key, Value};
 use crate::error::SearchError;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use tacet_fhir::search::ParameterId;
-use tacet_types::VersionId;
+use tacet_types::{Timestamp, VersionId};
 use tantivy::columnar::{Column, DynamicColumn, StrColumn};
 use tantivy::postings::TermInfo;
 use tantivy::schema::{IndexRecordOption, TantivyDocument, Value as _};
@@ -21,6 +21,9 @@ use tantivy::{BitSet, DocAddress, DocId, InvertedIndexReader, Searcher, SegmentR
 /// Most terms of dictionaries that one search looks through, over all segments: some 100 ns each.
 pub const TERMS_VISITED_MAX: usize = 2_000_000;
 
+/// Most resources whose contained ones one search reads, over all segments: some microseconds each.
+pub(super) const CONTAINED_READ_MAX: usize = 200_000;
+
 /// The library failed, or the directory under it; its own words may hold values of a resource.
 pub(super) fn failed<E>(_: E) -> SearchError {
     SearchError::Engine("reading a segment")
@@ -29,11 +32,31 @@ pub(super) fn failed<E>(_: E) -> SearchError {
 /// What one search may still spend.
 pub(super) struct Budget {
     terms: Cell<usize>,
+    /// Documents whose contained resources may still be read; None: there were too many.
+    contained: Cell<Option<usize>>,
 }
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { terms: Cell::new(TERMS_VISITED_MAX) }
+        Self { terms: Cell::new(TERMS_VISITED_MAX), contained: Cell::new(Some(CONTAINED_READ_MAX)) }
+    }
+
+    /// Counts a document whose contained resources are read. False: no more may be, and the search must fail.
+    pub(super) fn contained(&self) -> bool {
+        let left = self.contained.get().and_then(|left| left.checked_sub(1));
+        self.contained.set(left);
+        left.is_some()
+    }
+
+    /// Whether what was answered within checks is all that there is.
+    pub(super) fn check(&self) -> Result<(), SearchError> {
+        match self.contained.get() {
+            Some(_) => Ok(()),
+            None => Err(SearchError::TooCostly {
+                what: "resources that contain others to look through",
+                max: CONTAINED_READ_MAX,
+            }),
+        }
     }
 
     fn term(&self) -> Result<(), SearchError> {
@@ -244,6 +267,15 @@ impl<'s> Segment<'s> {
         let stored = self.stored(doc)?;
         match stored.get_first(field::LONG).and_then(|value| value.as_bytes()) {
             Some(bytes) => codec::read_all(bytes, parameter).ok_or(SearchError::Damaged),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The resources within a document that was stored at this time.
+    pub(super) fn contained(&self, doc: DocId, stored_at: Timestamp) -> Result<Vec<Document>, SearchError> {
+        let stored = self.stored(doc)?;
+        match stored.get_first(field::CONTAINED).and_then(|value| value.as_bytes()) {
+            Some(bytes) => contained::read(bytes, stored_at).ok_or(SearchError::Damaged),
             None => Ok(Vec::new()),
         }
     }

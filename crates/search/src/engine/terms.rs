@@ -82,6 +82,8 @@ pub(super) mod kind {
     pub(crate) const MANY: u8 = 8;
     /// Global: the type, and the bit of a label.
     pub(crate) const LABEL: u8 = 9;
+    /// Global: the type of a resource within it.
+    pub(crate) const CONTAINS: u8 = 10;
 }
 
 /// How many of the highest bits of an order key make its bucket: 4,096 buckets, so that one of ten million documents holds 2,440.

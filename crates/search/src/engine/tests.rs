@@ -22,8 +22,8 @@ fn of(code: &str) -> ParameterId {
 fn document(id: &str, values: Vec<(ParameterId, Value)>) -> Document {
     let (version, last_updated) = (VersionId(1), Timestamp::from_ms(0));
     let patients = [ResourceId::parse(id).unwrap()].into();
-    let (labels, narrative, content) = (Labels::NONE, Vec::new(), Vec::new());
-    Document { key: key(id), version, last_updated, patients, labels, values, narrative, content }
+    let (labels, contained, narrative, content) = (Labels::NONE, Vec::new(), Vec::new(), Vec::new());
+    Document { key: key(id), version, last_updated, patients, labels, values, contained, narrative, content }
 }
 
 fn name(text: &str) -> (ParameterId, Value) {

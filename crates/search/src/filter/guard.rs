@@ -70,6 +70,7 @@ fn within(filter: Filter, guard: &Arc<Guard>, depth: usize) -> Filter {
         Filter::Has { parameter, source } => {
             Filter::Has { parameter, source: Box::new(with_guard(inner(*source), guard)) }
         }
+        Filter::Contains(filter) => Filter::Contains(Box::new(inner(*filter))),
         // What one resource refers to is what is referred to by a resource that is this one, and seen.
         Filter::Members { of, parameter } => {
             Filter::Has { parameter, source: Box::new(with_guard(Filter::Keys(vec![of]), guard)) }

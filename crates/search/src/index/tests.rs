@@ -60,6 +60,7 @@ fn change(id: usize, version: u64, code: Option<usize>) -> Change {
             last_updated: Timestamp::from_ms(1_700_000_000_000 + version as i64),
             patients: [key_of(id).id].into(),
             labels: tacet_types::Labels::NONE,
+            contained: Vec::new(),
             values: vec![
                 (identifier, token),
                 (family, Value::String { exact: PLANTED.into(), folded: folded.clone().into() }),

@@ -70,6 +70,10 @@ fn at_depth(filter: &Filter, world: &dyn World, depth: usize) -> Result<Filter, 
             Filter::Nothing => Filter::Everything,
             filter => Filter::Not(Box::new(filter)),
         },
+        Filter::Contains(filter) => match inner(filter)? {
+            Filter::Nothing => Filter::Nothing,
+            filter => Filter::Contains(Box::new(filter)),
+        },
         Filter::Keys(keys) => sorted(keys.clone()),
         Filter::Chain { parameter, target } => match inner(target)? {
             Filter::Nothing => Filter::Nothing,

@@ -50,8 +50,9 @@ impl World for Two {
         let values = [target("b"), target("a"), target("b")].map(|value| (ParameterId::from_index(1), value)).into();
         let (version, last_updated) = (VersionId::FIRST, Timestamp::from_ms(0));
         let (patients, labels) = ([].into(), tacet_types::Labels::NONE);
-        let (narrative, content) = (vec![], vec![]);
-        Some(Document { key: key.clone(), version, last_updated, patients, labels, values, narrative, content })
+        let (contained, narrative, content) = (vec![], vec![], vec![]);
+        let key = key.clone();
+        Some(Document { key, version, last_updated, patients, labels, values, contained, narrative, content })
     }
 }
 

@@ -75,8 +75,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// `_list` (<https://hl7.org/fhir/R4/search.html#list>). The functional lists (`$current-problems`) would be made up by a server
-    /// that knows how; this one does not.
+    /// `_list` (<https://hl7.org/fhir/R4/search.html#list>): what a List refers to, or what is on a list that is made up.
     fn list(&mut self, name: &str, raw: &str) -> Outcome<Filter> {
         let list = super::key::resource_type("List")?;
         let parameter = self.parameters.find(list, "item").ok_or_else(|| Fault::unknown_parameter(name))?;
@@ -84,10 +83,14 @@ impl Compiler<'_> {
         for raw in self.alternatives(name, raw)? {
             let text = unescape(raw);
             if text.starts_with('$') {
-                return Err(Fault::unsupported(format!(
-                    "functional lists are not supported by {}: name the id of a List",
-                    named(name)
-                )));
+                let Some(filter) = self.current(&text)? else {
+                    return Err(Fault::unsupported(format!(
+                        "{} knows the id of a List, $current-problems, $current-medications and $current-allergies, and no other list",
+                        named(name)
+                    )));
+                };
+                filters.push(filter);
+                continue;
             }
             let id = ResourceId::parse(text.strip_prefix("List/").unwrap_or(&text));
             let id = id.map_err(|_| Fault::invalid(name, "the id of a List"))?;

@@ -4,7 +4,7 @@ use super::condition::Compiler;
 use super::escape::split;
 use super::fault::{Fault, Outcome, named};
 use super::key::resource_type;
-use super::{Include, SearchRequest, SortBy, SortKey, Summary, Total};
+use super::{Contained, Include, SearchRequest, SortBy, SortKey, Summary, Total};
 use tacet_fhir::search::ParameterType;
 use tacet_types::ResourceType;
 
@@ -98,21 +98,25 @@ impl Compiler<'_> {
                     return Err(Fault::too_many("_include and _revinclude", self.limits.includes_max));
                 }
             }
-            "_contained" => match raw {
-                "false" => {}
-                "true" | "both" => {
-                    return Err(Fault::unsupported(
-                        "contained resources are not searched: leave _contained out, or give it false".to_owned(),
-                    ));
-                }
-                _ => return Err(Fault::invalid(plain, "false")),
-            },
-            // Says what is shown of contained resources that match; none does.
-            _ => {
-                if !matches!(raw, "container" | "contained") {
-                    return Err(Fault::invalid(plain, "container or contained"));
+            "_contained" => {
+                request.contained = match raw {
+                    "false" => Contained::False,
+                    "true" => Contained::True,
+                    "both" => Contained::Both,
+                    _ => return Err(Fault::invalid(plain, "false, true or both")),
                 }
             }
+            // What is shown of contained resources that match.
+            _ => match raw {
+                "container" => {}
+                "contained" => {
+                    return Err(Fault::unsupported(
+                        "contained resources are shown in what holds them: leave _containedType out, or give it container"
+                            .to_owned(),
+                    ));
+                }
+                _ => return Err(Fault::invalid(plain, "container")),
+            },
         }
         Ok(true)
     }
@@ -126,6 +130,11 @@ impl Compiler<'_> {
             "" => return Err(Fault::invalid("_sort", "names of search parameters, with commas between them")),
             "_id" => SortBy::Id,
             "_lastUpdated" => SortBy::LastUpdated,
+            "_score" => {
+                return Err(Fault::unsupported(
+                    "matches are not weighed against each other: leave _score out of _sort".to_owned(),
+                ));
+            }
             _ => {
                 let mut ids = Vec::new();
                 for resource_type in types {

@@ -1,6 +1,8 @@
 //! Queries against resources: what matches and what does not, by parameter type, and what is refused.
 
 mod chains;
+mod contained;
+mod current;
 mod data;
 mod noise;
 mod results;

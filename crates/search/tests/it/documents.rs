@@ -118,8 +118,20 @@ impl Universe {
         Key { resource_type: self.resource_type(draw), id: ResourceId::parse(&id).unwrap() }
     }
 
-    /// A document with a random number of random values.
+    /// A document with a random number of random values, and at times with others within it.
     pub(crate) fn document(&self, key: Key, version: u64, draw: &mut Draw) -> Document {
+        let mut document = self.bare(key, version, draw);
+        let count = if draw.one_in(4) { 1 + draw.below(2) } else { 0 };
+        for _ in 0..count {
+            let inner = self.bare(self.key(draw), version, draw);
+            let (patients, labels) = (Box::default(), Labels::NONE);
+            let last_updated = document.last_updated;
+            document.contained.push(Document { patients, labels, last_updated, ..inner });
+        }
+        document
+    }
+
+    fn bare(&self, key: Key, version: u64, draw: &mut Draw) -> Document {
         let parameters = &self.types.iter().find(|(found, _)| *found == key.resource_type).unwrap().1;
         let mut values = Vec::new();
         for parameter in parameters {
@@ -136,6 +148,7 @@ impl Universe {
             patients: patients(draw),
             labels: labels(draw),
             values,
+            contained: Vec::new(),
             narrative: some_words(draw),
             content: some_words(draw),
         }

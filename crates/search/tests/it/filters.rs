@@ -27,7 +27,8 @@ pub(crate) fn filter(universe: &Universe, documents: &[Document], depth: usize, 
     let inner = |draw: &mut Draw| filter(universe, documents, depth - 1, draw);
     if depth > 0 && draw.one_in(2) {
         let count = draw.below(4);
-        return match draw.below(10) {
+        return match draw.below(11) {
+            10 => Filter::Contains(Box::new(inner(draw))),
             0..4 => Filter::All((0..count).map(|_| inner(draw)).collect()),
             4..6 => Filter::Any((0..count).map(|_| inner(draw)).collect()),
             6 => Filter::Not(Box::new(inner(draw))),

@@ -1,5 +1,7 @@
 //! Figures of the engine over many synthetic documents in memory; run by hand, it judges nothing.
 
+mod guards;
+
 use crate::draw::Draw;
 use std::time::Instant;
 use tacet_fhir::search::{ParameterId, fold, parameter};
@@ -28,10 +30,10 @@ fn token(system: System, code: &str) -> Value {
 }
 
 fn document(key: Key, patient: &Key, values: Vec<(ParameterId, Value)>, at: i64) -> Document {
-    let (narrative, content) = (Vec::new(), Vec::new());
+    let (contained, narrative, content) = (Vec::new(), Vec::new(), Vec::new());
     let (patients, labels) = ([patient.id.clone()].into(), Labels::NONE);
     let (version, last_updated) = (VersionId(1), Timestamp::from_ms(at));
-    Document { key, version, last_updated, patients, labels, values, narrative, content }
+    Document { key, version, last_updated, patients, labels, values, contained, narrative, content }
 }
 
 /// What a resource costs on its way into the index, with real resources.
@@ -368,6 +370,7 @@ fn figures() {
         times.sort();
         eprintln!("{:>9.1?} p50 {:>9.1?} p95  {hits:>5} hits  {name}", times[30], times[57]);
     }
+    guards::figures(&searcher, &patients, &mut draw);
     let at = Instant::now();
     let male = engine::matching(&searcher, &is("Patient", "gender", "male"), &superseded).unwrap();
     eprintln!("{:?} for the keys of {} patients", at.elapsed(), male.len());
