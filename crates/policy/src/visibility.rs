@@ -158,3 +158,6 @@ impl Opening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
