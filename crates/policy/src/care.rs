@@ -38,6 +38,9 @@ pub const REGISTERED_MAX: usize = 1_000;
 /// Most declarations of emergency of one account that are kept; the oldest goes. The workflow's rate cap is far below.
 pub const BREAK_GLASS_MAX: usize = 1_000;
 
+/// The purpose of use of whoever declared an emergency (v3-ActReason).
+const BREAK_GLASS: &str = "BTG";
+
 /// What a Patient says, kept apart since there are so many of them.
 #[derive(PartialEq)]
 pub(crate) struct PatientRow {
@@ -221,7 +224,8 @@ impl CareData {
         self.special.keys()
     }
 
-    /// What the patient's consents in force say to this subject, for its purpose, now.
+    /// What the patient's consents in force say to this subject, for its purpose, now. With an emergency declared for the patient the
+    /// purpose is that (`BTG`).
     pub fn consents(&self, patient: &ResourceId, subject: &Subject, now: Timestamp) -> Vec<ConsentRuling> {
         let Some(special) = self.special.get(patient).filter(|special| !special.consents.is_empty()) else {
             return Vec::new();
@@ -237,7 +241,7 @@ impl CareData {
             Arc::make_mut(&mut identities).extend(own);
         }
         let asker = Asker {
-            purpose: subject.purpose,
+            purpose: self.declared(&subject.account, patient, now).map_or(subject.purpose, |_| BREAK_GLASS),
             identities: &identities,
             unknown_staff: subject.practitioner.is_none() && subject.role != Role::Patient,
             of_patient: subject.role == Role::Patient,

@@ -25,6 +25,7 @@ fn days_ms(days: u32) -> i64 {
 /// When a stay makes relations.
 fn window_of_stay(state: State, during: Span, settings: &CareSettings) -> Span {
     match state {
+        State::Going if during.0 == i64::MIN => during,
         State::Going => Span(during.0, during.1.min(during.0.saturating_add(days_ms(settings.encounter_days_max)))),
         State::Ended => during.widened(0, settings.encounter_days_after),
         State::Ahead => {

@@ -43,6 +43,10 @@ pub(super) fn encounter(resource: &Json<'_>) -> Option<Fact> {
         let latest = known.map(|span| span.1).filter(|end| *end != i64::MAX).max();
         during.1 = latest.or_else(|| stored_ms(resource))?.max(during.0);
     }
+    if during.0 == i64::MIN && state == State::Going {
+        // Going on since it is not known when: at least since it was stored so.
+        during.0 = stored_ms(resource).unwrap_or(i64::MIN).min(during.1);
+    }
     if state == State::Going && during.1 != i64::MAX {
         // Going on, with an end: until that end.
         state = State::Ended;
