@@ -182,7 +182,7 @@ impl ClientMetadata {
         if has("client_credentials") && method == AuthMethod::None {
             return refuse("client_credentials needs a client that proves itself");
         }
-        if has("authorization_code") != !self.redirect_uris.is_empty() {
+        if has("authorization_code") == self.redirect_uris.is_empty() {
             return refuse("`redirect_uris` are given with authorization_code, and only then");
         }
         if self.response_types.as_ref().is_some_and(|types| types.iter().any(|one| one != "code")) {

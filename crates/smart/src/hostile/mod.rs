@@ -309,12 +309,14 @@ pub(crate) fn code_of<T>(result: Result<T, SmartError>) -> ErrorCode {
     }
 }
 
+type Signs = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+
 /// A key of somebody else's.
 pub(crate) struct TestKey {
     pub(crate) alg: &'static str,
     pub(crate) kid: String,
     pub(crate) jwk: Value,
-    signs: Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>,
+    signs: Box<Signs>,
 }
 
 fn url64(bytes: &[u8]) -> String {
