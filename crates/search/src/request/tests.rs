@@ -4,6 +4,7 @@ mod chains;
 mod contained;
 mod current;
 mod data;
+mod labelled;
 mod noise;
 mod results;
 mod values;
