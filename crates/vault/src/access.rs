@@ -16,7 +16,7 @@ mod narrow;
 mod why;
 
 pub(crate) use care::{Care, CareChange};
-pub(crate) use declare::Left;
+use declare::Left;
 pub use declare::{
     BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
     BreakGlassDeclared,
@@ -30,12 +30,13 @@ use crate::search::Compiled;
 use crate::vault::Inner;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tacet_ledger::BASIS_BYTES_MAX;
+use tacet_ledger::{BASIS_BYTES_MAX, Receipt};
 use tacet_policy::{Act, CareSettings, Policies, Subject};
 use tacet_search::document::{Document, Key};
 use tacet_search::filter::{Filter, Guard, guarded};
 use tacet_search::request::Total;
 use tacet_search::{PAGE_COUNT_MAX, Page};
+use tacet_store::Ticket;
 use tacet_types::{Basis, Class, Labels, RecordRef, ResourceId, ResourceType, Role, Sight, Timestamp, Visibility};
 
 /// How long a visibility is used though nothing is known to have changed, in milliseconds: relations begin and end with time alone.
@@ -62,6 +63,8 @@ pub(crate) struct Access {
     pub(crate) settings: CareSettings,
     care: RwLock<Care>,
     made: Mutex<HashMap<Wanted, Made>>,
+    /// Commits that say something of care and whose callers have gone away.
+    left: Left,
 }
 
 /// What a visibility is made for.
@@ -103,7 +106,7 @@ pub(crate) enum Look {
 impl Access {
     pub(crate) fn new(settings: AccessSettings) -> Self {
         let AccessSettings { policies, care } = settings;
-        Self { policies, settings: care, care: RwLock::default(), made: Mutex::default() }
+        Self { policies, settings: care, care: RwLock::default(), made: Mutex::default(), left: Left::default() }
     }
 
     pub(crate) fn care(&self) -> RwLockReadGuard<'_, Care> {
@@ -127,6 +130,9 @@ impl Access {
     }
 
     fn sights(&self, caller: &Caller, act: Act, now: Timestamp) -> Arc<Sights> {
+        if self.left.any() {
+            self.take_in_left();
+        }
         let wanted = Wanted { subject: subject(caller), act, narrow: narrow::Narrow::of(caller, act) };
         let epoch = self.care().data.epoch();
         if let Some(made) = self.made().get(&wanted).filter(|made| made.epoch == epoch && now < made.until) {
@@ -178,11 +184,6 @@ impl Sights {
     /// The filter, with what is not seen left out of all that it asks about.
     pub(crate) fn guarded(&self, filter: Filter) -> Filter {
         guarded(filter, &self.guard)
-    }
-
-    /// What is seen, as a filter by itself.
-    pub(crate) fn filter(&self) -> Filter {
-        if self.everything { Filter::All(Vec::new()) } else { Filter::Guard(Arc::clone(&self.guard)) }
     }
 
     /// Whether the document is seen.
@@ -259,9 +260,6 @@ impl Inner {
         }
         if caller.own_work {
             return Ok(None);
-        }
-        if self.left.any() {
-            self.take_in_left();
         }
         Ok(self.access.as_ref().map(|access| access.sights(caller, act, self.clock.now())))
     }
@@ -346,6 +344,30 @@ impl Inner {
             request.filter = sights.guarded(request.filter);
         }
         Ok(Compiled { request, query })
+    }
+}
+
+/// What a commit under way says of care.
+pub(crate) struct CareNews {
+    access: Arc<Access>,
+    changes: Vec<CareChange>,
+}
+
+impl CareNews {
+    /// None where nobody goes by it, or there is none.
+    pub(crate) fn of(inner: &Inner, changes: Vec<CareChange>) -> Option<Self> {
+        let access = inner.access.as_ref().filter(|_| !changes.is_empty())?;
+        Some(Self { access: Arc::clone(access), changes })
+    }
+
+    /// The commit is durable.
+    pub(crate) fn take_in(self) {
+        self.access.take_in(self.changes);
+    }
+
+    /// Nobody waits for the commit any more: taken in before the next decision after it is durable.
+    pub(crate) fn leave(self, ticket: Ticket<Vec<Receipt>>) {
+        self.access.left.add(ticket, self.changes);
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) enum Others {
 
 impl Others {
     /// None.
+    #[cfg(test)]
     pub(crate) const NONE: Self = Self::All(Vec::new());
 
     /// Of these patients, those that are not the owner, if there is room.

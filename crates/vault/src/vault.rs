@@ -1,6 +1,6 @@
 //! The vault itself: what it is made of, how it is made and opened.
 
-use crate::access::{Access, AccessSettings, Left};
+use crate::access::{Access, AccessSettings};
 use crate::copies::Copies;
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
@@ -130,8 +130,6 @@ pub(crate) struct Inner {
     pub(crate) knowing: Arc<Knowing>,
     /// Who may see what; none: roles alone decide.
     pub(crate) access: Option<Arc<Access>>,
-    /// Commits that say something of care and whose callers have gone away.
-    pub(crate) left: Left,
 }
 
 impl Vault {
@@ -211,7 +209,6 @@ impl Vault {
             copies: OnceLock::new(),
             knowing: Arc::new(Knowing::new()),
             access: options.access.map(|settings| Arc::new(Access::new(settings))),
-            left: Left::default(),
         });
         if let Some(access) = &inner.access {
             *access.care_mut() = inner.read_care(&access.settings)?;

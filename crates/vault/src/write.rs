@@ -1,6 +1,7 @@
 //! Create, update and delete of single resources, and the loop that plans again when another writer was faster.
 
 use crate::EventKind;
+use crate::access::CareNews;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
@@ -199,13 +200,8 @@ impl Inner {
                 Some(EventKind::Import) if turns.is_empty() => self.store.submit_bulk(commit),
                 _ => self.store.submit(commit),
             };
-            match Applying::new(ticket, changes, place).await {
-                Ok(committed) => {
-                    if let Some(access) = &self.access {
-                        access.take_in(care);
-                    }
-                    return Ok((built, committed.outcome));
-                }
+            match Applying::new(ticket, changes, CareNews::of(self, care), place).await {
+                Ok(committed) => return Ok((built, committed.outcome)),
                 // Who has the turn keeps it, and those who were under way run out; unless other rows are in question by now.
                 Err(StoreError::PreconditionFailed { .. }) if lines == held => {}
                 Err(StoreError::PreconditionFailed { .. }) => {

@@ -4,7 +4,7 @@
 //! be had without the others. It counts from the moment in which the commit is durable. What it opens, and to whom, the policy says.
 
 use super::care::of_declared;
-use super::{CareChange, Look};
+use super::{Access, CareChange, CareNews, Look};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::turns::Lines;
@@ -165,20 +165,22 @@ impl Inner {
 
     /// Commits rows, and takes in what those of the table of emergencies say once they are durable, also where who asked has gone away
     /// by then.
-    pub(crate) fn submit_declared(&self, commit: Commit<Vec<Prepared>>, declared: Vec<RowWrite>) -> Declaring<'_> {
-        let changes = if self.access.is_some() { of_declared(&declared) } else { Vec::new() };
-        Declaring { inner: self, ticket: Some(self.store.submit(commit)), changes }
+    pub(crate) fn submit_declared(&self, commit: Commit<Vec<Prepared>>, declared: Vec<RowWrite>) -> Declaring {
+        let news = CareNews::of(self, of_declared(&declared));
+        Declaring { ticket: Some(self.store.submit(commit)), news }
     }
+}
 
+impl Access {
     /// Takes in what was committed for callers who had gone away.
-    pub(crate) fn take_in_left(&self) {
+    pub(super) fn take_in_left(&self) {
         let mut left = self.left.all.lock().unwrap_or_else(PoisonError::into_inner);
         let mut context = Context::from_waker(Waker::noop());
         left.retain_mut(|(ticket, changes)| match Pin::new(ticket).poll(&mut context) {
             Poll::Pending => true,
             Poll::Ready(answer) => {
-                if let (Ok(_), Some(access)) = (answer, &self.access) {
-                    access.take_in(std::mem::take(changes));
+                if answer.is_ok() {
+                    self.take_in(std::mem::take(changes));
                 }
                 false
             }
@@ -189,18 +191,18 @@ impl Inner {
 
 /// Commits whose callers have gone away, with what they say of care; and whether there are any.
 #[derive(Default)]
-pub(crate) struct Left {
+pub(super) struct Left {
     all: Mutex<Vec<(Ticket<Vec<Receipt>>, Vec<CareChange>)>>,
     any: AtomicBool,
 }
 
 impl Left {
     /// Whether there are any. Quick.
-    pub(crate) fn any(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::SeqCst)
     }
 
-    fn add(&self, ticket: Ticket<Vec<Receipt>>, changes: Vec<CareChange>) {
+    pub(super) fn add(&self, ticket: Ticket<Vec<Receipt>>, changes: Vec<CareChange>) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((ticket, changes));
         self.any.store(true, Ordering::SeqCst);
@@ -208,13 +210,12 @@ impl Left {
 }
 
 /// A commit under way. Given up, what it says is taken in before the next decision after it is durable.
-pub(crate) struct Declaring<'a> {
-    inner: &'a Inner,
+pub(crate) struct Declaring {
     ticket: Option<Ticket<Vec<Receipt>>>,
-    changes: Vec<CareChange>,
+    news: Option<CareNews>,
 }
 
-impl Future for Declaring<'_> {
+impl Future for Declaring {
     type Output = Result<Committed<Vec<Receipt>>, StoreError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -222,17 +223,17 @@ impl Future for Declaring<'_> {
         let Some(ticket) = this.ticket.as_mut() else { return Poll::Pending };
         let Poll::Ready(answer) = Pin::new(ticket).poll(context) else { return Poll::Pending };
         this.ticket = None;
-        if let (Ok(_), Some(access)) = (&answer, &this.inner.access) {
-            access.take_in(std::mem::take(&mut this.changes));
+        if let (Ok(_), Some(news)) = (&answer, this.news.take()) {
+            news.take_in();
         }
         Poll::Ready(answer)
     }
 }
 
-impl Drop for Declaring<'_> {
+impl Drop for Declaring {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take().filter(|_| !self.changes.is_empty()) {
-            self.inner.left.add(ticket, std::mem::take(&mut self.changes));
+        if let (Some(ticket), Some(news)) = (self.ticket.take(), self.news.take()) {
+            news.leave(ticket);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! drops what it was doing). The commit happens all the same, so what waits for it must not be lost: a thread takes it over.
 
 use super::Indexing;
+use crate::access::CareNews;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -66,7 +67,18 @@ impl Drop for Place {
 /// What the thread beside the index does for others.
 pub(crate) enum Rest {
     /// Waits for a commit whose caller has gone away, and takes it in.
-    Commit { ticket: Ticket<Vec<Receipt>>, changes: Vec<Change>, place: Place, number: u64 },
+    Commit {
+        /// Answers once it is durable.
+        ticket: Ticket<Vec<Receipt>>,
+        /// What the index is told.
+        changes: Vec<Change>,
+        /// What decisions go by from then on.
+        news: Option<CareNews>,
+        /// Among the commits under way.
+        place: Place,
+        /// Among those that were left.
+        number: u64,
+    },
     /// Takes in a commit for which there is no room yet, so that no thread that carries other requests waits for it.
     Apply { sequence: Sequence, changes: Vec<Change>, place: Place, handed: Arc<Handed> },
     /// Waits until there is room in the index.
@@ -122,8 +134,9 @@ impl Rest {
     /// Waits for the commit and takes it in. False: there will be no more.
     pub(super) fn finish(self) -> bool {
         match self {
-            Self::Commit { ticket, changes, place, number } => {
+            Self::Commit { ticket, changes, news, place, number } => {
                 if let Ok(Committed { sequence: Some(sequence), .. }) = ticket.wait() {
+                    news.into_iter().for_each(CareNews::take_in);
                     place.indexing.apply(sequence, changes);
                 }
                 place.indexing.left.leave(number);
@@ -148,6 +161,7 @@ impl Rest {
 pub(crate) struct Applying {
     ticket: Option<Ticket<Vec<Receipt>>>,
     changes: Vec<Change>,
+    news: Option<CareNews>,
     place: Option<Place>,
     /// Durable, and on its way into the index by the thread.
     waiting: Option<Waiting>,
@@ -160,8 +174,13 @@ struct Waiting {
 }
 
 impl Applying {
-    pub(crate) fn new(ticket: Ticket<Vec<Receipt>>, changes: Vec<Change>, place: Option<Place>) -> Self {
-        Self { ticket: Some(ticket), changes, place, waiting: None }
+    pub(crate) fn new(
+        ticket: Ticket<Vec<Receipt>>,
+        changes: Vec<Change>,
+        news: Option<CareNews>,
+        place: Option<Place>,
+    ) -> Self {
+        Self { ticket: Some(ticket), changes, news, place, waiting: None }
     }
 }
 
@@ -185,6 +204,8 @@ impl Future for Applying {
             Ok(committed) => committed,
             Err(error) => return Poll::Ready(Err(error)),
         };
+        // Before anything waits for the index: what is durable is decided by.
+        this.news.take().into_iter().for_each(CareNews::take_in);
         let (Some(sequence), Some(place)) = (committed.sequence, place) else { return Poll::Ready(Ok(committed)) };
         let Err(changes) = place.indexing.try_apply(sequence, std::mem::take(&mut this.changes)) else {
             return Poll::Ready(Ok(committed));
@@ -203,15 +224,25 @@ impl Future for Applying {
 
 impl Drop for Applying {
     fn drop(&mut self) {
-        if let (Some(ticket), Some(place)) = (self.ticket.take(), self.place.take()) {
+        let news = self.news.take();
+        let Some(ticket) = self.ticket.take() else { return self.leave_waiting() };
+        if let Some(place) = self.place.take() {
             let indexing = Arc::clone(&place.indexing);
             let number = indexing.left.enter();
-            let rest = Rest::Commit { ticket, changes: std::mem::take(&mut self.changes), place, number };
+            let rest = Rest::Commit { ticket, changes: std::mem::take(&mut self.changes), news, place, number };
             if indexing.rest.send(rest).is_err() {
                 // The vault is closed: the next start finds the commit in the change feed.
                 indexing.left.leave(number);
             }
+        } else if let Some(news) = news {
+            news.leave(ticket);
         }
+    }
+}
+
+impl Applying {
+    /// What is durable already and waits for room in the index goes on without its caller.
+    fn leave_waiting(&mut self) {
         if let Some(Waiting { handed, indexing, .. }) = self.waiting.take() {
             let mut progress = handed.progress();
             if !progress.done {
