@@ -196,10 +196,13 @@ impl Visibility {
 
     /// Whether every record is seen, so that nothing need be asked.
     pub fn is_everything(&self) -> bool {
-        let whole = |class: &&Class| class.types == TypeSet::EVERY && class.labels == Labels::EVERY && class.is_plain();
-        let whole: Vec<&Class> = self.classes.iter().filter(whole).collect();
-        whole.iter().any(|class| class.patients == PatientSet::Nobody)
-            && whole.iter().any(|class| matches!(&class.patients, PatientSet::AllBut(hidden) if hidden.is_empty()))
+        let types_of = |of: &dyn Fn(&PatientSet) -> bool| {
+            let whole = self.classes.iter().filter(|class| class.labels == Labels::EVERY && class.is_plain());
+            whole.filter(|class| of(&class.patients)).fold(TypeSet::NONE, |all, class| all.and(class.types))
+        };
+        let every = |types: TypeSet| ResourceType::all().all(|resource_type| types.has(resource_type));
+        every(types_of(&|patients| *patients == PatientSet::Nobody))
+            && every(types_of(&|patients| matches!(patients, PatientSet::AllBut(apart) if apart.is_empty())))
     }
 
     /// Whether a record of this type, of these patients (all in whose compartment it is), with these labels is seen.
