@@ -322,8 +322,8 @@ impl Identity {
         Ok(())
     }
 
-    /// The use of an approval, for a part that does what was allowed in a commit with [`Use::write`] and [`Use::entry`]. `text` is what it is about to
-    /// do, made the same way as for the request.
+    /// The use of an approval, for a part that does what was allowed in a commit with [`Use::write`] and [`Use::entry`]. `text` is
+    /// what it is about to do, made the same way as for the request.
     ///
     /// # Errors
     /// An approval of another kind, for another text, of somebody else; one that was not allowed, was used, or has ended.

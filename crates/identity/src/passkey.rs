@@ -114,3 +114,46 @@ fn same_site(client_data: &[u8]) -> bool {
     }
     serde_json::from_slice::<ClientData>(client_data).is_ok_and(|data| !data.cross_origin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webauthn_rs::prelude::{Url, WebauthnBuilder, WebauthnError};
+
+    /// What is verified against nobody goes as far as the signature, whether the passkey may be backed up or not.
+    #[test]
+    fn nobody_is_verified_to_the_end() {
+        let origin = Url::parse("https://h.example").unwrap();
+        let webauthn = WebauthnBuilder::new("h.example", &origin).unwrap().build().unwrap();
+        for flags in [0x05, 0x0d] {
+            let (options, state) = webauthn.start_discoverable_authentication().unwrap();
+            let challenge = URL_SAFE_NO_PAD.encode(&options.public_key.challenge);
+            let client_data = json!({ "type": "webauthn.get", "challenge": challenge, "origin": "https://h.example" });
+            let mut data = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"h.example").as_ref().to_vec();
+            data.extend([flags, 0, 0, 0, 1]);
+            let answer: PublicKeyCredential = serde_json::from_value(json!({
+                "id": "what a client says", "rawId": "BwcH", "type": "public-key",
+                "response": {
+                    "authenticatorData": URL_SAFE_NO_PAD.encode(data),
+                    "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data.to_string()),
+                    // r = 1, s = 1
+                    "signature": URL_SAFE_NO_PAD.encode([0x30, 6, 2, 1, 1, 2, 1, 1]),
+                    "userHandle": "AAAA",
+                },
+            }))
+            .unwrap();
+            assert!(login_answer_holds(&answer));
+            let nobody = of_nobody(&answer).unwrap();
+            let outcome = webauthn.finish_discoverable_authentication_v2(&answer, state, nobody);
+            assert!(matches!(outcome, Err(WebauthnError::AuthenticationFailure)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn answers_from_inside_another_site_are_refused() {
+        assert!(same_site(br#"{"crossOrigin":false}"#) && same_site(b"{}"));
+        for data in [br#"{"crossOrigin":true}"#.as_slice(), br#"{"crossOrigin":"no"}"#, b"", b"[]x"] {
+            assert!(!same_site(data));
+        }
+    }
+}

@@ -105,8 +105,8 @@ impl Identity {
         Ok(changes)
     }
 
-    /// Brings an account to what a directory says: names and ids at once, suspension at once, roles and links as far as nobody uses them yet. Otherwise
-    /// somebody is asked.
+    /// Brings an account to what a directory says: names and ids at once, suspension at once, roles and links as far as nobody uses
+    /// them yet. Otherwise somebody is asked.
     pub(crate) async fn provision(&self, actor: &Actor, id: &AccountId, user: &User) -> Result<Account, IdentityError> {
         let login = check_names(&user.user_name, &user.display)?;
         check_external_id(user.external_id.as_deref())?;

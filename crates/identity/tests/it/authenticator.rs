@@ -8,29 +8,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tacet_identity::{PublicKeyCredential, RegisterPublicKeyCredential};
 
-pub const ORIGIN: &str = "https://tacet.hospital.example";
-pub const RP_ID: &str = "hospital.example";
+pub(crate) const ORIGIN: &str = "https://tacet.hospital.example";
+pub(crate) const RP_ID: &str = "hospital.example";
 
 const PRESENT: u8 = 0x01;
 const VERIFIED: u8 = 0x04;
 const ATTESTED: u8 = 0x40;
 
-pub struct Authenticator {
+pub(crate) struct Authenticator {
     key: EcdsaKeyPair,
-    pub id: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     handle: Vec<u8>,
-    pub counter: u32,
+    pub(crate) counter: u32,
     /// What it does wrong.
-    pub origin: String,
-    pub verifies: bool,
-    pub cross_origin: bool,
-    pub rp_id: String,
-    pub challenge: Option<Vec<u8>>,
-    pub handle_shown: Option<Vec<u8>>,
+    pub(crate) origin: String,
+    pub(crate) verifies: bool,
+    pub(crate) cross_origin: bool,
+    pub(crate) rp_id: String,
+    pub(crate) challenge: Option<Vec<u8>>,
+    pub(crate) handle_shown: Option<Vec<u8>>,
 }
 
 impl Authenticator {
-    pub fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
             id: digest(&SHA256, id.as_bytes()).as_ref().to_vec(),
@@ -60,7 +60,7 @@ impl Authenticator {
         data
     }
 
-    pub fn create(&mut self, options: &Value) -> RegisterPublicKeyCredential {
+    pub(crate) fn create(&mut self, options: &Value) -> RegisterPublicKeyCredential {
         let selection = &options["publicKey"]["authenticatorSelection"];
         assert_eq!(
             (&selection["residentKey"], &selection["userVerification"]),
@@ -103,7 +103,7 @@ impl Authenticator {
         .unwrap()
     }
 
-    pub fn get(&mut self, options: &Value) -> PublicKeyCredential {
+    pub(crate) fn get(&mut self, options: &Value) -> PublicKeyCredential {
         assert_eq!(options["publicKey"]["allowCredentials"], json!([]), "a login names no passkey");
         assert_eq!(options["publicKey"]["userVerification"], json!("required"));
         self.counter += 1;
@@ -128,7 +128,7 @@ impl Authenticator {
     }
 
     /// As many passkeys as there are devices that they were copied to.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let bytes = self.key.to_pkcs8v1().unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, bytes.as_ref()).unwrap();
         Self { key, id: self.id.clone(), handle: self.handle.clone(), ..Self::new("") }

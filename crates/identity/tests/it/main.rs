@@ -1,5 +1,12 @@
 //! Identity over rows in memory, with passkeys in software.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the functions here are called by tests only"
+)]
+
 mod approvals;
 mod authenticator;
 mod login;
@@ -18,40 +25,40 @@ use tacet_ledger::EventKind;
 use tacet_ledger::noted::MemoryRows;
 use tacet_types::{ManualClock, OperationId, Role, SeededRng, Timestamp};
 
-pub const MINUTE_MS: i64 = 60_000;
-pub const HOUR_MS: i64 = 60 * MINUTE_MS;
-pub const DAY_MS: i64 = 24 * HOUR_MS;
+pub(crate) const MINUTE_MS: i64 = 60_000;
+pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
-pub struct World {
-    pub rows: Arc<MemoryRows>,
-    pub clock: Arc<ManualClock>,
-    pub identity: Arc<Identity>,
+pub(crate) struct World {
+    pub(crate) rows: Arc<MemoryRows>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) identity: Arc<Identity>,
 }
 
 /// Somebody with a passkey, a device and a session.
-pub struct Someone {
-    pub key: Authenticator,
-    pub device: String,
-    pub secret: String,
-    pub person: Person,
+pub(crate) struct Someone {
+    pub(crate) key: Authenticator,
+    pub(crate) device: String,
+    pub(crate) secret: String,
+    pub(crate) person: Person,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let rows = Arc::new(MemoryRows::default());
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-03-01T08:00:00Z").unwrap()));
         let identity = Arc::new(Self::open(&rows, &clock));
         Self { rows, clock, identity }
     }
 
-    pub fn open(rows: &Arc<MemoryRows>, clock: &Arc<ManualClock>) -> Identity {
+    pub(crate) fn open(rows: &Arc<MemoryRows>, clock: &Arc<ManualClock>) -> Identity {
         let settings = Settings::new(RP_ID, Url::parse(ORIGIN).unwrap(), "Hospital");
         let rng = Arc::new(SeededRng::new(7));
         Identity::open(rows.clone(), clock.clone(), rng, settings).unwrap()
     }
 
     /// Two administrators, a security officer and an auditor.
-    pub fn with_staff() -> (Self, Staff) {
+    pub(crate) fn with_staff() -> (Self, Staff) {
         let world = Self::new();
         let roles = [
             ("adm1", Role::Administrator),
@@ -69,16 +76,16 @@ impl World {
         (world, staff)
     }
 
-    pub fn bootstrap(&self, login: &str, role: Role) -> Result<tacet_identity::Invited, IdentityError> {
+    pub(crate) fn bootstrap(&self, login: &str, role: Role) -> Result<tacet_identity::Invited, IdentityError> {
         let actor = Actor::command_line("root", OperationId([1; 16]));
         block_on(self.identity.bootstrap(&actor, Draft::new(login, login, role)))
     }
 
-    pub fn connection(&self, device: &str) -> Connection {
+    pub(crate) fn connection(&self, device: &str) -> Connection {
         Connection::new(Some("192.0.2.7".parse().unwrap()), Some(device), "Browser 1", OperationId([2; 16]))
     }
 
-    pub fn enrol(&self, first: &str, second: &str, name: &str) -> Authenticator {
+    pub(crate) fn enrol(&self, first: &str, second: &str, name: &str) -> Authenticator {
         let device = self.identity.new_device().into_inner();
         let connection = self.connection(&device);
         let offer = block_on(self.identity.begin_enrolment(first, second, &connection)).unwrap();
@@ -88,46 +95,46 @@ impl World {
         key
     }
 
-    pub fn login(&self, key: &mut Authenticator, device: &str) -> Result<LoggedIn, IdentityError> {
+    pub(crate) fn login(&self, key: &mut Authenticator, device: &str) -> Result<LoggedIn, IdentityError> {
         let connection = self.connection(device);
         let Offer { ceremony, options, .. } = self.identity.begin_login(&connection)?;
         block_on(self.identity.finish_login(&ceremony, &key.get(&options), &connection))
     }
 
-    pub fn someone(&self, mut key: Authenticator) -> Someone {
+    pub(crate) fn someone(&self, mut key: Authenticator) -> Someone {
         let device = self.identity.new_device().into_inner();
         let LoggedIn { secret, person } = self.login(&mut key, &device).unwrap();
         Someone { key, device, secret: secret.into_inner(), person }
     }
 
-    pub fn who(&self, someone: &Someone) -> Option<Person> {
+    pub(crate) fn who(&self, someone: &Someone) -> Option<Person> {
         block_on(self.identity.authenticate(&someone.secret, &self.connection(&someone.device))).unwrap()
     }
 
-    pub fn actor(&self, someone: &Someone) -> Actor {
+    pub(crate) fn actor(&self, someone: &Someone) -> Actor {
         self.identity.actor(&someone.person, &self.connection(&someone.device))
     }
 
     /// As if the passkey was just shown.
-    pub fn fresh(&self, someone: &Someone) -> Actor {
+    pub(crate) fn fresh(&self, someone: &Someone) -> Actor {
         Actor { fresh: true, ..self.actor(someone) }
     }
 
-    pub fn request(&self, act: Act) -> Request {
+    pub(crate) fn request(&self, act: Act) -> Request {
         let end = self.now().plus_ms(DAY_MS);
         Request { act, ticket: "T-1".into(), reason: "because".into(), end, until_end: false }
     }
 
-    pub fn ask(&self, by: &Someone, act: Act) -> Result<Approval, IdentityError> {
+    pub(crate) fn ask(&self, by: &Someone, act: Act) -> Result<Approval, IdentityError> {
         block_on(self.identity.ask(&self.fresh(by), self.request(act)))
     }
 
-    pub fn allow(&self, by: &Someone, approval: &Approval) -> Result<Decided, IdentityError> {
+    pub(crate) fn allow(&self, by: &Someone, approval: &Approval) -> Result<Decided, IdentityError> {
         block_on(self.identity.decide(&self.fresh(by), &approval.id, true, "fine"))
     }
 
     /// A new account by the administrators, enrolled and logged in.
-    pub fn employ(&self, staff: &Staff, draft: Draft) -> Someone {
+    pub(crate) fn employ(&self, staff: &Staff, draft: Draft) -> Someone {
         let login = draft.login.clone();
         let approval = self.ask(&staff.adm1, Act::NewAccount(draft)).unwrap();
         let decided = self.allow(&staff.adm2, &approval).unwrap();
@@ -135,31 +142,31 @@ impl World {
         self.someone(self.enrol(first.reveal(), decided.second_code.unwrap().reveal(), &login))
     }
 
-    pub fn account(&self, id: &AccountId) -> Account {
+    pub(crate) fn account(&self, id: &AccountId) -> Account {
         self.identity.account(id).unwrap().unwrap()
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         tacet_types::Clock::now(self.clock.as_ref())
     }
 
-    pub fn entries(&self, kind: EventKind) -> usize {
+    pub(crate) fn entries(&self, kind: EventKind) -> usize {
         self.rows.entries().iter().filter(|entry| entry.kind == kind).count()
     }
 }
 
-pub struct Staff {
+pub(crate) struct Staff {
     pub adm1: Someone,
     pub adm2: Someone,
-    pub sec: Someone,
-    pub aud: Someone,
+    pub(crate) sec: Someone,
+    pub(crate) aud: Someone,
 }
 
-pub fn other(kind: Kind, text: &str) -> Act {
+pub(crate) fn other(kind: Kind, text: &str) -> Act {
     Act::Other { kind, text: text.into(), beneficiaries: Vec::new() }
 }
 
-pub fn clinician(login: &str) -> Draft {
+pub(crate) fn clinician(login: &str) -> Draft {
     let mut draft = Draft::new(login, "Dr Aubrac", Role::Clinician);
     draft.practitioner = Some(format!("pr-{login}"));
     draft
