@@ -158,13 +158,13 @@ impl NotedRows for MemoryRows {
     fn scan(&self, table: Table, each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>) -> Result<(), RowsError> {
         let rows: Vec<NotedRow> = {
             let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_table = memory.rows.iter().filter(|((of, _), _)| *of == table);
-            let row = |((_, name), (value, revision)): (&(Table, Vec<u8>), &(Vec<u8>, u64))| NotedRow {
-                name: name.clone(),
-                value: value.clone(),
-                revision: *revision,
-            };
-            of_table.map(row).collect()
+            let mut of_table = Vec::new();
+            for ((of, name), (value, revision)) in &memory.rows {
+                if *of == table {
+                    of_table.push(NotedRow { name: name.clone(), value: value.clone(), revision: *revision });
+                }
+            }
+            of_table
         };
         for row in rows {
             if each(row).is_break() {
