@@ -14,8 +14,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tantivy::HasLen;
 use tantivy::directory::{FileHandle, OwnedBytes};
 
@@ -24,6 +24,34 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 /// Kinds of files, by the end of their path, that the library reads all over for every query: opened whole.
 const WHOLE: [&str; 3] = ["term", "del", "fieldnorm"];
+
+/// Most chunks that are opened ahead of what is asked for. Merging asks for the postings of one term after the other, most of them a few
+/// bytes: without this each would cost a chunk.
+const AHEAD_CHUNKS_MAX: u64 = 16;
+
+/// Ranges one after the other from which a file is taken to be read from end to end, so that they are not kept for later.
+const STREAK_NOT_KEPT: u32 = 8;
+
+/// What was opened ahead.
+#[derive(Default)]
+struct Ahead {
+    /// The first chunk in `text`.
+    first: u64,
+    text: Vec<u8>,
+    /// The chunk after the last range that was asked for.
+    after: u64,
+    /// How many ranges were asked for one after the other.
+    streak: u32,
+}
+
+impl Ahead {
+    /// Some bytes of chunks from this one on, if they were all opened.
+    fn get(&self, first: u64, skipped: usize, length: usize) -> Option<&[u8]> {
+        let before = usize::try_from(first.checked_sub(self.first)?).ok()?.checked_mul(CHUNK_BYTES)?;
+        let start = before.checked_add(skipped)?;
+        self.text.get(start..start.checked_add(length)?)
+    }
+}
 
 #[cfg(test)]
 thread_local! {
@@ -73,6 +101,7 @@ pub(crate) struct OpenFile {
     file: File,
     text_bytes: usize,
     whole: Option<OwnedBytes>,
+    ahead: Mutex<Ahead>,
 }
 
 impl OpenFile {
@@ -102,13 +131,14 @@ impl OpenFile {
         }
         let cipher = ChunkCipher::new(key, FileId(id), path);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let mut open = Self { number, reading: reading.clone(), cipher, layout, file, text_bytes: 0, whole: None };
+        let (reading, ahead) = (reading.clone(), Mutex::default());
+        let mut open = Self { number, reading, cipher, layout, file, text_bytes: 0, whole: None, ahead };
         let last = open.chunks(layout.before_last..layout.before_last + 1)?;
         open.text_bytes = layout.text_bytes(&last).ok_or(Refusal::Length)?;
         let kind = path.rsplit('.').next().unwrap_or_default();
         if WHOLE.contains(&kind) {
             let bytes = OwnedBytes::new(open.range(0..open.text_bytes)?);
-            reading.whole_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+            open.reading.whole_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
             open.whole = Some(bytes);
         }
         Ok(open)
@@ -134,6 +164,35 @@ impl OpenFile {
             self.cipher.open(number, number == last, sealed, text)?;
         }
         Ok(text)
+    }
+
+    /// A range, and whether it is worth keeping.
+    fn next_range(&self, range: Range<usize>) -> Result<(Vec<u8>, bool), Refusal> {
+        let (first, after) = ((range.start / CHUNK_BYTES) as u64, range.end.div_ceil(CHUNK_BYTES) as u64);
+        if range.is_empty() || range.end > self.text_bytes || after.saturating_sub(first) > AHEAD_CHUNKS_MAX / 2 {
+            return Ok((self.range(range)?, true));
+        }
+        // Who reads at the same time reads for itself.
+        let Ok(mut ahead) = self.ahead.try_lock() else { return Ok((self.range(range)?, true)) };
+        // In the chunk where the last range ended, or in the next.
+        let goes_on = first == ahead.after || first + 1 == ahead.after;
+        ahead.streak = if goes_on { ahead.streak.saturating_add(1) } else { 0 };
+        ahead.after = after;
+        let keep = ahead.streak < STREAK_NOT_KEPT;
+        let skipped = range.start % CHUNK_BYTES;
+        if let Some(text) = ahead.get(first, skipped, range.len()) {
+            return Ok((text.to_vec(), keep));
+        }
+        if !goes_on {
+            return Ok((self.range(range)?, true));
+        }
+        // The longer it goes on, the more.
+        let more = (1u64 << ahead.streak.min(AHEAD_CHUNKS_MAX.ilog2())).min(AHEAD_CHUNKS_MAX);
+        let until = after.max(first + more).min(self.layout.before_last + 1);
+        ahead.text = self.chunks(first..until)?;
+        ahead.first = first;
+        let text = ahead.get(first, skipped, range.len()).ok_or(Refusal::Range)?;
+        Ok((text.to_vec(), keep))
     }
 
     fn range(&self, range: Range<usize>) -> Result<Vec<u8>, Refusal> {
@@ -168,9 +227,11 @@ impl FileHandle for OpenFile {
         if let Some(bytes) = self.reading.cache.get(key) {
             return Ok(bytes);
         }
-        let bytes = self.range(range).map_err(|refusal| self.reading.latch.refuse(refusal))?;
+        let (bytes, keep) = self.next_range(range).map_err(|refusal| self.reading.latch.refuse(refusal))?;
         let bytes = OwnedBytes::new(bytes);
-        self.reading.cache.put(key, &bytes);
+        if keep {
+            self.reading.cache.put(key, &bytes);
+        }
         Ok(bytes)
     }
 }
@@ -208,5 +269,38 @@ mod tests {
         assert_eq!(why(&Errno::IO.into()), Refusal::Unreadable);
         assert_eq!(why(&Errno::LOOP.into()), Refusal::Another);
         assert_eq!(why(&Errno::NOENT.into()), Refusal::Missing);
+    }
+    #[test]
+    fn what_is_opened_ahead_is_what_stands_there() {
+        use crate::sealed::disk::Disk;
+        use crate::sealed::writer::ChunkWriter;
+        use std::io::Write;
+        use tacet_types::{Rng, SeededRng};
+        let scratch = tempfile::tempdir().unwrap();
+        let rng = SeededRng::new(3);
+        let text: Vec<u8> = (0..60 * CHUNK_BYTES + 77).map(|_| rng.below(256) as u8).collect();
+        let (key, id) = (GenerationKey::random(&rng), FileId::random(&rng));
+        let reading =
+            Reading { cache: Arc::new(RangeCache::new(1 << 16)), latch: Arc::default(), whole_bytes: Arc::default() };
+        let path = scratch.path().join("file");
+        let mut writer =
+            ChunkWriter::create((&Disk::default(), &reading.latch), &path, &key, id, "segment.idx").unwrap();
+        writer.write_all(&text).unwrap();
+        writer.finish().unwrap();
+        let file = OpenFile::open(&reading, &path, &key, "segment.idx", Some(id)).unwrap();
+        // One after the other, with leaps in between, also back and to the end.
+        let (mut at, mut ahead) = (0, 0);
+        for step in 0..20_000 {
+            if step % 500 == 499 || at >= text.len() {
+                at = rng.below(text.len() as u64) as usize;
+            }
+            let most = if rng.below(50) == 0 { 12 * CHUNK_BYTES } else { 300 };
+            let end = (at + rng.below(most as u64) as usize).min(text.len());
+            assert_eq!(file.read_bytes(at..end).unwrap().as_slice(), &text[at..end]);
+            ahead += usize::from(file.ahead.lock().unwrap().streak > 0);
+            at = end;
+        }
+        assert!(ahead > 10_000, "{ahead}");
+        assert!(file.read_bytes(text.len() - 5..text.len() + 1).is_err());
     }
 }
