@@ -21,6 +21,7 @@ pub use declare::{
     BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
     BreakGlassDeclared,
 };
+pub(crate) use narrow::Doing;
 
 use crate::caller::Caller;
 use crate::disclose::Located;
@@ -89,6 +90,8 @@ pub(crate) struct Sights {
     /// The ground of each class, as the ledger names it.
     grounds: Vec<Ground>,
     everything: bool,
+    /// What is open beside where its content fits a scope.
+    under: Vec<narrow::Under>,
 }
 
 /// Why something is allowed, as the ledger keeps it.
@@ -129,11 +132,11 @@ impl Access {
         }
     }
 
-    fn sights(&self, caller: &Caller, act: Act, now: Timestamp) -> Arc<Sights> {
+    fn sights(&self, caller: &Caller, act: Act, doing: Doing, now: Timestamp) -> Arc<Sights> {
         if self.left.any() {
             self.take_in_left();
         }
-        let wanted = Wanted { subject: subject(caller), act, narrow: narrow::Narrow::of(caller, act) };
+        let wanted = Wanted { subject: subject(caller), act, narrow: narrow::Narrow::of(caller, doing) };
         let epoch = self.care().data.epoch();
         if let Some(made) = self.made().get(&wanted).filter(|made| made.epoch == epoch && now < made.until) {
             return Arc::clone(&made.sights);
@@ -145,7 +148,7 @@ impl Access {
             // Consents and emergencies begin and end to the moment.
             (visibility, care.data.epoch(), care.data.next_change(None, now, &self.settings))
         };
-        let sights = Arc::new(Sights::new(wanted.narrow.apply(visibility)));
+        let sights = Arc::new(Sights::new(wanted.narrow.apply(caller, visibility, now)));
         let latest = now.plus_ms(VISIBILITY_LIFE_MS);
         let made = Made { sights: Arc::clone(&sights), epoch, until: next.map_or(latest, |next| next.min(latest)) };
         let mut all = self.made();
@@ -174,27 +177,33 @@ pub(crate) fn subject(caller: &Caller) -> Subject {
 }
 
 impl Sights {
-    fn new(visibility: Visibility) -> Self {
+    fn new((visibility, under): (Visibility, Vec<narrow::Under>)) -> Self {
         let grounds = visibility.classes.iter().map(|class| ground(&class.basis)).collect();
         let everything = visibility.is_everything();
         let visibility = Arc::new(visibility);
-        Self { guard: Guard::new(Arc::clone(&visibility)), visibility, grounds, everything }
+        Self { guard: Guard::new(Arc::clone(&visibility)), visibility, grounds, everything, under }
     }
 
     /// The filter, with what is not seen left out of all that it asks about.
     pub(crate) fn guarded(&self, filter: Filter) -> Filter {
-        guarded(filter, &self.guard)
+        let filter = guarded(filter, &self.guard);
+        if self.under.is_empty() || self.everything { filter } else { narrow::widened(filter, &self.under) }
     }
 
     /// Whether the document is seen.
     pub(crate) fn sees(&self, document: &Document) -> bool {
-        self.everything || self.guard.sees(document)
+        self.everything || self.guard.sees(document) || self.under.iter().any(|under| under.sees(document))
     }
 
     /// The labels of elements that are shown within a record, and whether what is withheld is marked.
     pub(crate) fn cleared(&self, resource_type: ResourceType, meta: &VersionMeta) -> (Labels, bool) {
         match meta.patients() {
-            Some(patients) => self.visibility.cleared(resource_type, &patients),
+            Some(patients) => {
+                let under = self.under.iter().filter(|under| under.concerns(resource_type));
+                let more = under.map(|under| under.visibility.cleared(resource_type, &patients));
+                let open = self.visibility.cleared(resource_type, &patients);
+                more.fold(open, |(labels, told), (more, tells)| (labels.and(more), told || tells))
+            }
             // Of some of its patients nothing is known here: nothing labelled is shown.
             None if !self.everything => (Labels::NONE, false),
             None => (Labels::EVERY, true),
@@ -203,7 +212,7 @@ impl Sights {
 
     /// Whether nothing at all is seen.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.visibility.classes.is_empty()
+        self.visibility.classes.is_empty() && self.under.is_empty()
     }
 
     pub(crate) fn is_everything(&self) -> bool {
@@ -230,7 +239,8 @@ impl Sights {
             class.types.has(resource_type) && labels.within(class.labels) && of
         };
         let place = self.visibility.classes.iter().position(fits);
-        place.and_then(|place| self.grounds.get(place)).cloned()
+        let open = place.and_then(|place| self.grounds.get(place)).cloned();
+        open.or_else(|| self.under.iter().find(|under| under.concerns(resource_type))?.ground())
     }
 }
 
@@ -251,6 +261,16 @@ fn ground(basis: &Basis) -> Ground {
 impl Inner {
     /// What this caller may do this with. None: the role decides alone, and allows it.
     pub(crate) fn sights(&self, caller: &Caller, act: Act) -> Result<Option<Arc<Sights>>, VaultError> {
+        self.sights_for(caller, act, Doing::of(act))
+    }
+
+    /// What this caller may do this with, where scopes tell more apart.
+    pub(crate) fn sights_for(
+        &self,
+        caller: &Caller,
+        act: Act,
+        doing: Doing,
+    ) -> Result<Option<Arc<Sights>>, VaultError> {
         let role = match act {
             Act::Write | Act::Relabel => caller.role.may_write_records(),
             _ => caller.role.may_read_records(),
@@ -261,7 +281,7 @@ impl Inner {
         if caller.own_work {
             return Ok(None);
         }
-        Ok(self.access.as_ref().map(|access| access.sights(caller, act, self.clock.now())))
+        Ok(self.access.as_ref().map(|access| access.sights(caller, act, doing, self.clock.now())))
     }
 
     /// Whether a version is seen, by what stands beside it. Where content decides, by the current version in the search index; where
@@ -282,8 +302,8 @@ impl Inner {
         };
         match sight {
             Sight::Seen(basis) => Look::Seen(sights.ground_of(basis)),
-            Sight::Hidden => Look::Hidden,
-            Sight::AskIndex => {
+            Sight::Hidden if !sights.under.iter().any(|under| under.concerns(resource_type)) => Look::Hidden,
+            Sight::AskIndex | Sight::Hidden => {
                 let key = Key { resource_type, id: id.clone() };
                 match self.index_sees(sights, &key) {
                     true => Look::Seen(sights.conditional_ground(resource_type, patients.as_deref(), meta.labels)),
@@ -312,7 +332,7 @@ impl Inner {
         let mut sorted = keys.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let filter = Filter::All(vec![Filter::Keys(sorted), Filter::Guard(Arc::clone(&sights.guard))]);
+        let filter = sights.guarded(Filter::Keys(sorted));
         let page = Page { sort: Vec::new(), count: keys.len().max(1), after: None, total: Total::None };
         let hits = self.answering()?.index.search(&filter, &page)?;
         Ok(hits.keys.into_iter().map(|(key, _)| key).collect())
@@ -334,13 +354,13 @@ impl Inner {
     /// Whether this caller may see a document, asked anew each time. None: everything.
     pub(crate) fn seen_by(&self, caller: Caller) -> Option<Arc<dyn Fn(&Document) -> bool + Send + Sync>> {
         let (access, clock) = (Arc::clone(self.access.as_ref()?), Arc::clone(&self.clock));
-        Some(Arc::new(move |document| access.sights(&caller, Act::Read, clock.now()).sees(document)))
+        Some(Arc::new(move |document| access.sights(&caller, Act::Read, Doing::Show, clock.now()).sees(document)))
     }
 
     /// The search, over what this caller may do this with.
     pub(crate) fn for_caller(&self, caller: &Caller, act: Act, compiled: Compiled) -> Result<Compiled, VaultError> {
         let Compiled { mut request, query } = compiled;
-        if let Some(sights) = self.sights(caller, act)? {
+        if let Some(sights) = self.sights_for(caller, act, Doing::Search)? {
             request.filter = sights.guarded(request.filter);
         }
         Ok(Compiled { request, query })

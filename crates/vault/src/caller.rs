@@ -1,6 +1,8 @@
 //! On whose behalf the vault acts: who asks, in which role, what for, from where.
 
+use std::sync::Arc;
 use tacet_ledger::{Agent, Entry, EventKind, Origin, Outcome, PurposeOfUse};
+use tacet_policy::Scopes;
 use tacet_types::{OperationId, ResourceId, ResourceType, Role, Timestamp};
 
 /// Who asks, and the circumstances that the ledger keeps.
@@ -28,6 +30,10 @@ pub struct Caller {
     pub strong: bool,
     /// Whether this is a session of a supplier.
     pub supplier: bool,
+    /// What the token is good for, where that is less than what the account may do.
+    pub scopes: Option<Arc<Scopes>>,
+    /// The patient of the launch, for scopes that are about one patient.
+    pub launch_patient: Option<ResourceId>,
     /// The id of the account, where it has one beside its owner's name: what break-glass is declared for.
     pub account: Option<String>,
     /// The store's own work, for which no policy is asked: it shows nothing to anybody.
@@ -55,6 +61,8 @@ impl Caller {
             patients: Vec::new(),
             strong: false,
             supplier: false,
+            scopes: None,
+            launch_patient: None,
             account: None,
             own_work: false,
         }

@@ -4,7 +4,7 @@
 //! that they cannot see finds nothing, whether or not there is something.
 
 use super::Plan;
-use crate::access::{CareChange, Ground, Look, Sights, is_human};
+use crate::access::{CareChange, Doing, Ground, Look, Sights, is_human};
 use crate::caller::Caller;
 use crate::disclose::json_limits;
 use crate::error::VaultError;
@@ -23,7 +23,9 @@ use tacet_types::{Labels, RecordRef};
 #[derive(Default)]
 pub(super) struct Rights {
     read: Option<Arc<Sights>>,
-    write: Option<Arc<Sights>>,
+    create: Option<Arc<Sights>>,
+    update: Option<Arc<Sights>>,
+    delete: Option<Arc<Sights>>,
     /// Whether somebody is held to the rules at all.
     held: bool,
 }
@@ -33,7 +35,14 @@ impl Rights {
         if inner.access.is_none() || caller.own_work {
             return Ok(Self::default());
         }
-        Ok(Self { read: inner.sights(caller, Act::Read)?, write: inner.sights(caller, Act::Write)?, held: true })
+        let write = |doing| inner.sights_for(caller, Act::Write, doing);
+        Ok(Self {
+            read: inner.sights(caller, Act::Read)?,
+            create: write(Doing::Create)?,
+            update: write(Doing::Update)?,
+            delete: write(Doing::Delete)?,
+            held: true,
+        })
     }
 }
 
@@ -78,7 +87,9 @@ impl Plan<'_> {
             return Ok(None);
         }
         // Asked before anything depends on what stands there, so that the answer does not.
-        let ground = self.may_stand(record, after, resource)?;
+        let creates = method == Method::Post;
+        let sights = if creates { self.rights.create.clone() } else { self.rights.update.clone() };
+        let ground = self.may_stand(sights.as_deref(), record, after, resource)?;
         let chosen = method == Method::Put && is_human(self.caller.role);
         let before = match (before, standing) {
             (_, Standing::Hidden) => return Err(VaultError::NotFound),
@@ -86,7 +97,7 @@ impl Plan<'_> {
             (None, _) => return Ok(ground),
             (Some(before), _) => before.clone(),
         };
-        self.may_change(&before)?;
+        self.may_change(sights.as_ref(), &before)?;
         self.may_relabel(&before, after)?;
         Ok(ground)
     }
@@ -96,14 +107,14 @@ impl Plan<'_> {
         if !self.rights.held {
             return Ok(None);
         }
-        self.may_change(before)
+        let sights = self.rights.delete.clone();
+        self.may_change(sights.as_ref(), before)
     }
 
     /// Whether what is there may be changed by this caller, who sees it.
-    fn may_change(&mut self, before: &Head) -> Result<Option<Ground>, VaultError> {
+    fn may_change(&mut self, sights: Option<&Arc<Sights>>, before: &Head) -> Result<Option<Ground>, VaultError> {
         let RecordRef { resource_type, id, .. } = &before.record;
-        let Look::Seen(ground) = self.inner.look(self.rights.write.as_ref(), *resource_type, id, &before.current)
-        else {
+        let Look::Seen(ground) = self.inner.look(sights, *resource_type, id, &before.current) else {
             return Err(VaultError::NotAllowed("this account may see the resource and not change it"));
         };
         if self.withholds(before)? {
@@ -148,18 +159,19 @@ impl Plan<'_> {
     /// Whether a version like this may be written by this caller at all.
     fn may_stand(
         &self,
+        sights: Option<&Sights>,
         record: &RecordRef,
         after: &VersionMeta,
         resource: &Json<'_>,
     ) -> Result<Option<Ground>, VaultError> {
         const WHY: &str = "this account may not store such a resource";
-        let Some(sights) = &self.rights.write else { return Ok(None) };
+        let Some(sights) = sights else { return Ok(None) };
         let RecordRef { resource_type, id, version } = record;
         if let Some(patients) = after.patients() {
             match sights.visibility.sight(*resource_type, &patients, after.labels) {
                 tacet_types::Sight::Seen(basis) => return Ok(sights.ground_of(basis)),
-                tacet_types::Sight::Hidden => return Err(VaultError::NotAllowed(WHY)),
-                tacet_types::Sight::AskIndex => {}
+                // Its content decides: by a criterion of the policy, or by the query of a scope.
+                tacet_types::Sight::Hidden | tacet_types::Sight::AskIndex => {}
             }
         }
         let parameters = self.inner.indexing().map_or_else(Parameters::standard, |indexing| indexing.parameters());
