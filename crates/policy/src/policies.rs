@@ -216,7 +216,8 @@ fn read(name: &str, text: &str) -> Result<Vec<(PolicyInfo, Policy)>, PolicyError
             let problem = format!("policy {} of the file has no id", place + 1);
             return Err(refuse(None, None, problem, "write @id(\"..\") before it"));
         };
-        let line = Some(line_of(text, id));
+        let at = line_of(text, id);
+        let line = Some(at);
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if id.len() > ID_BYTES_MAX || !id.bytes().all(plain) {
             let help = format!("ids are up to {ID_BYTES_MAX} of a-z, 0-9 and -");
@@ -233,7 +234,7 @@ fn read(name: &str, text: &str) -> Result<Vec<(PolicyInfo, Policy)>, PolicyError
         let info = PolicyInfo {
             id: id.into(),
             file: name.into(),
-            line: line.unwrap_or(1),
+            line: at,
             reason: reason.into(),
             ground: ground.map(Into::into),
             permits: policy.effect() == Effect::Permit,
