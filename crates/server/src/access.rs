@@ -1,15 +1,23 @@
-//! Who asks: the bearer token, the purpose, and for whom. A request that does not get past here learns nothing, not even
+//! Who asks: a token, a session or what an app was given; the purpose, and for whom. A request that does not get past here learns nothing, not even
 //! whether the path that it named exists.
 
 use crate::app::App;
+use crate::auth::cookies;
 use crate::connection::Peer;
 use crate::error::ApiError;
 use crate::lockout::Source;
+use crate::people::{People, is_of_people};
 use crate::routes::{Action, Capability};
 use crate::service::RecordService;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE, USER_AGENT};
+use hyper::http::request::Parts;
+use std::sync::Arc;
+use tacet_identity::{AccountId, Actor, Connection, Person};
 use tacet_ledger::{Channel, EventKind, ON_BEHALF_OF_BYTES_MAX, Origin, Outcome, PurposeOfUse};
-use tacet_types::{OperationId, Timestamp};
+use tacet_policy::Scopes;
+use tacet_smart::{Scheme, Shown, SmartError};
+use tacet_types::{OperationId, ResourceId, Timestamp};
 use tacet_vault::{Caller, Role, Token};
 
 /// Why records are used: a code of HL7 v3 `PurposeOfUse`.
@@ -21,6 +29,9 @@ const ON_BEHALF_OF: HeaderName = HeaderName::from_static("x-on-behalf-of");
 /// Longest token that is looked at. Tacet's own are far shorter.
 const TOKEN_BYTES_MAX: usize = 512;
 
+/// How tokens of apps begin.
+const ACCESS_PREFIX: &str = "tacet_at_";
+
 /// Under whose name a failed attempt goes into the ledger, since nobody is known yet.
 const NOBODY: &str = "(not authenticated)";
 
@@ -31,65 +42,304 @@ impl Capability {
             Self::RecordsRead => role.may_read_records(),
             Self::RecordsWrite => role.may_write_records(),
             Self::Metrics | Self::Maintenance => role.may_read_metrics(),
+            Self::Accounts | Self::Scim => role.may_keep_accounts(),
+            Self::Approve => role.may_keep_accounts() || role.may_review() || role.may_read_ledger(),
+            Self::Ask => !matches!(role, Role::Patient | Role::Integrator | Role::Auditor),
+            Self::Review => role.may_review(),
+            Self::BreakGlass => matches!(role, Role::Clinician | Role::Nurse | Role::Pharmacist),
+            Self::OwnAccount => role != Role::Integrator,
+            Self::Launch => role == Role::Integrator,
+            Self::Policy => role.may_review() || role.may_read_ledger(),
         }
     }
 }
 
-/// The token that a request brings.
+/// How somebody showed who they are.
+#[derive(Clone, Debug)]
+pub(crate) enum By {
+    /// A token made at the command line.
+    Token,
+    /// A session of a browser.
+    Session(Box<Person>),
+    /// A token that an app was given.
+    App(Arc<Given>),
+}
+
+/// What an app was given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// The client's id.
+    pub(crate) client: String,
+    /// Its name, as it was approved.
+    pub(crate) client_name: String,
+    /// What it may do.
+    pub(crate) scopes: Scopes,
+    /// The patient in context.
+    pub(crate) patient: Option<ResourceId>,
+}
+
+/// Who asks, however that was shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    /// The account's login, or the owner of a token: what entries name.
+    pub(crate) owner: String,
+    /// The role.
+    pub(crate) role: Role,
+    /// The public id of what was shown.
+    pub(crate) credential: String,
+    /// The account; none for a token.
+    pub(crate) account: Option<String>,
+    /// Who this is among the records.
+    pub(crate) practitioner: Option<ResourceId>,
+    /// Whose records are theirs.
+    pub(crate) patients: Vec<ResourceId>,
+    /// Whether the login was a strong one.
+    pub(crate) strong: bool,
+    /// Whether it is a supplier.
+    pub(crate) supplier: bool,
+    /// How it was shown.
+    pub(crate) by: By,
+}
+
+impl Who {
+    /// The person with the session; none where it was shown in another way.
+    pub(crate) fn person(&self) -> Option<&Person> {
+        match &self.by {
+            By::Session(person) => Some(person),
+            By::Token | By::App(_) => None,
+        }
+    }
+
+    /// What the app was given, where an app asks.
+    pub(crate) fn given(&self) -> Option<&Given> {
+        match &self.by {
+            By::App(given) => Some(given),
+            By::Token | By::Session(_) => None,
+        }
+    }
+
+    /// As one who does something to accounts: a person, or a machine with a token.
+    pub(crate) fn actor(&self, people: &People, connection: &Connection, peer: &Peer) -> Actor {
+        match self.person() {
+            Some(person) => people.identity.actor(person, connection),
+            None => {
+                let credential = Some(self.credential.clone());
+                Actor::machine(&self.owner, credential, origin(peer), connection.operation)
+            }
+        }
+    }
+
+    fn of_token(token: Token) -> Self {
+        Self {
+            owner: token.owner,
+            role: token.role,
+            credential: token.id,
+            account: None,
+            practitioner: token.practitioner,
+            patients: token.patients,
+            strong: false,
+            supplier: false,
+            by: By::Token,
+        }
+    }
+
+    pub(crate) fn of_person(person: Person) -> Self {
+        Self {
+            owner: person.login.clone(),
+            role: person.role,
+            credential: person.session.clone(),
+            account: Some(person.account.as_str().to_owned()),
+            practitioner: person.practitioner.clone(),
+            patients: person.patients.clone(),
+            strong: true,
+            supplier: person.supplier,
+            by: By::Session(Box::new(person)),
+        }
+    }
+}
+
+/// The credential that a request brings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Credentials<'a> {
     None,
     Malformed,
     Bearer(&'a str),
+    Dpop(&'a str),
+    Cookie(&'a str),
 }
 
+/// A header decides before a cookie does: a browser sends the cookie by itself, the header is meant.
 fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Credentials::None };
+    let Some(value) = values.next() else {
+        return cookies::session(headers).map_or(Credentials::None, Credentials::Cookie);
+    };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
     match text.and_then(|text| text.split_once(' ')) {
-        Some((scheme, token))
-            if scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len()) =>
-        {
-            Credentials::Bearer(token)
-        }
+        Some((_, token)) if !(1..=TOKEN_BYTES_MAX).contains(&token.len()) => Credentials::Malformed,
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credentials::Bearer(token),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => Credentials::Dpop(token),
         _ => Credentials::Malformed,
     }
 }
 
-/// Finds the token of a request, or refuses it. A refusal is the same whatever was wrong.
+/// From where a request comes, for sessions.
+pub(crate) fn connection(peer: &Peer, headers: &HeaderMap, operation: OperationId) -> Connection {
+    let agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes())).unwrap_or_default();
+    Connection::new(Some(peer.address().ip().to_canonical()), cookies::device(headers), &agent, operation)
+}
+
+/// Whether a request of a browser comes from a page of this server. What changes something must say so; what reads must not
+/// say otherwise. The cookie's `SameSite=Strict` says the same to browsers that hold to it.
+pub(crate) fn is_from_here(people: &People, parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if !matches!(site, None | Some(b"same-origin" | b"none")) {
+        return false;
+    }
+    let mut origins = parts.headers.get_all(ORIGIN).iter();
+    let origin = origins.next().and_then(|origin| origin.to_str().ok());
+    let ours = origin.is_some_and(|origin| people.origins.iter().any(|own| own == origin)) && origins.next().is_none();
+    ours || (matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(ORIGIN))
+}
+
+/// Finds out who asks, or refuses it. A refusal is the same whatever was wrong.
 pub(crate) async fn authenticate<S: RecordService>(
     app: &App<S>,
     peer: &Peer,
-    headers: &HeaderMap,
+    parts: &Parts,
     operation: OperationId,
-) -> Result<Token, ApiError> {
-    let found = match credentials(headers) {
-        Credentials::None => return Err(ApiError::unauthorized()),
-        Credentials::Malformed => None,
-        Credentials::Bearer(secret) => app.service.authenticate(secret)?,
+) -> Result<Who, ApiError> {
+    let headers = &parts.headers;
+    let found = match (credentials(headers), &app.people) {
+        (Credentials::None, _) | (Credentials::Cookie(_), None) => return Err(ApiError::unauthorized()),
+        (Credentials::Malformed, _) | (Credentials::Dpop(_), None) => None,
+        (Credentials::Cookie(secret), Some(people)) => {
+            if !is_from_here(people, parts) {
+                return Err(ApiError::other_site());
+            }
+            let connection = connection(peer, headers, operation);
+            people.identity.authenticate(secret, &connection).await?.map(Who::of_person)
+        }
+        (Credentials::Dpop(token), Some(people)) => by_app(app, people, peer, parts, token, Scheme::Dpop)?,
+        (Credentials::Bearer(token), Some(people)) if token.starts_with(ACCESS_PREFIX) => {
+            by_app(app, people, peer, parts, token, Scheme::Bearer)?
+        }
+        (Credentials::Bearer(secret), people) => {
+            let may = |token: &Token| {
+                people.as_ref().is_none_or(|people| people.tokens_for_people || !is_of_people(token.role))
+            };
+            app.service.authenticate(secret)?.filter(may).map(Who::of_token)
+        }
     };
     let source = Source::of(peer.address().ip());
     let now = app.clock.now();
-    let known = found.as_ref().is_some_and(|token| peer.has_worked(&token.id));
-    if let Some(token) = found.as_ref().filter(|_| known) {
-        return Ok(token.clone());
+    if let Some(who) = found.as_ref().filter(|who| peer.has_worked(&who.credential)) {
+        return Ok(who.clone());
     }
     if let Some(left_s) = app.lockout.locked_s(source, now) {
-        let neighbour = found.filter(|token| app.lockout.is_known(source, &token.id));
+        let neighbour = found.filter(|who| app.lockout.is_known(source, &who.credential));
         app.metrics.locked_out(neighbour.is_none());
         return neighbour.ok_or_else(|| ApiError::locked(left_s));
     }
     match found {
-        Some(token) => {
-            app.lockout.worked(source, &token.id);
-            peer.worked(&token.id);
-            Ok(token)
+        Some(who) => {
+            app.lockout.worked(source, &who.credential);
+            peer.worked(&who.credential);
+            Ok(who)
         }
         None => {
             failed(app, peer, source, operation, now).await;
-            Err(ApiError::unauthorized())
+            Err(refusal(headers))
         }
     }
+}
+
+/// The refusal, which takes a session that is over off the browser, so that it does not go on failing with it.
+fn refusal(headers: &HeaderMap) -> ApiError {
+    let refused = ApiError::unauthorized();
+    match (credentials(headers), cookies::clear_session()) {
+        (Credentials::Cookie(_), Some(cleared)) => refused.header(SET_COOKIE, cleared),
+        _ => refused,
+    }
+}
+
+/// Whoever has a session where none is needed. A session that does not hold is none; nothing is said or counted.
+pub(crate) async fn visitor<S: RecordService>(
+    app: &App<S>,
+    peer: &Peer,
+    parts: &Parts,
+    operation: OperationId,
+) -> Result<Option<Who>, ApiError> {
+    let (Some(people), Some(secret)) = (&app.people, cookies::session(&parts.headers)) else { return Ok(None) };
+    let connection = connection(peer, &parts.headers, operation);
+    Ok(people.identity.authenticate(secret, &connection).await?.map(Who::of_person))
+}
+
+/// Who stands behind a token that an app was given: nobody, where the account is not what it was.
+fn by_app<S>(
+    app: &App<S>,
+    people: &People,
+    peer: &Peer,
+    parts: &Parts,
+    token: &str,
+    scheme: Scheme,
+) -> Result<Option<Who>, ApiError> {
+    let mut proofs = parts.headers.get_all("dpop").iter();
+    let dpop = proofs.next().and_then(|proof| proof.to_str().ok());
+    if proofs.next().is_some() {
+        return Ok(None);
+    }
+    let url = format!("{}{}", app.base_url, parts.uri.path());
+    let shown =
+        Shown { token, scheme, dpop, method: parts.method.as_str(), url: &url, certificate: peer.certificate() };
+    let grant = match people.smart.access(&shown) {
+        Ok(grant) => grant,
+        Err(SmartError::Refused(_)) => return Ok(None),
+        Err(other) => return Err(other.into()),
+    };
+    let Ok(scopes) = Scopes::parse(&known_words(&grant.scopes)) else { return Ok(None) };
+    let by = By::App(Arc::new(Given {
+        client: grant.client,
+        client_name: grant.client_name,
+        scopes,
+        patient: grant.patient,
+    }));
+    let Some(person) = grant.person else {
+        return Ok(Some(Who {
+            owner: grant.account.clone(),
+            role: Role::Integrator,
+            credential: grant.token_id,
+            account: Some(grant.account),
+            practitioner: None,
+            patients: Vec::new(),
+            strong: true,
+            supplier: false,
+            by,
+        }));
+    };
+    // What the account is now decides, not what it was when this was given.
+    let account = AccountId::parse(&grant.account).map(|id| people.identity.account(&id)).transpose()?.flatten();
+    let Some(account) = account.filter(|account| account.usable(app.clock.now()) && account.role == person.role) else {
+        return Ok(None);
+    };
+    Ok(Some(Who {
+        owner: account.login.clone(),
+        role: account.role,
+        credential: grant.token_id,
+        account: Some(grant.account),
+        practitioner: account.practitioner_id(),
+        patients: account.patient_ids(),
+        strong: person.strong,
+        supplier: account.supplier,
+        by,
+    }))
+}
+
+/// The scopes about records: those of the session and of the launch say nothing here.
+fn known_words(scopes: &str) -> String {
+    let words: Vec<&str> =
+        scopes.split(' ').filter(|word| word.contains('/') && !word.starts_with("launch/")).collect();
+    words.join(" ")
 }
 
 async fn failed<S: RecordService>(app: &App<S>, peer: &Peer, source: Source, operation: OperationId, now: Timestamp) {
@@ -111,15 +361,15 @@ async fn failed<S: RecordService>(app: &App<S>, peer: &Peer, source: Source, ope
 pub(crate) async fn refused<S: RecordService>(
     app: &App<S>,
     peer: &Peer,
-    token: Token,
+    who: &Who,
     action: Action,
     operation: OperationId,
 ) {
     let Some(kind) = event(action) else { return };
-    if !app.lockout.refused(&token.id, app.clock.now()) {
+    if !app.lockout.refused(&who.credential, app.clock.now()) {
         return;
     }
-    let Ok(caller) = caller(token, peer, &HeaderMap::new(), operation) else { return };
+    let Ok(caller) = caller(who, peer, &HeaderMap::new(), operation) else { return };
     if app.service.note(&caller, kind, Outcome::Refused).await.is_err() {
         tracing::error!(operation = %operation, "a refusal could not be written into the ledger");
     }
@@ -160,6 +410,8 @@ fn event(action: Action) -> Option<EventKind> {
         | Action::WellKnown
         | Action::Metrics
         | Action::IndexStatus
+        | Action::Auth(_)
+        | Action::Admin(_)
         | Action::IndexRebuild => return None,
     })
 }
@@ -169,15 +421,9 @@ fn origin(peer: &Peer) -> Origin {
 }
 
 /// The caller of a request whose token is good.
-pub(crate) fn caller(
-    token: Token,
-    peer: &Peer,
-    headers: &HeaderMap,
-    operation: OperationId,
-) -> Result<Caller, ApiError> {
+pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: OperationId) -> Result<Caller, ApiError> {
     let purpose = match headers.get(PURPOSE) {
-        None if token.role == Role::Clinician => PurposeOfUse::Treatment,
-        None => PurposeOfUse::Operations,
+        None => usual_purpose(who.role),
         Some(code) => code.to_str().ok().and_then(PurposeOfUse::parse).ok_or_else(|| {
             ApiError::invalid("`X-Purpose-Of-Use` must be a code of HL7 v3 PurposeOfUse such as `TREAT`")
         })?,
@@ -190,11 +436,36 @@ pub(crate) fn caller(
             return Err(ApiError::invalid(message));
         }
     };
+    // An app is named where a machine would name the person for whom it asks.
+    let on_behalf_of = on_behalf_of.or_else(|| who.given().map(app_name));
     Ok(Caller {
-        token: Some(token.id),
+        token: Some(who.credential.clone()),
         on_behalf_of,
-        ..Caller::new(token.owner, token.role, purpose, origin(peer), operation)
+        practitioner: who.practitioner.clone(),
+        patients: who.patients.clone(),
+        strong: who.strong,
+        supplier: who.supplier,
+        account: who.account.clone(),
+        ..Caller::new(who.owner.clone(), who.role, purpose, origin(peer), operation)
     })
+}
+
+fn app_name(given: &Given) -> String {
+    let mut name = format!("app {} ({})", given.client_name, given.client);
+    let mut end = name.len().min(ON_BEHALF_OF_BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    name
+}
+
+/// What a role uses records for where nothing is said.
+fn usual_purpose(role: Role) -> PurposeOfUse {
+    match role {
+        Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory => PurposeOfUse::Treatment,
+        _ => PurposeOfUse::Operations,
+    }
 }
 
 #[cfg(test)]
@@ -210,14 +481,14 @@ mod tests {
                 headers.append(AUTHORIZATION, HeaderValue::from_static(text));
             }
             match credentials(&headers) {
-                Credentials::None => "none".to_owned(),
-                Credentials::Malformed => "malformed".to_owned(),
                 Credentials::Bearer(token) => token.to_owned(),
+                other => format!("{other:?}").to_lowercase(),
             }
         };
         assert_eq!(read(&[]), "none");
         assert_eq!(read(&["Bearer abc"]), "abc");
         assert_eq!(read(&["bearer abc"]), "abc");
+        assert_eq!(read(&["DPoP abc"]), "dpop(\"abc\")");
         for text in ["", "Bearer", "Bearer ", "Basic abc", "abc"] {
             assert_eq!(read(&[text]), "malformed", "{text:?}");
         }

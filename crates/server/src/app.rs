@@ -6,6 +6,7 @@ use crate::error::ApiError;
 use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
+use crate::people::People;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ pub(crate) struct App<S> {
     pub(crate) capability: Bytes,
     pub(crate) stopping: AtomicBool,
     pub(crate) imports: Imports,
+    /// Accounts, sessions and apps of people. None: there are tokens of machines and nothing else.
+    pub(crate) people: Option<Arc<People>>,
     /// Files of copies that are sent at a time.
     pub(crate) downloads: Arc<Semaphore>,
 }

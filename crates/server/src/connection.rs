@@ -62,6 +62,8 @@ pub(crate) struct Peer {
     /// Whether a request has been answered.
     served: AtomicBool,
     tokens: Mutex<Vec<Box<str>>>,
+    /// SHA-256 of the certificate that the client showed and has the key of, base64url.
+    certificate: Option<Box<str>>,
 }
 
 impl Peer {
@@ -73,7 +75,18 @@ impl Peer {
             last_ms: AtomicU64::new(0),
             served: AtomicBool::new(false),
             tokens: Mutex::new(Vec::new()),
+            certificate: None,
         }
+    }
+
+    /// A client that showed a certificate and has its key.
+    pub(crate) fn with_certificate(self, thumbprint: Option<String>) -> Self {
+        Self { certificate: thumbprint.map(String::into_boxed_str), ..self }
+    }
+
+    /// Thumbprint of the client's certificate: SHA-256 of its DER, base64url without padding.
+    pub(crate) fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

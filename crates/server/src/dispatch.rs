@@ -6,8 +6,10 @@
 //!
 //! The order matters: without a good token every path, known or not, answers alike.
 
-use crate::access;
+use crate::access::{self, Who};
+use crate::admin::{self, AdminCall};
 use crate::app::App;
+use crate::auth::{self, AuthCall};
 use crate::body::{self, Held};
 use crate::connection::Peer;
 use crate::content;
@@ -116,36 +118,45 @@ impl<S: RecordService> Endpoint<S> {
         started: Instant,
     ) -> Result<(Reply, Form), ApiError> {
         let app = &self.app;
-        let is_public = !self.lines.is_empty() && self.lines.iter().all(|line| line.access == Access::Public);
-        let token = match is_public {
+        let is_open = !self.lines.is_empty() && self.lines.iter().all(|line| line.access.is_open());
+        let who = match is_open {
             true => None,
-            false => Some(access::authenticate(app, peer, &parts.headers, operation).await?),
+            false => Some(access::authenticate(app, peer, parts, operation).await?),
         };
         if self.lines.is_empty() {
             return Err(ApiError::not_found());
         }
         let line = self.lines.iter().find(|line| line.methods.contains(&parts.method));
         let line = line.ok_or_else(|| ApiError::method_not_allowed(self.allow.clone()))?;
-        let token = match (line.access, token) {
-            (Access::Public, _) => None,
-            (Access::Bearer(_), None) => return Err(ApiError::unauthorized()),
-            (Access::Bearer(capability), Some(token)) if capability.is_of(token.role) => Some(token),
-            (Access::Bearer(_), Some(token)) => {
-                access::refused(app, peer, token, line.action, operation).await;
+        let who = match (line.access, who) {
+            (Access::Public | Access::Client, _) => None,
+            (Access::Visitor, _) => access::visitor(app, peer, parts, operation).await?,
+            (Access::Bearer(_) | Access::Session(_), None) => return Err(ApiError::unauthorized()),
+            (Access::Bearer(capability), Some(who)) if capability.is_of(who.role) => Some(who),
+            (Access::Session(capability), Some(who)) if who.person().is_some() && capability.is_of(who.role) => {
+                Some(who)
+            }
+            (Access::Bearer(_), Some(who)) => {
+                access::refused(app, peer, &who, line.action, operation).await;
                 return Err(ApiError::forbidden());
             }
+            (Access::Session(_), Some(_)) => return Err(ApiError::forbidden()),
         };
+        if matches!(line.action, Action::Auth(_) | Action::Admin(_)) {
+            let reply = self.people(line.action, parts, body, peer, operation, who.as_ref(), started).await?;
+            return Ok((reply, Form::DEFAULT));
+        }
         if let Action::Absent(what) = line.action {
             return Err(absent(what, parts.uri.path()));
         }
         let query = Query::parse(parts.uri.query())?;
-        let Some(token) = token else {
+        let Some(who) = who else {
             return handlers::public(app, line.action, &parts.headers, &query);
         };
         if line.action == Action::Metrics {
             return handlers::metrics(app).map(|reply| (reply, Form::DEFAULT));
         }
-        let caller = access::caller(token, peer, &parts.headers, operation)?;
+        let caller = access::caller(&who, peer, &parts.headers, operation)?;
         if matches!(line.action, Action::IndexStatus | Action::IndexRebuild) {
             return handlers::index(app, line.action, &caller).await.map(|reply| (reply, Form::DEFAULT));
         }
@@ -181,6 +192,55 @@ impl<S: RecordService> Endpoint<S> {
         };
         let reply = timeout_at(deadline, handling).await.map_err(|_| ApiError::timeout())??;
         Ok((reply, form))
+    }
+
+    /// Answers what concerns accounts, sessions and apps.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    async fn people(
+        &self,
+        action: Action,
+        parts: &Parts,
+        body: Body,
+        peer: &Peer,
+        operation: OperationId,
+        who: Option<&Who>,
+        started: Instant,
+    ) -> Result<Reply, ApiError> {
+        let app = &self.app;
+        // Without accounts there are no such routes.
+        let people = app.people.as_ref().ok_or_else(ApiError::not_found)?;
+        let connection = access::connection(peer, &parts.headers, operation);
+        let deadline = started + app.limits.request();
+        let bytes_max = auth::BODY_BYTES_MAX.max(admin::BODY_BYTES_MAX);
+        let reading = body::read(&app.bodies, &parts.headers, body, bytes_max);
+        let held = timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??;
+        let answering = async {
+            let _turn = app.turns.take().await?;
+            let body = held.bytes.clone();
+            match (action, who) {
+                (Action::Auth(action), who) => {
+                    let call = AuthCall { app, people, who, connection: &connection, peer, operation, parts, body };
+                    auth::answer(action, call).await
+                }
+                (Action::Admin(action), Some(who)) => {
+                    let query = Query::parse(parts.uri.query())?;
+                    let call = AdminCall {
+                        app,
+                        people,
+                        who,
+                        connection: &connection,
+                        peer,
+                        path: parts.uri.path(),
+                        headers: &parts.headers,
+                        query: &query,
+                        body,
+                    };
+                    admin::answer(action, call).await
+                }
+                _ => Err(ApiError::internal("a route of the table reached a handler that is not its own")),
+            }
+        };
+        timeout_at(deadline, answering).await.map_err(|_| ApiError::timeout())?
     }
 
     /// Reads a body, and takes it to JSON where it is a resource in another form.

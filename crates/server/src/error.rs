@@ -6,8 +6,10 @@ use hyper::header::{ALLOW, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFI
 use std::borrow::Cow;
 use std::error::Error;
 use tacet_fhir::outcome::{Issue, IssueType, operation_outcome_bytes};
+use tacet_identity::IdentityError;
 use tacet_ledger::LedgerError;
 use tacet_seal::{KeeperError, SealError};
+use tacet_smart::SmartError;
 use tacet_store::StoreError;
 use tacet_types::{OperationId, Timestamp, VersionId};
 use tacet_vault::VaultError;
@@ -75,6 +77,12 @@ impl ApiError {
     /// 403: the token is good, its role has not this right.
     pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, "the role of this token does not allow this")
+    }
+
+    /// 403: a browser sent its session along with what another site's page asked for.
+    pub(crate) fn other_site() -> Self {
+        let message = "this came from a page of another site: a session is used from this server's own pages only";
+        Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message)
     }
 
     /// 429: too many wrong tokens came from this address.
@@ -150,6 +158,43 @@ pub(crate) fn etag(version: VersionId) -> HeaderValue {
 /// An instant as a header.
 pub(crate) fn http_date(at: Timestamp) -> HeaderValue {
     HeaderValue::try_from(at.http_date()).unwrap_or(HeaderValue::from_static(""))
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        let message = error.to_string();
+        match error {
+            IdentityError::Absent(_) => Self::not_found(),
+            IdentityError::Invalid { .. } | IdentityError::Taken(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, IssueType::BusinessRule, message)
+            }
+            IdentityError::Role(_) | IdentityError::OwnAct | IdentityError::SamePerson | IdentityError::OtherAct(_) => {
+                Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message)
+            }
+            IdentityError::StepUp => Self::new(StatusCode::FORBIDDEN, IssueType::Login, message),
+            IdentityError::State(_)
+            | IdentityError::Approval(_)
+            | IdentityError::NotFirst
+            | IdentityError::Conflict => Self::new(StatusCode::CONFLICT, IssueType::Conflict, message),
+            IdentityError::Refused => Self::new(StatusCode::FORBIDDEN, IssueType::Security, message),
+            IdentityError::TooManyTries(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, IssueType::Throttled, message),
+            IdentityError::Row(_) | IdentityError::Entry(_) | IdentityError::Rows(_) | IdentityError::Settings => {
+                Self::internal(message)
+            }
+        }
+    }
+}
+
+impl From<SmartError> for ApiError {
+    fn from(error: SmartError) -> Self {
+        let message = error.to_string();
+        match error {
+            SmartError::Refused(_) | SmartError::Invalid(_) => Self::invalid(message),
+            SmartError::NoSuchClient => Self::not_found(),
+            SmartError::SamePerson => Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message),
+            SmartError::Rows(_) | SmartError::Damaged | SmartError::SigningKey => Self::internal(message),
+        }
+    }
 }
 
 impl From<VaultError> for ApiError {

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! listener ─> connection ─> router (made from `ROUTES`) ─> dispatch ─> handlers ─> RecordService (the vault)
-//!    TLS        h1, h2                                       who? may they? how large?
+//!    TLS        h1, h2                                       who?   └──> auth, admin ─> People (accounts, sessions, apps)
 //! ```
 //!
-//! What is **not** here: rules about records (the vault's), identities beyond a bearer token, pages for people.
+//! What is **not** here: rules about records (the vault's), what an account or a scope is (the crates `identity` and `smart`).
 //!
 //! A server is bound, then run:
 //!
@@ -24,7 +24,9 @@
 //! ```
 
 mod access;
+mod admin;
 mod app;
+mod auth;
 mod body;
 mod bundle;
 mod capability;
@@ -39,6 +41,7 @@ mod listener;
 mod lockout;
 mod metrics;
 mod negotiate;
+mod people;
 mod pretty;
 mod query;
 mod reply;
@@ -48,10 +51,14 @@ mod subscriptions;
 mod tls;
 mod vault_service;
 
+pub use admin::AdminAction;
 pub use app::Environment;
+pub use auth::AuthAction;
+pub use auth::outgoing::OutgoingConfig;
 pub use config::{Limits, ServerConfig, TlsConfig};
 pub use listener::{ServeError, Server, Stopped, serve};
 pub use routes::{Access, Action, Capability, ROUTES, Route};
+pub use people::{ForeignRule, People, PeopleError, PeopleSettings};
 pub use service::RecordService;
 pub use subscriptions::{Subscriptions, SubscriptionsConfig, SubscriptionsError};
 pub use tls::TlsError;

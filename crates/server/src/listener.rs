@@ -9,6 +9,7 @@ use crate::dispatch;
 use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
+use crate::people::People;
 use crate::service::RecordService;
 use crate::tls::{Identity, TlsError};
 use axum::Router;
@@ -120,9 +121,19 @@ impl<S: RecordService> Server<S> {
             service,
             stopping: AtomicBool::new(false),
             imports: Imports::default(),
+            people: None,
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         });
         Ok(Self { listener, address, app, tls })
+    }
+
+    /// Serves accounts, sessions and apps too. To be called before it runs.
+    pub fn with_people(mut self, people: People) -> Self {
+        // Nobody else has it before it runs.
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.people = Some(Arc::new(people));
+        }
+        self
     }
 
     /// Where it listens; with port 0 in the configuration, the port that it got.

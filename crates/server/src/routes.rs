@@ -4,6 +4,8 @@
 //! route without a line cannot exist. What is not there yet has a line too, where FHIR gives it a place: it is refused
 //! by name instead of being ignored.
 
+use crate::admin::AdminAction;
+use crate::auth::AuthAction;
 use hyper::Method;
 use tacet_types::ResourceType;
 
@@ -12,8 +14,21 @@ use tacet_types::ResourceType;
 pub enum Access {
     /// Anybody, without a token.
     Public,
-    /// The bearer of a token whose role has this right.
+    /// Anybody; where a session comes along it is looked at.
+    Visitor,
+    /// A client of the authorization server, which proves itself in the request.
+    Client,
+    /// Whoever brings a credential (token, access token, session) whose role has this right.
     Bearer(Capability),
+    /// A person with a session, whose role has this right. No token does, of whatever role.
+    Session(Capability),
+}
+
+impl Access {
+    /// Whether it is answered without any credential.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Public | Self::Visitor | Self::Client)
+    }
 }
 
 /// A right that a role has or has not. No role has both a right to records and the right to metrics.
@@ -27,6 +42,24 @@ pub enum Capability {
     Metrics,
     /// Keeping what is derived from records in order, without seeing any.
     Maintenance,
+    /// Keeping accounts of people.
+    Accounts,
+    /// Deciding on what another person asked for.
+    Approve,
+    /// Asking for what needs a second person.
+    Ask,
+    /// Reviewing what was done without a relation to the patient.
+    Review,
+    /// Declaring an emergency to see a record.
+    BreakGlass,
+    /// One's own account and session.
+    OwnAccount,
+    /// Provisioning of accounts by the hospital's directory.
+    Scim,
+    /// Starting apps from the record system.
+    Launch,
+    /// Reading the rules, and asking why somebody may see something.
+    Policy,
 }
 
 /// What a route does.
@@ -112,6 +145,10 @@ pub enum Action {
     ImportStatus,
     /// Gives an import up.
     ImportEnd,
+    /// Login, sessions, and the authorization server.
+    Auth(AuthAction),
+    /// Accounts, approvals, reviews, rules.
+    Admin(AdminAction),
     /// Not there yet; the text names it.
     Absent(&'static str),
 }
@@ -130,6 +167,8 @@ pub struct Route {
 }
 
 const READING: &[Method] = &[Method::GET, Method::HEAD];
+/// Where a cookie is set, or something is begun, HEAD is not answered.
+const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
 const PUT: &[Method] = &[Method::PUT];
 const PATCH: &[Method] = &[Method::PATCH];
@@ -140,6 +179,7 @@ const GET_AND_POST: &[Method] = &[Method::GET, Method::POST];
 
 const READ: Access = Access::Bearer(Capability::RecordsRead);
 const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
+const OWN: Access = Access::Session(Capability::OwnAccount);
 
 const OPERATION: Action = Action::Absent("this operation");
 
@@ -162,6 +202,33 @@ pub const ROUTES: &[Route] = &[
     route(READING, "/metadata", Access::Public, Action::Metadata),
     route(READING, "/health", Access::Public, Action::Health),
     route(READING, "/.well-known/{*document}", Access::Public, Action::WellKnown),
+    // --- auth: login, sessions, the authorization server
+    route(READING, "/.well-known/smart-configuration", Access::Public, Action::Auth(AuthAction::SmartConfiguration)),
+    route(READING, "/.well-known/oauth-authorization-server", Access::Public, Action::Auth(AuthAction::OauthMetadata)),
+    route(READING, "/.well-known/openid-configuration", Access::Public, Action::Auth(AuthAction::OpenidConfiguration)),
+    route(READING, "/oauth/jwks", Access::Public, Action::Auth(AuthAction::Jwks)),
+    route(GET_AND_POST, "/oauth/authorize", Access::Visitor, Action::Auth(AuthAction::Authorize)),
+    route(POST, "/oauth/consent", OWN, Action::Auth(AuthAction::Consent)),
+    route(POST, "/oauth/token", Access::Client, Action::Auth(AuthAction::Token)),
+    route(POST, "/oauth/introspect", Access::Client, Action::Auth(AuthAction::Introspect)),
+    route(POST, "/oauth/revoke", Access::Client, Action::Auth(AuthAction::Revoke)),
+    route(POST, "/oauth/register", Access::Visitor, Action::Auth(AuthAction::Register)),
+    route(GET, "/auth/login", Access::Visitor, Action::Auth(AuthAction::LoginPage)),
+    route(GET, "/auth/enrol", Access::Visitor, Action::Auth(AuthAction::EnrolPage)),
+    route(READING, "/auth/files/{file}", Access::Public, Action::Auth(AuthAction::File)),
+    route(POST, "/auth/login/start", Access::Visitor, Action::Auth(AuthAction::LoginStart)),
+    route(POST, "/auth/login/finish", Access::Visitor, Action::Auth(AuthAction::LoginFinish)),
+    route(POST, "/auth/enrol/start", Access::Visitor, Action::Auth(AuthAction::EnrolStart)),
+    route(POST, "/auth/enrol/finish", Access::Visitor, Action::Auth(AuthAction::EnrolFinish)),
+    route(POST, "/auth/step-up/start", OWN, Action::Auth(AuthAction::StepUpStart)),
+    route(POST, "/auth/step-up/finish", OWN, Action::Auth(AuthAction::StepUpFinish)),
+    route(POST, "/auth/logout", OWN, Action::Auth(AuthAction::Logout)),
+    route(GET, "/auth/session", OWN, Action::Auth(AuthAction::Session)),
+    route(POST, "/auth/foreign/start", Access::Visitor, Action::Auth(AuthAction::ForeignStart)),
+    route(GET, "/auth/foreign/callback", Access::Visitor, Action::Auth(AuthAction::ForeignCallback)),
+    route(POST, "/_launches", Access::Bearer(Capability::Launch), Action::Auth(AuthAction::Launch)),
+    // --- admin: accounts, approvals, clients, break-glass, notices, rules
+    // --- end of admin
     route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
     route(READING, "/_index", Access::Bearer(Capability::Maintenance), Action::IndexStatus),
     route(POST, "/_index/$rebuild", Access::Bearer(Capability::Maintenance), Action::IndexRebuild),
@@ -266,8 +333,9 @@ mod tests {
 
     #[test]
     fn only_what_shows_no_record_is_public() {
-        for route in ROUTES.iter().filter(|route| route.access == Access::Public) {
-            assert!(matches!(route.action, Action::Metadata | Action::Health | Action::WellKnown), "{}", route.pattern);
+        for route in ROUTES.iter().filter(|route| route.access.is_open()) {
+            let open = matches!(route.action, Action::Metadata | Action::Health | Action::WellKnown | Action::Auth(_));
+            assert!(open, "{}", route.pattern);
         }
     }
 }

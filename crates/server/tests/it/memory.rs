@@ -423,6 +423,8 @@ impl RecordService for Memory {
             id: format!("id-{secret}"),
             owner: format!("the {secret}"),
             role,
+            practitioner: None,
+            patients: Vec::new(),
             created: Timestamp::from_ms(0),
             expires,
         };
