@@ -4,10 +4,16 @@ use super::subject;
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::vault::Vault;
-use tacet_policy::{Act, Explanation};
+use std::sync::Arc;
+use tacet_policy::{Act, Explanation, Policies};
 use tacet_types::{ResourceId, ResourceType};
 
 impl Vault {
+    /// The rules that apply. None: the store was opened without any.
+    pub fn policies(&self) -> Option<Arc<Policies>> {
+        self.0.access.as_ref().map(|access| Arc::clone(&access.policies))
+    }
+
     /// Why `caller` may do this to the record as it is now, or may not. By what stands beside the record: its labels, its patients. It is
     /// not for `caller` to see: it tells of what is hidden.
     ///

@@ -29,6 +29,8 @@ pub(crate) struct House {
     pub(crate) validation: tacet_vault::ValidationSettings,
     /// For the next start: where the search index is; in memory where it is none.
     pub(crate) index: Option<std::path::PathBuf>,
+    /// By what is decided who may see what; by roles alone where it is none.
+    pub(crate) access: Option<tacet_vault::AccessSettings>,
     _directory: tempfile::TempDir,
 }
 
@@ -42,6 +44,19 @@ impl House {
     }
 
     pub(crate) fn with(limits: KeeperLimits) -> Self {
+        Self::made(limits, None)
+    }
+
+    /// One in which the built-in policies decide who may see what.
+    pub(crate) fn guarded() -> Self {
+        let settings = tacet_vault::AccessSettings {
+            policies: tacet_policy::Policies::built_in(),
+            care: tacet_policy::CareSettings::default(),
+        };
+        Self::made(unbounded(), Some(settings))
+    }
+
+    fn made(limits: KeeperLimits, access: Option<tacet_vault::AccessSettings>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (root, _) = RootFile::create(
             &directory.path().join("root.key"),
@@ -56,7 +71,8 @@ impl House {
         let (disk, faults) = (Disk::default(), Faults::default());
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&disk, faults.clone()));
         let operator = caller(Role::Operator);
-        let vault = block_on(Vault::initialize(engine, keeper.clone(), options(&clock), &operator)).unwrap();
+        let options = VaultOptions { access: access.clone(), ..options(&clock) };
+        let vault = block_on(Vault::initialize(engine, keeper.clone(), options, &operator)).unwrap();
         Self {
             vault,
             disk,
@@ -67,6 +83,7 @@ impl House {
             patients_only_by_match: false,
             validation: tacet_vault::ValidationSettings::default(),
             index: None,
+            access,
             _directory: directory,
         }
     }
@@ -76,7 +93,7 @@ impl House {
         let _ = self.vault.clone().close();
         self.faults.clear();
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
-        let mut options = options(&self.clock);
+        let mut options = VaultOptions { access: self.access.clone(), ..options(&self.clock) };
         options.limits.patients_only_by_match = self.patients_only_by_match;
         options.limits.validation = self.validation.clone();
         options.index = Some(tacet_vault::IndexSettings { directory: self.index.clone(), ..Default::default() });
@@ -89,7 +106,7 @@ impl House {
         self.faults = Faults::default();
         self.index = Some(index.to_owned());
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::open(&self.disk, self.faults.clone()));
-        let mut options = options(&self.clock);
+        let mut options = VaultOptions { access: self.access.clone(), ..options(&self.clock) };
         options.index = Some(tacet_vault::IndexSettings { directory: self.index.clone(), ..Default::default() });
         self.vault = Vault::open(engine, self.keeper.clone(), options).unwrap();
     }
@@ -110,6 +127,18 @@ impl House {
 
     pub(crate) fn delete(&self, name: &str, id: &str) -> Result<tacet_vault::Deleted, VaultError> {
         block_on(self.vault.delete(&clinician(), kind(name), &rid(id), None))
+    }
+
+    /// Rows of a space.
+    pub(crate) fn disk_rows(&self, space: u8) -> usize {
+        let engine = MemoryEngine::open(&self.disk, Faults::default());
+        let mut rows = 0;
+        tacet_store::Reader::range(&engine, &[space], &[space + 1], &mut |_, _| {
+            rows += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        rows
     }
 
     /// Every row and seal is right.

@@ -9,6 +9,7 @@
     reason = "clippy.toml allows these in tests, but does not take the functions beside them for tests"
 )]
 
+mod access;
 mod bundles;
 mod conditional;
 mod copies;
