@@ -97,6 +97,8 @@ pub(crate) struct Who {
     pub(crate) strong: bool,
     /// Whether it is a supplier.
     pub(crate) supplier: bool,
+    /// Whether it may copy out many records without an approval each time.
+    pub(crate) may_export: bool,
     /// How it was shown.
     pub(crate) by: By,
 }
@@ -138,7 +140,8 @@ impl Who {
             practitioner: token.practitioner,
             patients: token.patients,
             strong: false,
-            supplier: false,
+            supplier: token.supplier,
+            may_export: token.may_export,
             by: By::Token,
         }
     }
@@ -153,6 +156,7 @@ impl Who {
             patients: person.patients.clone(),
             strong: true,
             supplier: person.supplier,
+            may_export: false,
             by: By::Session(Box::new(person)),
         }
     }
@@ -314,6 +318,7 @@ fn by_app<S>(
             patients: Vec::new(),
             strong: true,
             supplier: false,
+            may_export: false,
             by,
         }));
     };
@@ -331,6 +336,7 @@ fn by_app<S>(
         patients: account.patient_ids(),
         strong: person.strong,
         supplier: account.supplier,
+        may_export: false,
         by,
     }))
 }
@@ -445,6 +451,7 @@ pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: Ope
         patients: who.patients.clone(),
         strong: who.strong,
         supplier: who.supplier,
+        may_export: who.may_export,
         account: who.account.clone(),
         ..Caller::new(who.owner.clone(), who.role, purpose, origin(peer), operation)
     })

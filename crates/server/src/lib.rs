@@ -51,7 +51,7 @@ mod subscriptions;
 mod tls;
 mod vault_service;
 
-pub use admin::AdminAction;
+pub use admin::{AdminAction, ScimAction};
 pub use app::Environment;
 pub use auth::AuthAction;
 pub use auth::outgoing::OutgoingConfig;

@@ -1,5 +1,6 @@
 //! Listening, accepting, and stopping with grace.
 
+use crate::admin::rounds;
 use crate::app::{App, Environment, Turns};
 use crate::body::BodyRoom;
 use crate::capability;
@@ -162,6 +163,7 @@ impl<S: RecordService> Server<S> {
         let mut shutdown = pin!(shutdown);
         let mut hangup = pin!(reload_on_hangup(identity));
         let mut tidying = pin!(tidy(&app));
+        let mut rounds = pin!(rounds(&app));
         loop {
             let accepted = async {
                 let place = Arc::clone(&connections).acquire_owned().await.ok()?;
@@ -171,6 +173,7 @@ impl<S: RecordService> Server<S> {
                 () = &mut shutdown => break,
                 () = &mut hangup => continue,
                 () = &mut tidying => continue,
+                () = &mut rounds => continue,
                 accepted = accepted => accepted,
             };
             match accepted {
@@ -281,6 +284,15 @@ async fn tidy<S: RecordService>(app: &App<S>) {
         if app.service.end_expired_copies().await.is_err() {
             tracing::error!("copies whose time is over could not be ended");
         }
+    }
+}
+
+/// Looks over the accounts at the start and every hour. Never ends.
+async fn rounds<S>(app: &App<S>) {
+    let Some(people) = &app.people else { return std::future::pending().await };
+    loop {
+        rounds::make(people, &*app.rng).await;
+        sleep(Duration::from_millis(rounds::ROUND_MS)).await;
     }
 }
 

@@ -89,7 +89,6 @@ pub struct People {
     pub(crate) foreign: ForeignLogins,
     pub(crate) rules: Vec<(String, ForeignRule)>,
     /// Where break-glass and rules are asked; none in tests without a vault.
-    #[expect(dead_code, reason = "for the routes of administration")]
     pub(crate) vault: Option<Vault>,
     /// `scheme://host[:port]`: what `Origin` of a page of ours may be.
     pub(crate) origins: Vec<String>,

@@ -4,7 +4,7 @@
 //! route without a line cannot exist. What is not there yet has a line too, where FHIR gives it a place: it is refused
 //! by name instead of being ignored.
 
-use crate::admin::AdminAction;
+use crate::admin::{AdminAction, ScimAction};
 use crate::auth::AuthAction;
 use hyper::Method;
 use tacet_types::ResourceType;
@@ -180,6 +180,17 @@ const GET_AND_POST: &[Method] = &[Method::GET, Method::POST];
 const READ: Access = Access::Bearer(Capability::RecordsRead);
 const WRITE: Access = Access::Bearer(Capability::RecordsWrite);
 const OWN: Access = Access::Session(Capability::OwnAccount);
+const ACCOUNTS: Access = Access::Session(Capability::Accounts);
+const APPROVE: Access = Access::Session(Capability::Approve);
+const REVIEW: Access = Access::Session(Capability::Review);
+const EMERGENCY: Access = Access::Session(Capability::BreakGlass);
+const POLICY: Access = Access::Session(Capability::Policy);
+/// Only machines: the handler takes no session.
+const SCIM: Access = Access::Bearer(Capability::Scim);
+
+const fn scim(action: ScimAction) -> Action {
+    Action::Admin(AdminAction::Scim(action))
+}
 
 const OPERATION: Action = Action::Absent("this operation");
 
@@ -228,6 +239,39 @@ pub const ROUTES: &[Route] = &[
     route(GET, "/auth/foreign/callback", Access::Visitor, Action::Auth(AuthAction::ForeignCallback)),
     route(POST, "/_launches", Access::Bearer(Capability::Launch), Action::Auth(AuthAction::Launch)),
     // --- admin: accounts, approvals, clients, break-glass, notices, rules
+    route(READING, "/_accounts", ACCOUNTS, Action::Admin(AdminAction::Accounts)),
+    route(POST, "/_accounts", ACCOUNTS, Action::Admin(AdminAction::AccountAsk)),
+    route(READING, "/_accounts/{account}", ACCOUNTS, Action::Admin(AdminAction::Account)),
+    // A security officer may suspend and end sessions: the account's own rules say what else is whose.
+    route(PATCH, "/_accounts/{account}", APPROVE, Action::Admin(AdminAction::AccountChange)),
+    route(POST, "/_accounts/{account}/invitation", ACCOUNTS, Action::Admin(AdminAction::Invitation)),
+    route(DELETE, "/_accounts/{account}/sessions", APPROVE, Action::Admin(AdminAction::SessionsEnd)),
+    route(POST, "/_accounts/{account}/recovery", ACCOUNTS, Action::Admin(AdminAction::Recovery)),
+    route(READING, "/_approvals", OWN, Action::Admin(AdminAction::Approvals)),
+    route(POST, "/_approvals", Access::Session(Capability::Ask), Action::Admin(AdminAction::ApprovalAsk)),
+    route(READING, "/_approvals/{approval}", OWN, Action::Admin(AdminAction::Approval)),
+    route(POST, "/_approvals/{approval}/decision", APPROVE, Action::Admin(AdminAction::Decision)),
+    route(READING, "/_clients", ACCOUNTS, Action::Admin(AdminAction::Clients)),
+    route(READING, "/_clients/{client}", ACCOUNTS, Action::Admin(AdminAction::Client)),
+    route(DELETE, "/_clients/{client}", ACCOUNTS, Action::Admin(AdminAction::ClientEnd)),
+    route(POST, "/_clients/{client}/approval", ACCOUNTS, Action::Admin(AdminAction::ClientApproval)),
+    route(READING, "/_break-glass", REVIEW, Action::Admin(AdminAction::BreakGlassOpen)),
+    route(POST, "/_break-glass", EMERGENCY, Action::Admin(AdminAction::BreakGlassDeclare)),
+    route(DELETE, "/_break-glass/{emergency}", EMERGENCY, Action::Admin(AdminAction::BreakGlassEnd)),
+    route(POST, "/_break-glass/{emergency}/review", REVIEW, Action::Admin(AdminAction::BreakGlassReview)),
+    route(READING, "/_notices", OWN, Action::Admin(AdminAction::Notices)),
+    route(POST, "/_notices/{notice}", OWN, Action::Admin(AdminAction::NoticeSeen)),
+    route(READING, "/_policy", POLICY, Action::Admin(AdminAction::Policy)),
+    route(POST, "/_policy/explain", POLICY, Action::Admin(AdminAction::PolicyExplain)),
+    route(READING, "/scim/v2/ServiceProviderConfig", SCIM, scim(ScimAction::Configuration)),
+    route(READING, "/scim/v2/ResourceTypes", SCIM, scim(ScimAction::ResourceTypes)),
+    route(READING, "/scim/v2/Schemas", SCIM, scim(ScimAction::Schemas)),
+    route(READING, "/scim/v2/Users", SCIM, scim(ScimAction::List)),
+    route(POST, "/scim/v2/Users", SCIM, scim(ScimAction::Create)),
+    route(READING, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Read)),
+    route(PUT, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Replace)),
+    route(PATCH, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Patch)),
+    route(DELETE, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Delete)),
     // --- end of admin
     route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
     route(READING, "/_index", Access::Bearer(Capability::Maintenance), Action::IndexStatus),

@@ -30,6 +30,8 @@ pub struct Caller {
     pub strong: bool,
     /// Whether this is a session of a supplier.
     pub supplier: bool,
+    /// Whether it may copy out many records without another person's approval each time.
+    pub may_export: bool,
     /// What the token is good for, where that is less than what the account may do.
     pub scopes: Option<Arc<Scopes>>,
     /// The patient of the launch, for scopes that are about one patient.
@@ -61,6 +63,7 @@ impl Caller {
             patients: Vec::new(),
             strong: false,
             supplier: false,
+            may_export: false,
             scopes: None,
             launch_patient: None,
             account: None,

@@ -85,6 +85,6 @@ pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tacet_search::IndexStatistics;
 pub use tacet_search::request::{Handling, QueryLimits, Scope, Summary};
 pub use tacet_types::Role;
-pub use tokens::{Token, TokenSecret};
+pub use tokens::{NewToken, Token, TokenSecret};
 pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};
 pub use write::{Deleted, Stored};

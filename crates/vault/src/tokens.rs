@@ -63,6 +63,10 @@ pub struct Token {
     pub practitioner: Option<ResourceId>,
     /// The patients for whom it stands: its own record, or those of its children.
     pub patients: Vec<ResourceId>,
+    /// Whether it may copy out many records without another person's approval each time: that was given when it was made.
+    pub may_export: bool,
+    /// Whether it is a supplier's.
+    pub supplier: bool,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends.
@@ -80,6 +84,34 @@ struct StoredToken {
     practitioner: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     patients: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    may_export: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    supplier: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// What a token shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    /// The named person or machine that answers for it.
+    pub owner: &'a str,
+    /// What it may do.
+    pub role: Role,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// The Practitioner for whom it stands among the records.
+    pub practitioner: Option<&'a ResourceId>,
+    /// The patients for whom it stands.
+    pub patients: &'a [ResourceId],
+    /// Whether it may copy out many records without an approval each time.
+    pub may_export: bool,
+    /// Whether it is a supplier's.
+    pub supplier: bool,
 }
 
 /// Tokens found valid lately.
@@ -108,6 +140,17 @@ impl Vault {
         practitioner: Option<&ResourceId>,
         patients: &[ResourceId],
     ) -> Result<(Token, TokenSecret), VaultError> {
+        let new = NewToken { owner, role, expires, practitioner, patients, may_export: false, supplier: false };
+        self.create_token_with(caller, new).await
+    }
+
+    /// Makes a token with all that one may have. The secret comes back once and is not kept.
+    pub async fn create_token_with(
+        &self,
+        caller: &Caller,
+        new: NewToken<'_>,
+    ) -> Result<(Token, TokenSecret), VaultError> {
+        let NewToken { owner, role, expires, practitioner, patients, may_export, supplier } = new;
         if patients.len() > PATIENTS_MAX {
             return Err(VaultError::TooLarge { what: "patients for whom a token stands", max: PATIENTS_MAX });
         }
@@ -129,12 +172,20 @@ impl Vault {
             role,
             practitioner: practitioner.cloned(),
             patients: patients.to_vec(),
+            may_export,
+            supplier,
             created: now,
             expires,
         };
         let value = self.0.seal_structure(Purpose::Token, &row, &encode(&token)?)?;
         let mut entry = caller.entry(now, EventKind::TokenCreated, Outcome::Success, None);
-        entry.detail = Some(format!("token {} created: role {}, expires {expires}", token.id, role.as_str()));
+        let more = match (may_export, supplier) {
+            (true, true) => ", may copy out, a supplier's",
+            (true, false) => ", may copy out",
+            (false, true) => ", a supplier's",
+            (false, false) => "",
+        };
+        entry.detail = Some(format!("token {} created: role {}, expires {expires}{more}", token.id, role.as_str()));
         let commit = Commit {
             preconditions: vec![Precondition::Absent { key: row.to_vec() }],
             writes: vec![Write::Put { key: row.to_vec(), value }],
@@ -255,6 +306,8 @@ fn encode(token: &Token) -> Result<Vec<u8>, VaultError> {
         expires_ms: token.expires.as_ms(),
         practitioner: token.practitioner.as_ref().map(|id| id.as_str().to_owned()),
         patients: token.patients.iter().map(|id| id.as_str().to_owned()).collect(),
+        may_export: token.may_export,
+        supplier: token.supplier,
     };
     serde_json::to_vec(&stored).map_err(|error| VaultError::Internal(Box::new(error)))
 }
@@ -271,6 +324,8 @@ fn decode(bytes: &[u8]) -> Result<Token, VaultError> {
         role: Role::parse(&stored.role).ok_or(VaultError::Damaged("a token has an unknown role"))?,
         practitioner: stored.practitioner.map(|text| id(&text)).transpose()?,
         patients: stored.patients.iter().map(|text| id(text)).collect::<Result<_, _>>()?,
+        may_export: stored.may_export,
+        supplier: stored.supplier,
         created: Timestamp::from_ms(stored.created_ms),
         expires: Timestamp::from_ms(stored.expires_ms),
     })

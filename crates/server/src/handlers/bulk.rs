@@ -4,6 +4,7 @@
 //! HL7 Bulk Data Access, <https://hl7.org/fhir/uv/bulkdata/STU2/export.html>.
 
 use super::Call;
+use crate::admin::second;
 use crate::content::Packer;
 use crate::error::ApiError;
 use crate::negotiate::wants_async;
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tacet_fhir::json::{self as fhir_json};
 use tacet_fhir::reference::Reference;
+use tacet_identity::Kind;
 use tacet_types::{ResourceId, ResourceType};
 use tacet_vault::{CopyReader, CopyRequest, CopyScope, CopyState, CopyStatus, VaultError};
 use tokio::sync::mpsc;
@@ -98,6 +100,10 @@ pub(super) async fn export<S: RecordService>(action: Action, mut call: Call<'_, 
         life_ms: days * DAY_MS,
         request: format!("{base}{path}{}", call.query.link(None)),
     };
+    if !call.caller.may_export {
+        let what = format!("{path}{}", call.query.link(None));
+        second::required(call.app, call.caller, call.headers, Kind::BulkExport, &what).await?;
+    }
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
     let id = call.run(async move { app.service.begin_copy(&caller, request).await }, true).await?;
     let place = format!("{base}/_copies/{id}");

@@ -425,6 +425,8 @@ impl RecordService for Memory {
             role,
             practitioner: None,
             patients: Vec::new(),
+            may_export: false,
+            supplier: false,
             created: Timestamp::from_ms(0),
             expires,
         };
