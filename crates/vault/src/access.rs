@@ -97,6 +97,9 @@ pub(crate) struct Sights {
 /// Why something is allowed, as the ledger keeps it.
 pub(crate) type Ground = Arc<str>;
 
+/// Whether somebody may see a document now.
+pub(crate) type Seen = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
+
 /// What comes of looking at a record.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Look {
@@ -352,7 +355,7 @@ impl Inner {
     }
 
     /// Whether this caller may see a document, asked anew each time. None: everything.
-    pub(crate) fn seen_by(&self, caller: Caller) -> Option<Arc<dyn Fn(&Document) -> bool + Send + Sync>> {
+    pub(crate) fn seen_by(&self, caller: Caller) -> Option<Seen> {
         let (access, clock) = (Arc::clone(self.access.as_ref()?), Arc::clone(&self.clock));
         Some(Arc::new(move |document| access.sights(&caller, Act::Read, Doing::Show, clock.now()).sees(document)))
     }

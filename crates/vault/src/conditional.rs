@@ -5,6 +5,7 @@
 //! the version that was found when the change is committed, or it is looked for again.
 
 use crate::EventKind;
+use crate::access::{Ground, Look};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::Method;
@@ -48,6 +49,8 @@ pub(crate) struct Fitting {
     pub(crate) record: RecordRef,
     pub(crate) last_updated: Timestamp,
     pub(crate) owner: Owner,
+    /// Why the caller sees it.
+    pub(crate) ground: Option<Ground>,
 }
 
 /// What fits criteria, and how the ledger names them.
@@ -140,6 +143,7 @@ impl Inner {
             return Err(VaultError::Search(vec![Issue::error(IssueType::Required, "", message)]));
         }
         let indexing = self.answering()?;
+        let sights = self.sights(caller, Act::Read)?;
         let scope = Scope::Type(resource_type);
         // FHIR R4: what is not understood would make criteria wider than they were meant.
         let compiled = self.compile_search(indexing, &scope, criteria, Handling::Strict, base_url)?;
@@ -148,9 +152,10 @@ impl Inner {
         let hits = self.ask_index(indexing, &compiled.request, &page)?;
         let mut found = Vec::with_capacity(hits.keys.len());
         for (key, version) in hits.keys {
-            if let Some(located) = self.locate_version(key.resource_type, &key.id, version)? {
+            let Some(located) = self.locate_version(key.resource_type, &key.id, version)? else { continue };
+            if let Look::Seen(ground) = self.look_at(sights.as_ref(), &located) {
                 let (record, last_updated) = (located.record, located.meta.last_updated);
-                found.push(Fitting { record, last_updated, owner: located.meta.owner });
+                found.push(Fitting { record, last_updated, owner: located.meta.owner, ground });
             }
         }
         Ok(Fit { found, query: compiled.query })
@@ -166,8 +171,9 @@ impl Inner {
     ) -> Result<ConditionalCreate, VaultError> {
         let _turns = self.criteria_turns(std::iter::once((resource_type, criteria))).await?;
         let (found, query) = self.fitting(caller, resource_type, base_url, criteria, 1)?.one()?;
-        if let Some(Fitting { record, last_updated, owner }) = found {
-            self.note_found(caller, &query, &record, &owner).await?;
+        if let Some(found) = found {
+            self.note_found(caller, &query, &found).await?;
+            let Fitting { record, last_updated, .. } = found;
             return Ok(ConditionalCreate::Exists { record, last_updated });
         }
         let id = ResourceId::random(self.rng.as_ref());
@@ -202,7 +208,7 @@ impl Inner {
             let versions = found.as_ref().map(|found| found.record.version);
             if if_match.is_some() && if_match != versions {
                 if let Some(found) = &found {
-                    self.note_found(caller, &query, &found.record, &found.owner).await?;
+                    self.note_found(caller, &query, found).await?;
                 }
                 return Err(VaultError::PreconditionFailed);
             }

@@ -85,7 +85,7 @@ impl Vault {
                 return Err(VaultError::NotFound);
             };
             if if_match.is_some_and(|version| version != found.record.version) {
-                self.0.note_found(caller, &query, &found.record, &found.owner).await?;
+                self.0.note_found(caller, &query, &found).await?;
                 return Err(VaultError::PreconditionFailed);
             }
             let version = Some(found.record.version);

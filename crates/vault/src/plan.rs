@@ -84,6 +84,9 @@ pub(crate) struct Plan<'a> {
     definitions: BTreeMap<u8, (BTreeSet<RowKey>, bool)>,
 }
 
+/// A commit, what the search index is to be told of it, and what it says of care.
+pub(crate) type Finished = (Commit<Vec<Prepared>>, Vec<IndexChange>, Vec<CareChange>);
+
 /// [`Method`] in an order, so that entries come out the same way each time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Method2(u8);
@@ -245,10 +248,7 @@ impl<'a> Plan<'a> {
 
     /// The commit, and what the search index is to be told of it. `kind` stands in the entries in the place of create, update and
     /// delete where it is given.
-    pub(crate) fn finish(
-        mut self,
-        kind: Option<EventKind>,
-    ) -> Result<(Commit<Vec<Prepared>>, Vec<IndexChange>, Vec<CareChange>), VaultError> {
+    pub(crate) fn finish(mut self, kind: Option<EventKind>) -> Result<Finished, VaultError> {
         self.write_members()?;
         self.write_definitions()?;
         let feed = if self.changes.is_empty() {

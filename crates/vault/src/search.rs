@@ -16,6 +16,7 @@ pub use includes::INCLUDES_MAX;
 
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
+use crate::conditional::Fitting;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::head::Method;
@@ -36,7 +37,7 @@ use tacet_search::SearchError;
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{self, Call, Handling, Scope, SearchRequest, Summary, Total};
 use tacet_search::{Hits, Page, Position};
-use tacet_types::{RecordRef, ResourceType};
+use tacet_types::ResourceType;
 use zeroize::Zeroizing;
 
 /// Most matches on one page. With what comes along, a page never needs more entries than one commit may hold.
@@ -311,14 +312,10 @@ impl Inner {
     }
 
     /// Writes down that criteria found this one record, which is named to the caller and not shown.
-    pub(crate) async fn note_found(
-        &self,
-        caller: &Caller,
-        query: &str,
-        record: &RecordRef,
-        owner: &Owner,
-    ) -> Result<(), VaultError> {
+    pub(crate) async fn note_found(&self, caller: &Caller, query: &str, found: &Fitting) -> Result<(), VaultError> {
+        let Fitting { record, owner, ground, .. } = found;
         let mut entry = caller.entry(self.clock.now(), EventKind::Search, Outcome::Success, owner.ledger_patient());
+        entry.basis = ground.as_ref().map(|ground| ground.to_string());
         entry.query = Some(query.to_owned());
         entry.records.push(record.clone());
         entry.categories.push(record.resource_type);

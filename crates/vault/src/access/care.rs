@@ -9,7 +9,7 @@ use crate::layout::{self, RowKey};
 use crate::noted::STEP_BYTES;
 use crate::vault::Inner;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use tacet_fhir::json::Json;
 use tacet_ledger::noted::{RowWrite, Table};
 use tacet_ledger::people::BreakGlassRow;
@@ -66,15 +66,15 @@ pub(crate) struct Care {
     pub(crate) data: CareData,
     /// The newest version of each record that was taken in, by its head row: commits come in any order.
     versions: HashMap<RowKey, VersionId>,
-    /// When each account declared an emergency, lately.
-    declared: HashMap<String, VecDeque<Timestamp>>,
+    /// When each account declared which emergency, lately.
+    declared: HashMap<String, BTreeSet<(Timestamp, String)>>,
 }
 
 /// What a commit says of care.
 #[derive(Clone)]
 pub(crate) enum CareChange {
     /// A record says this from here on; none: nothing, or it is gone.
-    Says { head: RowKey, resource_type: ResourceType, id: ResourceId, version: VersionId, facts: Option<Facts> },
+    Says { head: RowKey, resource_type: ResourceType, id: ResourceId, version: VersionId, facts: Option<Box<Facts>> },
     /// A record is gone for good, and its id may begin anew.
     Erased { head: RowKey, resource_type: ResourceType, id: ResourceId },
     /// A patient is gone for good.
@@ -109,7 +109,7 @@ impl Care {
                 let newest = self.versions.entry(head).or_insert(version);
                 if version >= *newest {
                     *newest = version;
-                    self.data.put((resource_type, id), facts);
+                    self.data.put((resource_type, id), facts.map(|facts| *facts));
                 }
             }
             CareChange::Erased { head, resource_type, id } => {
@@ -131,12 +131,8 @@ impl Care {
         let until = Timestamp::from_ms(row.until_ms.saturating_sub(1));
         let from = Timestamp::from_ms(row.from_ms);
         let times = self.declared.entry(row.account.clone()).or_default();
-        if !times.contains(&from) {
-            times.push_back(from);
-        }
-        while times.front().is_some_and(|first| first.plus_ms(DECLARED_WITHIN_MS) < from) {
-            times.pop_front();
-        }
+        times.insert((from, row.id.clone()));
+        times.retain(|(at, _)| at.plus_ms(DECLARED_WITHIN_MS) >= from);
         if row.ended_ms.is_some() {
             let _ = self.data.end_break_glass(&row.id);
         } else {
@@ -149,7 +145,7 @@ impl Care {
     /// How many emergencies an account has declared within a day.
     pub(crate) fn declared_lately(&self, account: &str, now: Timestamp) -> usize {
         let times = self.declared.get(account).into_iter().flatten();
-        times.filter(|at| at.plus_ms(DECLARED_WITHIN_MS) > now).count()
+        times.filter(|(at, _)| at.plus_ms(DECLARED_WITHIN_MS) > now).count()
     }
 }
 
@@ -177,6 +173,7 @@ impl Inner {
                 Write::Put { key: row.to_vec(), value: self.seal_care(&row, SAID, &form)? }
             }
         };
+        let facts = facts.map(Box::new);
         Ok(Some((CareChange::Says { head, resource_type, id: id.clone(), version, facts }, write)))
     }
 
@@ -269,7 +266,7 @@ fn decode(inner: &Inner, plain: &[u8], settings: &CareSettings) -> Option<(CareC
             let (resource_type, id) = (ResourceType::parse(&kind)?, ResourceId::parse(&id).ok()?);
             let (head, ends) = (inner.head_row(resource_type, &id), facts.ends());
             let version = VersionId(version);
-            Some((CareChange::Says { head, resource_type, id, version, facts: Some(facts) }, ends))
+            Some((CareChange::Says { head, resource_type, id, version, facts: Some(Box::new(facts)) }, ends))
         }
         REGISTERED => {
             let RegisteredForm { patient, practitioner, at_ms } = serde_json::from_slice(json).ok()?;

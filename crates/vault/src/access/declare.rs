@@ -189,10 +189,13 @@ impl Access {
     }
 }
 
+/// A commit whose caller has gone away, and what it says of care.
+type LeftCommit = (Ticket<Vec<Receipt>>, Vec<CareChange>);
+
 /// Commits whose callers have gone away, with what they say of care; and whether there are any.
 #[derive(Default)]
 pub(super) struct Left {
-    all: Mutex<Vec<(Ticket<Vec<Receipt>>, Vec<CareChange>)>>,
+    all: Mutex<Vec<LeftCommit>>,
     any: AtomicBool,
 }
 

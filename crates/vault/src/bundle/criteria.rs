@@ -110,7 +110,7 @@ impl Vault {
         for (text, (resource_type, criteria)) in references {
             let (found, query) = self.0.fitting(caller, *resource_type, base_url, criteria, 1)?.one()?;
             let Some(found) = found else { return Err(VaultError::PreconditionFailed) };
-            self.0.note_found(caller, &query, &found.record, &found.owner).await?;
+            self.0.note_found(caller, &query, &found).await?;
             targets.insert(text.clone(), format!("{resource_type}/{}", found.record.id.as_str()));
         }
         Ok(targets)
@@ -126,7 +126,7 @@ impl Vault {
         let Target::Criteria(criteria) = &step.target else { return Ok(None) };
         let (found, query) = self.0.fitting(caller, step.resource_type, base_url, criteria, 1)?.one()?;
         if let Some(found) = &found {
-            self.0.note_found(caller, &query, &found.record, &found.owner).await?;
+            self.0.note_found(caller, &query, found).await?;
         }
         let wanted = match step.expect {
             Expect::Version(version) => Some(version),

@@ -2,6 +2,7 @@
 
 use super::Notification;
 use super::row::{Reached, Subscriber};
+use crate::access::Seen;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +18,6 @@ const WAITING_MAX: usize = 1000;
 
 /// Who is to be woken.
 type Wake = Box<dyn Fn() + Send + Sync>;
-
-/// Whether somebody may see a document now.
-pub(super) type Seen = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
 
 /// A subscription's criteria, ready to be evaluated.
 #[derive(Clone)]

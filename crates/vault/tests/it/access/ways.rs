@@ -24,8 +24,17 @@ impl Answer {
 type Way = Box<dyn Fn(&House, &Caller, &str) -> Answer>;
 
 /// Those that change something where they find something.
-pub(super) const CHANGING: [&str; 8] =
-    ["conditional create", "conditional update", "conditional delete", "update", "delete", "patch", "bundle", "labels"];
+pub(super) const CHANGING: [&str; 9] = [
+    "update if-match",
+    "conditional create",
+    "conditional update",
+    "conditional delete",
+    "update",
+    "delete",
+    "patch",
+    "bundle",
+    "labels",
+];
 
 pub(super) fn search(house: &House, caller: &Caller, text: &str) -> Result<SearchPage, VaultError> {
     let (name, query) = text.split_once('?').unwrap();
