@@ -305,12 +305,18 @@ pub(crate) enum TokenCommand {
         /// The person or machine that answers for it
         #[arg(long)]
         owner: String,
-        /// clinician, integrator, auditor or operator
+        /// clinician, nurse, pharmacist, laboratory, reception, patient, integrator, auditor, security-officer, administrator or operator
         #[arg(long)]
         role: String,
         /// How long it is good: `8h`, `30d`
         #[arg(long, default_value = "30d")]
         expires: String,
+        /// The id of the Practitioner for whom it stands: relations to patients count for it
+        #[arg(long)]
+        practitioner: Option<String>,
+        /// The id of a Patient for whom it stands: its own record, or a child's
+        #[arg(long)]
+        patient: Vec<String>,
     },
     /// List tokens, without their secrets
     List,

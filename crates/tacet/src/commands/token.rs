@@ -7,6 +7,7 @@ use crate::open::{self, MAINTENANCE_LIMITS};
 use crate::output::Output;
 use serde_json::{Value, json};
 use tacet_ledger::PurposeOfUse;
+use tacet_types::ResourceId;
 use tacet_vault::{Role, Token};
 
 /// Longest life of a token, in milliseconds: a year.
@@ -15,16 +16,22 @@ const LIFE_MS_MAX: i64 = 366 * 86_400_000;
 pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<u8, CliError> {
     // What is wrong with the words is said before the passphrase is asked for.
     let create = match &args.command {
-        TokenCommand::Create { owner, role, expires } => Some((owner, parse_role(role)?, life_ms(expires)?)),
+        TokenCommand::Create { owner, role, expires, practitioner, patient } => {
+            let practitioner = practitioner.as_deref().map(parse_id).transpose()?;
+            let patients = patient.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
+            Some((owner, parse_role(role)?, life_ms(expires)?, practitioner, patients))
+        }
         _ => None,
     };
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     let vault = &opened.vault;
     match (&args.command, create) {
-        (_, Some((owner, role, life_ms))) => {
+        (_, Some((owner, role, life_ms, practitioner, patients))) => {
             let expires = open::clock().now().plus_ms(life_ms);
-            let (token, secret) = open::wait(vault.create_token(&caller, owner, role, expires))?;
+            let made =
+                vault.create_token_for(&caller, owner, role, expires, practitioner.as_ref(), patients.as_slice());
+            let (token, secret) = open::wait(made)?;
             let mut value = describe(&token);
             if let Value::Object(members) = &mut value {
                 members.insert("token".into(), json!(secret.reveal()));
@@ -57,6 +64,10 @@ fn parse_role(name: &str) -> Result<Role, CliError> {
     })
 }
 
+fn parse_id(text: &str) -> Result<ResourceId, CliError> {
+    ResourceId::parse(text).map_err(|_| CliError::Usage("a logical id has 1 to 64 of `A-Z a-z 0-9 - .`".into()))
+}
+
 /// Reads `90m`, `8h` or `30d`.
 fn life_ms(text: &str) -> Result<i64, CliError> {
     let wrong = || CliError::Usage(format!("`{text}` is no time: use `90m`, `8h` or `30d`, at most a year"));
@@ -74,6 +85,8 @@ fn describe(token: &Token) -> Value {
     json!({
         "id": token.id, "owner": token.owner, "role": token.role.as_str(),
         "created": token.created.to_string(), "expires": token.expires.to_string(),
+        "practitioner": token.practitioner.as_ref().map(ResourceId::as_str),
+        "patients": token.patients.iter().map(ResourceId::as_str).collect::<Vec<_>>(),
     })
 }
 
