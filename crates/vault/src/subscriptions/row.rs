@@ -7,8 +7,10 @@ use crate::layout::{self, RowKey};
 use crate::vault::Inner;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use tacet_fhir::json::Json;
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
+use tacet_policy::Scopes;
 use tacet_seal::Purpose;
 use tacet_store::Write;
 use tacet_types::Role;
@@ -61,6 +63,11 @@ struct Person {
     practitioner: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     patients: Vec<String>,
+    /// As they are written; some that cannot be read any more open nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_patient: Option<String>,
     strong: bool,
     supplier: bool,
 }
@@ -77,6 +84,11 @@ impl Subscriber {
                 account: caller.account.clone(),
                 practitioner: caller.practitioner.as_ref().map(|id| id.as_str().to_owned()),
                 patients: caller.patients.iter().map(|id| id.as_str().to_owned()).collect(),
+                scopes: caller
+                    .scopes
+                    .as_ref()
+                    .map(|scopes| scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+                launch_patient: caller.launch_patient.as_ref().map(|id| id.as_str().to_owned()),
                 strong: caller.strong,
                 supplier: caller.supplier,
             },
@@ -86,7 +98,7 @@ impl Subscriber {
     /// The caller on whose account a notification goes into the ledger.
     pub(crate) fn caller(&self, operation: OperationId) -> Caller {
         let origin = Origin { address: None, channel: Channel::Internal };
-        let Person { account, practitioner, patients, strong, supplier } = &self.person;
+        let Person { account, practitioner, patients, scopes, launch_patient, strong, supplier } = &self.person;
         let id = |text: &String| ResourceId::parse(text).ok();
         Caller {
             token: self.token.clone(),
@@ -94,6 +106,8 @@ impl Subscriber {
             account: account.clone(),
             practitioner: practitioner.as_ref().and_then(id),
             patients: patients.iter().filter_map(id).collect(),
+            scopes: scopes.as_ref().map(|text| Arc::new(Scopes::parse(text).unwrap_or_default())),
+            launch_patient: launch_patient.as_ref().and_then(id),
             strong: *strong,
             supplier: *supplier,
             ..Caller::new(self.owner.clone(), self.role, self.purpose, origin, operation)

@@ -2,13 +2,13 @@
 //!
 //! `dr-a` takes part in the stay of `mine`, `dr-b` in that of `other`. What `dr-a` may not see answers as what is not there.
 
+mod emergency;
 mod ways;
 
 use crate::house::*;
 use pollster::block_on;
 use tacet_ledger::Entry;
-use tacet_ledger::people::BreakGlassRow;
-use tacet_vault::{Caller, EventKind, Outcome, PurposeOfUse, Role, VaultError};
+use tacet_vault::{Caller, Outcome, Role, VaultError};
 use ways::{Answer, ways};
 
 /// Somebody of the hospital who stands for this Practitioner.
@@ -311,64 +311,6 @@ fn who_puts_a_patient_on_file_has_a_relation_for_a_while() {
 }
 
 #[test]
-fn an_emergency_opens_one_record_for_a_while_and_is_told() {
-    let mut house = ward();
-    let declare = |house: &House, caller: &Caller, patient: &str, minutes| {
-        let text = "unconscious, arrived by ambulance";
-        block_on(house.vault.break_glass(caller, &rid(patient), "vital-emergency", text, minutes))
-    };
-    assert!(!sees(&house, &dr_a(), "Observation", "other"));
-    let (declared, entries) = noted(&house, || declare(&house, &dr_a(), "other", 30).unwrap());
-    assert_eq!((entries.len(), entries[0].kind, entries[0].outcome), (1, EventKind::BreakGlass, Outcome::Success));
-    assert_eq!(entries[0].patient, Some((kind("Patient"), rid("other"))));
-    assert_eq!(entries[0].purpose, PurposeOfUse::BreakTheGlass);
-    assert!(entries[0].detail.as_deref().unwrap().contains("ambulance"));
-    let (read, entries) = noted(&house, || block_on(house.vault.read(&dr_a(), kind("Observation"), &rid("other"))));
-    assert!(read.is_ok());
-    assert_eq!(entries[0].basis.as_deref(), Some("break-glass by break-glass-read"));
-    assert_eq!(entries[0].purpose, PurposeOfUse::BreakTheGlass);
-    assert!(sees(&house, &dr_a(), "Observation", "other") && !sees(&house, &dr_a(), "Observation", "secret"));
-    assert!(!sees(&house, &person(Role::Clinician, "dr-c"), "Observation", "other"), "for who declared it only");
-    // The rows are there for the review and for the patient; a restart knows them.
-    house.reopen();
-    assert!(sees(&house, &dr_a(), "Observation", "other"));
-    use tacet_ledger::noted::{NotedRows, Table};
-    let row = house.vault.get(Table::BreakGlass, declared.id.as_bytes()).unwrap().unwrap();
-    assert!(BreakGlassRow::decode(&row.value).unwrap().in_force(tacet_types::Timestamp::parse(START).unwrap()));
-    let mut notices = 0;
-    house
-        .vault
-        .scan(Table::Notices, &mut |_| {
-            notices += 1;
-            std::ops::ControlFlow::Continue(())
-        })
-        .unwrap();
-    assert_eq!(notices, 2);
-    block_on(house.vault.end_break_glass(&dr_a(), &declared.id)).unwrap();
-    assert!(!sees(&house, &dr_a(), "Observation", "other"));
-    // By itself, to the moment.
-    declare(&house, &dr_a(), "other", 30).unwrap();
-    house.clock.advance_ms(30 * 60_000 - 1);
-    assert!(sees(&house, &dr_a(), "Observation", "other"));
-    house.clock.advance_ms(1);
-    assert!(!sees(&house, &dr_a(), "Observation", "other"));
-    // Nobody who is not there, nobody who may not, no more than a few.
-    assert!(matches!(declare(&house, &dr_a(), "absent", 30), Err(VaultError::NotFound)));
-    let keeper = caller(Role::Administrator);
-    assert!(matches!(declare(&house, &keeper, "other", 30), Err(VaultError::Forbidden)));
-    assert!(declare(&house, &dr_a(), "other", 0).is_err());
-    assert!(declare(&house, &dr_a(), "other", tacet_vault::BREAK_GLASS_MINUTES_MAX + 1).is_err());
-    for _ in 2..tacet_vault::BREAK_GLASS_A_DAY_MAX {
-        let declared = declare(&house, &dr_a(), "other", 5).unwrap();
-        block_on(house.vault.end_break_glass(&dr_a(), &declared.id)).unwrap();
-        house.clock.advance_ms(1000);
-    }
-    let (refused, entries) = noted(&house, || declare(&house, &dr_a(), "other", 5));
-    assert!(matches!(refused, Err(VaultError::Busy { .. })));
-    assert_eq!((entries.len(), entries[0].outcome), (1, Outcome::Refused));
-}
-
-#[test]
 fn an_export_holds_what_the_caller_sees() {
     let house = ward();
     let mut exported = Vec::new();
@@ -416,6 +358,64 @@ fn scopes_leave_less_than_the_account_has() {
 }
 
 #[test]
+fn a_subscription_tells_of_what_its_subscriber_sees() {
+    let house = ward();
+    let scopes = tacet_policy::Scopes::parse("user/Subscription.cruds patient/Observation.rs").unwrap();
+    let subscriber =
+        Caller { scopes: Some(std::sync::Arc::new(scopes)), launch_patient: Some(rid("mine")), ..machine() };
+    let body = r#"{"resourceType":"Subscription","id":"s","status":"requested","reason":"test","criteria":"Observation?","channel":{"type":"rest-hook","endpoint":"https://x.example/hook"}}"#;
+    let stored =
+        block_on(house.vault.create(&subscriber, kind("Subscription"), body.as_bytes(), BASE_URL)).unwrap().record;
+    let version =
+        block_on(house.vault.activate_subscription(&stored.id, stored.version, "Observation?", BASE_URL)).unwrap();
+    put(&house, &observation_of("other", "other", ""));
+    put(&house, &observation_of("mine", "mine", ""));
+    let told = house.vault.notifications(&stored.id, version, 10).unwrap().unwrap();
+    let ids: Vec<&str> = told.iter().flat_map(|one| &one.records).map(|record| record.id.as_str()).collect();
+    assert_eq!((ids, told[0].number), (vec!["mine"], 1));
+    // What was hidden between the match and the sending is not sent.
+    let hidden =
+        [told[0].records[0].clone(), tacet_types::RecordRef { id: rid("other"), ..told[0].records[0].clone() }];
+    let sent = house.vault.announce(&stored.id, version, &hidden, tacet_vault::NotificationContent::Full);
+    let Ok(tacet_vault::Announced::Send { there, shown }) = block_on(sent) else { panic!("it may be sent") };
+    assert_eq!((there.len(), shown.len(), there[0].id.as_str()), (1, 1, "mine"));
+}
+
+#[test]
+fn a_transaction_that_touches_what_is_hidden_is_none() {
+    let run = |target: &str| {
+        let house = ward();
+        let (own, theirs) = (observation_of("mine", "mine", ""), observation_of(target, "mine", ""));
+        let bundle = format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":{own},"request":{{"method":"PUT","url":"Observation/mine"}}}},{{"resource":{theirs},"request":{{"method":"PUT","url":"Observation/{target}"}}}}]}}"#
+        );
+        let who = dr_a();
+        let work = house.vault.bundle(&who, bundle.as_bytes(), BASE_URL, tacet_vault::ReturnPreference::Minimal);
+        let (done, entries) = noted(&house, || block_on(work));
+        let error = done.err().map(|error| (error.http_status(), error.to_string()));
+        let read = block_on(house.vault.read(&machine(), kind("Observation"), &rid("mine"))).unwrap();
+        (error, entries.len(), read.record.version.0)
+    };
+    let absent = run("absent");
+    assert_eq!(absent.2, 1, "all or nothing");
+    assert_eq!(run("other"), absent);
+}
+
+#[test]
+fn histories_of_a_type_leave_out_what_is_hidden() {
+    let house = ward();
+    let scope = tacet_vault::HistoryScope::Type(kind("Observation"));
+    let ids = |caller: &Caller| {
+        let page = block_on(house.vault.history(caller, &scope, &Default::default())).unwrap();
+        let mut ids: Vec<String> = page.entries.iter().map(|entry| entry.record.id.as_str().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&dr_a()), ["mine"]);
+    assert_eq!(ids(&machine()), ["mine", "other", "secret", "vip"]);
+}
+
+#[test]
 fn an_erased_patient_leaves_nothing_that_decisions_go_by() {
     let mut house = ward();
     let before = house.disk_rows(0x0e);
@@ -424,45 +424,5 @@ fn an_erased_patient_leaves_nothing_that_decisions_go_by() {
     assert!(!sees(&house, &dr_a(), "Observation", "mine"));
     house.reopen();
     assert!(!sees(&house, &dr_a(), "Observation", "mine"));
-    house.assert_sound();
-}
-
-#[test]
-fn rows_of_tables_change_together_with_their_entries() {
-    use std::ops::ControlFlow;
-    use tacet_ledger::noted::{Expect, NotedRows, RowWrite, RowsError, Table};
-    let mut house = House::new();
-    let write = |name: &str, value: Option<&str>, expect| RowWrite {
-        table: Table::Accounts,
-        name: name.as_bytes().to_vec(),
-        value: value.map(|value| value.as_bytes().to_vec()),
-        expect,
-    };
-    let commit = |house: &House, writes| block_on(house.vault.commit(writes, Vec::new()));
-    commit(&house, vec![write("a", Some("1"), Expect::Absent), write("b", Some("2"), Expect::Absent)]).unwrap();
-    let row = house.vault.get(Table::Accounts, b"a").unwrap().unwrap();
-    assert_eq!((row.name.as_slice(), row.value.as_slice()), (b"a".as_slice(), b"1".as_slice()));
-    let stale = vec![write("c", Some("3"), Expect::Absent), write("b", None, Expect::Absent)];
-    assert!(matches!(commit(&house, stale), Err(RowsError::Conflict)));
-    assert!(house.vault.get(Table::Accounts, b"c").unwrap().is_none());
-    commit(&house, vec![write("a", Some("1"), Expect::Revision(row.revision))]).unwrap();
-    let again = house.vault.get(Table::Accounts, b"a").unwrap().unwrap();
-    assert_ne!(again.revision, row.revision, "the same value, written again");
-    let old = vec![write("a", None, Expect::Revision(row.revision))];
-    assert!(matches!(commit(&house, old), Err(RowsError::Conflict)));
-    house.reopen();
-    let mut names = Vec::new();
-    let scan = |table, names: &mut Vec<Vec<u8>>| {
-        house.vault.scan(table, &mut |row| {
-            names.push(row.name);
-            ControlFlow::Continue(())
-        })
-    };
-    scan(Table::Accounts, &mut names).unwrap();
-    names.sort();
-    assert_eq!(names, [b"a".to_vec(), b"b".to_vec()]);
-    names.clear();
-    scan(Table::Sessions, &mut names).unwrap();
-    assert!(names.is_empty(), "tables are apart");
     house.assert_sound();
 }
