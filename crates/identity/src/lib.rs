@@ -34,6 +34,7 @@ mod approvals;
 mod ceremony;
 mod closing;
 mod connection;
+mod elsewhere;
 mod enrolment;
 mod error;
 mod id;

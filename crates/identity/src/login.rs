@@ -277,6 +277,7 @@ impl Identity {
             device: device.clone(),
             agent: connection.agent().clone(),
             address: connection.address,
+            elsewhere: None,
         };
         let mut writes = vec![put(hash.name(), &row, Expect::Absent)?, self.used_passkey(verified, now)?];
         account.sessions.push(hash.clone());

@@ -33,6 +33,9 @@ pub(crate) struct SessionRow {
     pub(crate) device: Hashed,
     pub(crate) agent: Hashed,
     pub(crate) address: Option<IpAddr>,
+    /// The provider at which the login was made, and whether it counts as a strong one. None: a passkey was shown here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) elsewhere: Option<(String, bool)>,
 }
 
 impl Row for SessionRow {
@@ -69,11 +72,15 @@ pub struct Person {
     pub patients: Vec<ResourceId>,
     /// Whether it is a supplier's.
     pub supplier: bool,
+    /// Whether the login was a strong one: a passkey, or what a provider was asked for.
+    pub strong: bool,
+    /// Whether the login was made at another provider.
+    pub elsewhere: bool,
     /// The short id of the session, for entries and lists. No secret.
     pub session: String,
     /// When it began.
     pub began: Timestamp,
-    /// When a passkey was shown last.
+    /// When a passkey was shown last; 1970 where none was.
     pub passkey_at: Timestamp,
     /// When it ends at the latest.
     pub until: Timestamp,
@@ -96,6 +103,8 @@ impl Person {
             practitioner: account.practitioner_id(),
             patients: account.patient_ids(),
             supplier: account.supplier,
+            strong: row.elsewhere.as_ref().is_none_or(|(_, strong)| *strong) || row.passkey_ms > 0,
+            elsewhere: row.elsewhere.is_some(),
             session: hash.short().to_owned(),
             began: Timestamp::from_ms(row.began_ms),
             passkey_at: Timestamp::from_ms(row.passkey_ms),

@@ -73,7 +73,7 @@ pub(crate) struct Given {
     /// Its name, as it was approved.
     pub(crate) client_name: String,
     /// What it may do.
-    pub(crate) scopes: Scopes,
+    pub(crate) scopes: Arc<Scopes>,
     /// The patient in context.
     pub(crate) patient: Option<ResourceId>,
 }
@@ -305,7 +305,7 @@ fn by_app<S>(
     let by = By::App(Arc::new(Given {
         client: grant.client,
         client_name: grant.client_name,
-        scopes,
+        scopes: Arc::new(scopes),
         patient: grant.patient,
     }));
     let Some(person) = grant.person else {
@@ -422,7 +422,7 @@ fn event(action: Action) -> Option<EventKind> {
     })
 }
 
-fn origin(peer: &Peer) -> Origin {
+pub(crate) fn origin(peer: &Peer) -> Origin {
     Origin { address: Some(peer.address().ip().to_canonical()), channel: Channel::Http }
 }
 
@@ -453,6 +453,8 @@ pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: Ope
         supplier: who.supplier,
         may_export: who.may_export,
         account: who.account.clone(),
+        scopes: who.given().map(|given| Arc::clone(&given.scopes)),
+        launch_patient: who.given().and_then(|given| given.patient.clone()),
         ..Caller::new(who.owner.clone(), who.role, purpose, origin(peer), operation)
     })
 }

@@ -85,6 +85,12 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message)
     }
 
+    /// 429: too many requests of a kind that anybody may make.
+    pub(crate) fn too_often(retry_after_s: u64) -> Self {
+        let message = "too many requests from this address: wait, then try again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, IssueType::Throttled, message).retry_after_s(retry_after_s)
+    }
+
     /// 429: too many wrong tokens came from this address.
     pub(crate) fn locked(retry_after_s: u64) -> Self {
         let message = "too many failed attempts from this address: wait, then try again with a valid token";

@@ -5,6 +5,7 @@
 
 use crate::app::Environment;
 use crate::auth::outgoing::{Outgoing, OutgoingConfig};
+use crate::auth::rates::Rates;
 use std::sync::Arc;
 use tacet_identity::{Identity, IdentityError, Url};
 use tacet_ledger::noted::NotedRows;
@@ -92,6 +93,9 @@ pub struct People {
     pub(crate) vault: Option<Vault>,
     /// `scheme://host[:port]`: what `Origin` of a page of ours may be.
     pub(crate) origins: Vec<String>,
+    /// The path of the base URL, without a stroke at its end: what stands before every path of ours in a browser.
+    pub(crate) prefix: String,
+    pub(crate) rates: Rates,
     pub(crate) tokens_for_people: bool,
 }
 
@@ -113,7 +117,7 @@ impl People {
         settings: &PeopleSettings,
         base_url: &str,
     ) -> Result<Self, PeopleError> {
-        let (host, origins) = places(base_url).ok_or(PeopleError::Address)?;
+        let (host, origins, prefix) = places(base_url).ok_or(PeopleError::Address)?;
         let of_passkeys = origins.last().and_then(|origin| Url::parse(origin).ok()).ok_or(PeopleError::Address)?;
         let (clock, rng) = (Arc::clone(&environment.clock), Arc::clone(&environment.rng));
         let identity = Identity::open(
@@ -142,7 +146,17 @@ impl People {
         let foreign = ForeignLogins::new(rows, clock, rng, outgoing, providers.collect())?;
         let rules = settings.providers.iter().map(|(provider, rule)| (provider.id.clone(), *rule)).collect();
         let tokens_for_people = settings.tokens_for_people;
-        Ok(Self { identity: Arc::new(identity), smart, foreign, rules, vault, origins, tokens_for_people })
+        Ok(Self {
+            identity: Arc::new(identity),
+            smart,
+            foreign,
+            rules,
+            vault,
+            origins,
+            prefix,
+            rates: Rates::default(),
+            tokens_for_people,
+        })
     }
 
     /// Accounts, passkeys, sessions and approvals.
@@ -158,14 +172,15 @@ impl People {
 
 /// The host that passkeys are bound to, and the origins of our pages, that of passkeys last. Passkeys know no addresses, only names: on this
 /// machine its name stands for its address.
-fn places(base_url: &str) -> Option<(String, Vec<String>)> {
+fn places(base_url: &str) -> Option<(String, Vec<String>, String)> {
     let mut url = Url::parse(base_url).ok()?;
     let mut origins = vec![url.origin().ascii_serialization()];
     if matches!(url.host_str()?, "127.0.0.1" | "[::1]") {
         url.set_host(Some("localhost")).ok()?;
         origins.push(url.origin().ascii_serialization());
     }
-    Some((url.host_str()?.to_owned(), origins))
+    let prefix = url.path().trim_end_matches('/').to_owned();
+    Some((url.host_str()?.to_owned(), origins, prefix))
 }
 
 /// Whether a role is one of people, who show a passkey: a token made at the command line is not theirs to use.

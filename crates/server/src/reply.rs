@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use hyper::body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    LAST_MODIFIED, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -113,6 +113,18 @@ impl Reply {
         self
     }
 
+    /// Adds a header where there is none of its name.
+    pub(crate) fn header_unless(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.entry(name).or_insert(value);
+        self
+    }
+
+    /// Sets a cookie, beside others.
+    pub(crate) fn cookie(mut self, value: HeaderValue) -> Self {
+        self.headers.append(SET_COOKIE, value);
+        self
+    }
+
     /// The answer on the wire. What is long is put into its form on a thread that may block.
     pub(crate) async fn into_response(self, form: Form, operation: &OperationId) -> Response {
         let Self { status, mut headers, body } = self;
@@ -181,7 +193,8 @@ pub(crate) fn response(
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
     if let Ok(operation) = HeaderValue::try_from(operation.to_string()) {
         headers.insert(REQUEST_ID, operation);
     }

@@ -207,26 +207,30 @@ impl ForeignLogins {
         code: &str,
         verifier: &str,
     ) -> Result<Tokens, ForeignError> {
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", &provider.redirect_uri)
-            .append_pair("code_verifier", verifier)
-            .append_pair("client_id", &provider.client_id);
-        let mut authorization = None;
-        match &provider.auth {
-            ProviderAuth::None => {}
-            ProviderAuth::SecretPost(secret) => {
-                form.append_pair("client_secret", secret.reveal());
+        // The form is closed before anything is waited for: it cannot go from thread to thread.
+        let request = {
+            let mut form = Serializer::new(String::new());
+            form.append_pair("grant_type", "authorization_code")
+                .append_pair("code", code)
+                .append_pair("redirect_uri", &provider.redirect_uri)
+                .append_pair("code_verifier", verifier)
+                .append_pair("client_id", &provider.client_id);
+            let mut authorization = None;
+            match &provider.auth {
+                ProviderAuth::None => {}
+                ProviderAuth::SecretPost(secret) => {
+                    form.append_pair("client_secret", secret.reveal());
+                }
+                ProviderAuth::SecretBasic(secret) => {
+                    // RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
+                    let encoded =
+                        |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                    let pair = format!("{}:{}", encoded(&provider.client_id), encoded(secret.reveal()));
+                    authorization = Some(format!("Basic {}", STANDARD.encode(pair)));
+                }
             }
-            ProviderAuth::SecretBasic(secret) => {
-                // RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
-                let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = format!("{}:{}", encoded(&provider.client_id), encoded(secret.reveal()));
-                authorization = Some(format!("Basic {}", STANDARD.encode(pair)));
-            }
-        }
-        let request = FetchRequest { url: endpoint.to_owned(), authorization, form: Some(form.finish()) };
+            FetchRequest { url: endpoint.to_owned(), authorization, form: Some(form.finish()) }
+        };
         let body = body_of(self.fetch.as_ref(), request).await?;
         serde_json::from_slice(&body).map_err(|_| ForeignError::Provider("it gives no id token"))
     }
