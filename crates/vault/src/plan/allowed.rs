@@ -46,6 +46,12 @@ impl Rights {
     }
 }
 
+/// Whether somebody is told that something is withheld from them.
+struct Told(bool);
+
+/// What who sees something and may not change it is told.
+const SEEN_ONLY: &str = "this account may see the resource and not change it";
+
 /// What stands where something is to be changed, as the caller sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Standing {
@@ -115,29 +121,35 @@ impl Plan<'_> {
     fn may_change(&mut self, sights: Option<&Arc<Sights>>, before: &Head) -> Result<Option<Ground>, VaultError> {
         let RecordRef { resource_type, id, .. } = &before.record;
         let Look::Seen(ground) = self.inner.look(sights, *resource_type, id, &before.current) else {
-            return Err(VaultError::NotAllowed("this account may see the resource and not change it"));
+            return Err(VaultError::NotAllowed(SEEN_ONLY));
         };
-        if self.withholds(before)? {
-            return Err(VaultError::NotAllowed(
+        match self.withholds(before)? {
+            None => Ok(ground),
+            Some(Told(true)) => Err(VaultError::NotAllowed(
                 "parts of the resource are withheld from this account, and a change could lose them",
-            ));
+            )),
+            // The same words as for whoever may change nothing of the kind.
+            Some(Told(false)) => Err(VaultError::NotAllowed(SEEN_ONLY)),
         }
-        Ok(ground)
     }
 
-    /// Whether elements of the current version are withheld from this caller. It is looked at by the store itself and shown to nobody.
-    fn withholds(&mut self, before: &Head) -> Result<bool, VaultError> {
-        let Some(sights) = self.rights.read.clone().filter(|sights| !sights.is_everything()) else { return Ok(false) };
+    /// Whether elements of the current version are withheld from this caller, and whether they are told so. It is looked at by the store
+    /// itself and shown to nobody.
+    fn withholds(&mut self, before: &Head) -> Result<Option<Told>, VaultError> {
+        let Some(sights) = self.rights.read.clone().filter(|sights| !sights.is_everything()) else { return Ok(None) };
         if !before.current.labels.meets(Labels::INLINE) || before.is_deleted() {
-            return Ok(false);
+            return Ok(None);
         }
         let RecordRef { resource_type, id, version } = &before.record;
-        let Some(located) = self.inner.locate_version(*resource_type, id, *version)? else { return Ok(true) };
-        let (cleared, _) = sights.cleared(*resource_type, &before.current);
+        let Some(located) = self.inner.locate_version(*resource_type, id, *version)? else {
+            return Ok(Some(Told(false)));
+        };
+        let (cleared, told) = sights.cleared(*resource_type, &before.current);
         let inner = self.inner;
         let text = inner.open_content(self.sealer(&before.current.owner)?, &located)?;
         let whole = json::parse(&text, &json_limits())?;
-        Ok(security::without_inline(whole.clone(), cleared, false) != whole)
+        let cut = security::without_inline(whole.clone(), cleared, false) != whole;
+        Ok(cut.then_some(Told(told)))
     }
 
     /// Whether labels may be changed as this version changes them. More confidential may be made by whoever may write; less takes the
