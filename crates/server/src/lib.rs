@@ -51,6 +51,7 @@ mod subscriptions;
 mod tls;
 mod vault_service;
 
+pub use admin::rounds::Round;
 pub use admin::{AdminAction, ScimAction};
 pub use app::Environment;
 pub use auth::AuthAction;

@@ -12,7 +12,7 @@ const END_MS: i64 = 86_400_000;
 
 /// What everybody writes who asks for a second person.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Why {
     /// The ticket that it belongs to.
     pub(super) ticket: String,

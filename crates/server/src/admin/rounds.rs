@@ -1,10 +1,10 @@
 //! What is done without being asked, at the start and every hour: who left loses the account, security officers are reminded, what has ended
 //! is cleared away. Each act has its entry in the ledger, under the program's own name.
 
-use crate::people::People;
-use tacet_identity::{Actor, IdentityError};
+use crate::people::{People, PeopleError};
+use tacet_identity::Actor;
 use tacet_ledger::{Channel, Origin};
-use tacet_smart::{Asked, SmartError};
+use tacet_smart::Asked;
 use tacet_types::{OperationId, Rng};
 
 /// How often, in milliseconds.
@@ -18,24 +18,24 @@ const SWEEPS_MAX: usize = 64;
 
 /// What a round did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Round {
+pub struct Round {
     /// Accounts that were closed.
-    pub(crate) closed: usize,
+    pub closed: usize,
     /// Reviews of which somebody was reminded.
-    pub(crate) reminded: usize,
+    pub reminded: usize,
 }
 
-/// Why a round could not be finished. What was done before stays done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RoundError {
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error(transparent)]
-    Smart(#[from] SmartError),
+impl People {
+    /// One round. A server makes one at its start and every hour.
+    ///
+    /// # Errors
+    /// The store's. What was done before stays done.
+    pub async fn round(&self, rng: &dyn Rng) -> Result<Round, PeopleError> {
+        round(self, rng).await
+    }
 }
 
-/// One round.
-pub(crate) async fn round(people: &People, rng: &dyn Rng) -> Result<Round, RoundError> {
+async fn round(people: &People, rng: &dyn Rng) -> Result<Round, PeopleError> {
     let origin = Origin { address: None, channel: Channel::Internal };
     let operation = OperationId::random(rng);
     let actor = Actor::machine(NAME, None, origin, operation);
