@@ -2,7 +2,7 @@
 //!
 //! They are not in the repository. `TACET_TEST_DATA` says where they are; without it they are looked for beside the repository, in
 //! `../shared/data`. A test that does not find them says that it skipped, and passes: what is held to them is seen where they are.
-#![allow(
+#![expect(
     clippy::expect_used,
     clippy::print_stderr,
     reason = "only tests use it: a file that cannot be read fails one, and the word about a skipped one is for who runs them"

@@ -1,3 +1,5 @@
+//! Second persons: who may ask, who may decide, and how often what was allowed is used.
+
 use crate::*;
 use tacet_identity::State;
 use tacet_ledger::people::NoticeKind;

@@ -1,3 +1,5 @@
+//! Logging in: passkeys, known and unknown, lock-outs.
+
 use crate::*;
 use tacet_identity::State;
 use tacet_ledger::people::NoticeKind;

@@ -1,3 +1,5 @@
+//! Reviews of break-glass, and the notices about those that are overdue.
+
 use crate::*;
 use tacet_ledger::noted::{Expect, NotedRows, RowWrite, Table};
 use tacet_ledger::people::{BreakGlassRow, NoticeKind, NoticeRow, NoticeTo, ReviewOutcome};

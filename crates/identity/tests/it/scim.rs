@@ -1,3 +1,5 @@
+//! The hospital's directory: filters, users and patches, and what it can take away.
+
 use crate::*;
 use serde_json::{Value, json};
 use tacet_identity::State;

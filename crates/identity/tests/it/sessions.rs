@@ -1,3 +1,5 @@
+//! Sessions, step-up, and how accounts end.
+
 use crate::*;
 use tacet_identity::{Act, State, WhyDue, Window};
 
