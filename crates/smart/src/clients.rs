@@ -7,7 +7,7 @@ use crate::rows;
 use crate::scopes::ScopeSet;
 use crate::secret;
 use crate::server::AuthorizationServer;
-use crate::settings::PENDING_MAX;
+use crate::settings::{PENDING_MAX, PENDING_OF_NOBODY_MAX};
 use std::sync::PoisonError;
 use tacet_ledger::noted::{Expect, Table};
 use tacet_ledger::{EventKind, Outcome};
@@ -23,11 +23,14 @@ impl AuthorizationServer {
     /// What is wrong with it; `temporarily_unavailable` where too many wait already; the rows'.
     pub async fn register(&self, body: &[u8], by: Option<&str>, asked: Asked) -> Result<Client, SmartError> {
         let metadata = ClientMetadata::parse(body)?;
-        let mut pending = 0usize;
+        let (mut pending, mut of_nobody) = (0usize, 0usize);
         self.rows.each(Table::Clients, "client", |_, client: Client, _| {
-            pending += usize::from(client.state == ClientState::Pending);
+            let waits = client.state == ClientState::Pending;
+            pending += usize::from(waits);
+            of_nobody += usize::from(waits && client.registered_by.is_none());
         })?;
-        if pending >= PENDING_MAX {
+        // Whoever is not logged in cannot fill up the room of those who are.
+        if pending >= PENDING_MAX || (by.is_none() && of_nobody >= PENDING_OF_NOBODY_MAX) {
             let what = "too many registrations wait for approval: come back later";
             return Err(SmartError::refuse(ErrorCode::TemporarilyUnavailable, what));
         }

@@ -30,6 +30,9 @@ pub const SCOPES_MAX: usize = 100;
 /// Most registrations that wait for approval. Registering is open to anybody on the network: more than these are refused.
 pub const PENDING_MAX: usize = 100;
 
+/// Most of these that came from nobody who is logged in.
+pub const PENDING_OF_NOBODY_MAX: usize = PENDING_MAX / 2;
+
 /// Most clients whose fetched keys are kept in memory.
 pub const KEY_CACHE_MAX: usize = 500;
 

@@ -10,6 +10,9 @@ use std::sync::PoisonError;
 /// How long what a provider said is used, in milliseconds.
 const KNOWN_MS: i64 = 3_600_000;
 
+/// How long a provider that did not answer is left alone, in milliseconds: anybody can begin a login.
+const TRY_PAUSE_MS: i64 = 2000;
+
 /// What is used of a provider's metadata (OpenID Connect Discovery 1.0, section 3).
 #[derive(Clone, Deserialize)]
 pub(super) struct Metadata {
@@ -46,6 +49,20 @@ impl ForeignLogins {
         if let Some(known) = known.filter(|known| now_ms - known.at_ms < KNOWN_MS) {
             return Ok(known);
         }
+        let lately = |at_ms: &i64| (0..TRY_PAUSE_MS).contains(&now_ms.saturating_sub(*at_ms));
+        if self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(&provider.id).is_some_and(lately) {
+            return Err(ForeignError::Provider("it did not answer a moment ago"));
+        }
+        let fetched = self.fetch_known(provider, now_ms).await;
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &fetched {
+            Ok(_) => failed.remove(&provider.id),
+            Err(_) => failed.insert(provider.id.clone(), now_ms),
+        };
+        fetched
+    }
+
+    async fn fetch_known(&self, provider: &Provider, now_ms: i64) -> Result<Known, ForeignError> {
         let issuer = provider.issuer.trim_end_matches('/');
         let body = self.get(&format!("{issuer}/.well-known/openid-configuration"), None).await?;
         let metadata: Metadata =

@@ -2,7 +2,7 @@
 
 use super::discovery::body_of;
 use super::id_token::SUBJECT_BYTES_MAX;
-use super::{FetchRequest, ForeignError, ForeignLogins, LOGIN_MS, Provider, ProviderAuth, SubjectClaim};
+use super::{FetchRequest, ForeignError, ForeignLogins, LOGIN_MS, LOGINS_MAX, Provider, ProviderAuth, SubjectClaim};
 use crate::error::SmartError;
 use crate::jwt::Claims;
 use crate::params::Params;
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::PoisonError;
 use tacet_ledger::noted::{Expect, RowsError, Table};
 use tacet_types::Timestamp;
 use url::form_urlencoded::Serializer;
@@ -63,6 +64,9 @@ pub struct ForeignLogin {
     pub note: Option<String>,
     /// Whether this was a step-up of somebody known, who it is indeed.
     pub step_up: bool,
+    /// Whether kinds of login were demanded and this was one of them. A kind that a provider names without being asked says nothing: some always
+    /// name one.
+    pub strong: bool,
 }
 
 impl fmt::Debug for ForeignLogin {
@@ -102,10 +106,11 @@ impl ForeignLogins {
     /// The provider is not configured, or cannot be asked; the rows'.
     pub async fn begin(&self, begin: &Begin<'_>) -> Result<Begun, ForeignError> {
         let provider = self.provider(begin.provider)?;
-        let known = self.known(provider).await?;
         if begin.note.is_some_and(|note| note.len() > 2000) {
             return Err(SmartError::Invalid("the note of a login is too long").into());
         }
+        self.make_room()?;
+        let known = self.known(provider).await?;
         let now = self.clock.now();
         let state = secret::make(self.rng.as_ref(), STATE);
         let acr_values = if begin.acr_values.is_empty() { &provider.acr_values } else { &begin.acr_values };
@@ -197,7 +202,22 @@ impl ForeignLogins {
             auth_time: claims.time_s("auth_time").map(|at_s| Timestamp::from_ms(at_s.saturating_mul(1000))),
             note: row.note,
             step_up: row.subject.is_some(),
+            strong: !row.acr_values.is_empty(),
         })
+    }
+
+    /// Counts a login that is begun. Anybody may begin one, and each leaves a row until it ends: there are no more than [`LOGINS_MAX`].
+    fn make_room(&self) -> Result<(), ForeignError> {
+        let now_ms = self.clock.now().as_ms();
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        while begun.front().is_some_and(|begun_ms| now_ms >= begun_ms.saturating_add(LOGIN_MS)) {
+            begun.pop_front();
+        }
+        if begun.len() >= LOGINS_MAX {
+            return Err(ForeignError::Busy);
+        }
+        begun.push_back(now_ms);
+        Ok(())
     }
 
     async fn exchange(

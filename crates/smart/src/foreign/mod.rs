@@ -24,7 +24,7 @@ pub use login::{Begin, Begun, ForeignLogin};
 use crate::error::SmartError;
 use crate::rows::Rows;
 use discovery::Known;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -37,6 +37,9 @@ pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a person may take to log in there, in milliseconds.
 pub const LOGIN_MS: i64 = 10 * 60_000;
+
+/// Most logins that are under way at a time: beyond, none is begun.
+pub const LOGINS_MAX: usize = 5000;
 
 /// A request to a provider.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,6 +144,9 @@ pub enum ForeignError {
     /// The login is weaker or older than what was asked for.
     #[error("the login at the provider is weaker or older than what is asked for: {0}")]
     TooWeak(&'static str),
+    /// Too many logins are under way.
+    #[error("too many logins at other providers are under way: wait a few minutes")]
+    Busy,
     /// The rows.
     #[error(transparent)]
     Rows(#[from] SmartError),
@@ -154,6 +160,10 @@ pub struct ForeignLogins {
     fetch: Arc<dyn Fetch>,
     providers: Vec<Provider>,
     known: Mutex<HashMap<String, Known>>,
+    /// When a provider did not answer last, in milliseconds since 1970.
+    failed: Mutex<HashMap<String, i64>>,
+    /// When the logins under way were begun, in milliseconds since 1970, oldest first.
+    begun: Mutex<VecDeque<i64>>,
 }
 
 impl ForeignLogins {
@@ -177,7 +187,16 @@ impl ForeignLogins {
                 ));
             }
         }
-        Ok(Self { rows: Rows(rows), clock, rng, fetch, providers, known: Mutex::default() })
+        Ok(Self {
+            rows: Rows(rows),
+            clock,
+            rng,
+            fetch,
+            providers,
+            known: Mutex::default(),
+            failed: Mutex::default(),
+            begun: Mutex::default(),
+        })
     }
 
     /// The providers, for the login page.

@@ -143,6 +143,42 @@ async fn somebody_logs_in() {
     assert!(matches!(bench.finish(&asked).await, Err(ForeignError::NotBegun)), "used once");
 }
 
+/// Some providers always name a kind of login, a password's too: that makes none a strong one.
+#[tokio::test]
+async fn only_a_kind_of_login_that_was_demanded_is_strong() {
+    let any = bench(SubjectClaim::Sub, &[]);
+    let login = any.changed(Begin::default(), &[("acr", json!("1"))]).await.unwrap();
+    assert_eq!((login.acr.as_deref(), login.strong), (Some("1"), false));
+    let demanding = bench(SubjectClaim::Sub, &["eidas1"]);
+    assert!(demanding.changed(Begin::default(), &[]).await.unwrap().strong);
+    let weaker = demanding.changed(Begin::default(), &[("acr", json!("1"))]).await;
+    assert!(matches!(weaker, Err(ForeignError::TooWeak(_))));
+}
+
+/// Anybody may begin a login: neither rows nor requests to a provider grow with that.
+#[tokio::test]
+async fn logins_that_anybody_begins_are_bounded() {
+    let bench = bench(SubjectClaim::Sub, &[]);
+    for _ in 0..LOGINS_MAX {
+        bench.begin(Begin::default()).await;
+    }
+    let begin = Begin { provider: "psc", browser: BROWSER, ..Begin::default() };
+    assert!(matches!(bench.logins.begin(&begin).await, Err(ForeignError::Busy)));
+    bench.clock.advance_ms(LOGIN_MS);
+    bench.begin(Begin::default()).await;
+
+    bench.clock.advance_ms(3_600_000);
+    let metadata = std::mem::take(&mut bench.net.0.lock().unwrap().metadata);
+    let before = bench.net.0.lock().unwrap().requests.len();
+    for _ in 0..5 {
+        assert!(matches!(bench.logins.begin(&begin).await, Err(ForeignError::Provider(_))));
+    }
+    assert_eq!(bench.net.0.lock().unwrap().requests.len(), before + 1, "one that fails is not asked again at once");
+    bench.net.0.lock().unwrap().metadata = metadata;
+    bench.clock.advance_ms(2000);
+    bench.begin(Begin::default()).await;
+}
+
 #[tokio::test]
 async fn an_id_token_that_is_not_for_this_login_is_refused() {
     let bench = bench(SubjectClaim::Sub, &[]);

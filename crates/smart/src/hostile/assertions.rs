@@ -168,8 +168,13 @@ async fn clients_wait_for_approval() {
     assert_eq!(code_of(world.with_assertion(&assertion("2"), &[]).await), ErrorCode::InvalidClient);
     let again = world.server.approve_client(&client.id, "officer", &Approval::default(), asked()).await;
     assert!(matches!(again, Err(SmartError::NoSuchClient)));
-    for _ in 0..settings::PENDING_MAX {
-        world.server.register(body.as_bytes(), None, asked()).await.unwrap();
+    for at in 0..settings::PENDING_MAX {
+        let by = (at >= settings::PENDING_OF_NOBODY_MAX).then_some("aubrac");
+        world.server.register(body.as_bytes(), by, asked()).await.unwrap();
+        let nobody = world.server.register(body.as_bytes(), None, asked());
+        if at == settings::PENDING_OF_NOBODY_MAX {
+            assert_eq!(code_of(nobody.await), ErrorCode::TemporarilyUnavailable, "room is left for who is known");
+        }
     }
     let flood = world.server.register(body.as_bytes(), None, asked()).await;
     assert_eq!(code_of(flood), ErrorCode::TemporarilyUnavailable);
