@@ -56,6 +56,11 @@ pub struct AccessGrant {
     pub encounter: Option<ResourceId>,
     /// What is allowed, for `tacet_policy::scope`.
     pub scopes: String,
+    /// Whether what the person gave outlives their session. Where not, the caller sees to it that the session stands: here only ends are known that
+    /// were told by [`AuthorizationServer::revoke_session`].
+    pub offline: bool,
+    /// When the person gave it; when the token was made, where the client acts for itself.
+    pub granted: Timestamp,
     /// When the person logged in. None where the client acts for itself.
     pub auth_time: Option<Timestamp>,
     /// How the person logged in.
@@ -137,6 +142,8 @@ impl AuthorizationServer {
             patient: None,
             encounter: None,
             scopes: row.scope.clone(),
+            offline: false,
+            granted: Timestamp::from_ms(row.issued_ms),
             auth_time: None,
             acr: None,
             jkt: row.jkt.clone(),
@@ -153,6 +160,7 @@ impl AuthorizationServer {
         let context = family.context.context()?;
         grant.account.clone_from(&person.account);
         grant.role = person.role;
+        (grant.offline, grant.granted) = (family.offline, Timestamp::from_ms(family.granted_ms));
         grant.auth_time = Some(person.auth_time);
         grant.acr = Some(person.acr.clone());
         grant.person = Some(person);

@@ -244,7 +244,9 @@ impl AuthorizationServer {
             Err(error) => return to_app(error),
         };
         let decided = !matches!(need, PatientNeed::OneOf(_) | PatientNeed::Any);
-        if request.client.preapproved && decided && !prompt.contains(&"consent") {
+        // At a loopback address anything on the machine may listen: nobody but the person can tell that it is the app (RFC 8252, section 8.6).
+        let own_address = request.redirect_uri.starts_with("https://");
+        if request.client.preapproved && own_address && decided && !prompt.contains(&"consent") {
             let scopes = request.scopes.clone();
             return Ok(match self.give_code(&ticket, None, person, &scopes, asked).await? {
                 Some(url) => Authorize::Redirect(url),

@@ -32,7 +32,6 @@ impl AuthorizationServer {
                     "context-ehr-patient",
                     "context-ehr-encounter",
                     "context-standalone-patient",
-                    "context-standalone-encounter",
                     "permission-offline",
                     "permission-online",
                     "permission-patient",

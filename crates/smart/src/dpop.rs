@@ -112,7 +112,9 @@ impl AuthorizationServer {
         }
         let Some(thumbprint) = key.thumbprint() else { return refuse("the proof holds no public key") };
         let used = secret::sha256(format!("{thumbprint} {jti}").as_bytes());
-        match self.proofs.lock().unwrap_or_else(PoisonError::into_inner).take(used, now_s) {
+        let [of_tokens, of_clients] = &self.proofs;
+        let proofs = if access_token.is_some() { of_tokens } else { of_clients };
+        match proofs.lock().unwrap_or_else(PoisonError::into_inner).take(used, now_s) {
             Some(true) => Ok(thumbprint),
             Some(false) => refuse("the proof was used before"),
             None => Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many requests: wait a minute")),

@@ -6,6 +6,7 @@ use crate::grant::{Cut, account_cut, family_name, session_cut};
 use crate::params::Params;
 use crate::person::{Asked, entry};
 use crate::rows::{self, TRIES_MAX};
+use crate::scopes::{Scope, ScopeSet};
 use crate::secret;
 use crate::server::AuthorizationServer;
 use crate::token::family_of;
@@ -80,7 +81,10 @@ impl AuthorizationServer {
             }
         }
         if let Some(members) = answer.as_object_mut() {
+            // Who it is is told to who may know it by the token's own scopes, and to nobody else.
+            let scopes = ScopeSet::parse(&row.scope).unwrap_or_default();
             let user = grant.person.as_ref().and_then(|person| person.fhir_user.as_ref());
+            let user = user.filter(|_| scopes.has(&Scope::FhirUser));
             let mut put = |name: &str, value: Option<Value>| {
                 members.extend(value.map(|value| (name.to_owned(), value)));
             };

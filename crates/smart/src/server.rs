@@ -19,7 +19,8 @@ pub struct AuthorizationServer {
     pub(crate) settings: Settings,
     pub(crate) fetch: Arc<dyn FetchJwks>,
     pub(crate) signing: RwLock<SigningKeys>,
-    pub(crate) proofs: Mutex<Proofs>,
+    /// Proofs that came with a live token, and those of the token endpoint: who needs no token for theirs cannot fill up the room of the others.
+    pub(crate) proofs: [Mutex<Proofs>; 2],
     pub(crate) fetched: Mutex<KeyCache>,
     pub(crate) nonce_key: hmac::Key,
     pub(crate) started: Timestamp,
@@ -49,7 +50,7 @@ impl AuthorizationServer {
             settings,
             fetch,
             signing: RwLock::new(signing),
-            proofs: Mutex::new(Proofs::default()),
+            proofs: Default::default(),
             fetched: Mutex::new(KeyCache::default()),
             nonce_key: hmac::Key::new(hmac::HMAC_SHA256, &nonce_key),
             started,

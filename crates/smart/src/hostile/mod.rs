@@ -5,6 +5,7 @@ mod codes;
 mod launches;
 mod proofs;
 mod refresh;
+mod review;
 mod scopes;
 mod takeback;
 
