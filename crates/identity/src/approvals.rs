@@ -14,6 +14,9 @@ use tacet_types::{Redacted, Role, Timestamp};
 /// Most approvals that a listing gives, newest first.
 const LISTED_MAX: usize = 1000;
 
+/// Most requests of one account that wait for a decision.
+const PENDING_OF_ACCOUNT_MAX: usize = 50;
+
 /// What a decision comes to.
 #[derive(Debug)]
 pub struct Decided {
@@ -59,6 +62,9 @@ impl Identity {
         if actor.account.as_ref().is_some_and(|own| request.act.beneficiaries().contains(own)) {
             return Err(IdentityError::OwnAct);
         }
+        if let Some(own) = &actor.account {
+            self.refuse_many(own, now)?;
+        }
         let account = self.subject(&request.act)?.map(|account| account.id);
         if let Act::NewAccount(draft) = &request.act {
             // Said now rather than when somebody has decided.
@@ -92,6 +98,19 @@ impl Identity {
         }
         self.commit(writes, vec![actor.entry(now, EventKind::ApprovalAsked, detail)]).await?;
         Ok(approval)
+    }
+
+    /// Refuses who has asked for too much that nobody decided on: each request is a row and a notice to others.
+    fn refuse_many(&self, own: &AccountId, now: Timestamp) -> Result<(), IdentityError> {
+        let mut waiting = 0usize;
+        each(self.rows.as_ref(), &mut |_, kept: Kept<Approval>| {
+            waiting += usize::from(kept.row.is_pending(now) && kept.row.asked.account.as_ref() == Some(own));
+        })?;
+        if waiting < PENDING_OF_ACCOUNT_MAX {
+            return Ok(());
+        }
+        let problem = "of yours that wait for a decision may be 50 at most: take some back, or have them decided";
+        Err(IdentityError::Invalid { field: "approvals", problem })
     }
 
     fn asked_notice(&self, role: Role, approval: &Approval, now: Timestamp) -> Result<RowWrite, IdentityError> {
@@ -215,6 +234,10 @@ impl Identity {
         }
         // One person, two accounts: the directory's id tells.
         let own = self.account(person)?.ok_or(IdentityError::Absent("account"))?;
+        // As the account is now, and not as it was when the request came in.
+        if own.role != actor.role || !own.usable(self.now()) {
+            return Err(IdentityError::Role(own.role));
+        }
         if let (Act::NewAccount(draft), Some(own)) = (&approval.act, &own.external_id)
             && draft.external_id.as_ref() == Some(own)
         {
@@ -239,6 +262,9 @@ impl Identity {
             let asker = self.account(asker)?.ok_or(IdentityError::Approval("was asked by an account that is gone"))?;
             if asker.state != State::Active {
                 return Err(IdentityError::Approval("was asked by an account that is not in use any more"));
+            }
+            if !approval.act.kind().may_ask(asker.role) {
+                return Err(IdentityError::Approval("was asked by somebody whose role may not ask for it any more"));
             }
         }
         approval.decision = Some(Decision { by: who(actor, now), allowed, remark: remark.to_owned() });

@@ -39,7 +39,7 @@ impl Identity {
     ) -> Result<Offer, IdentityError> {
         let source = self.sources.source(connection.address, connection.device());
         self.sources.enter(&source, self.now()).map_err(IdentityError::TooManyTries)?;
-        let (row, account) = self.invitation_by(first, second).await?;
+        let (row, account) = self.invitation_by(first, second, connection).await?;
         self.sources.good(&source);
         let (options, state) = self.registration(&account)?;
         self.offer(Ceremony::Enrolment(state, account.id, row.second), options, connection)

@@ -2,9 +2,10 @@
 
 use crate::account::{Account, State};
 use crate::id::{AccountId, ApprovalId};
+use crate::login::failed_entry;
 use crate::rows::{Row, get, gone, put};
 use crate::secret::{Hashed, INVITATION_PREFIX, secret, spoken, spoken_hash};
-use crate::{ATTEMPTS_MAX, Actor, Identity, IdentityError};
+use crate::{ATTEMPTS_MAX, Actor, Connection, Identity, IdentityError};
 use serde::{Deserialize, Serialize};
 use tacet_ledger::EventKind;
 use tacet_ledger::noted::{Expect, RowWrite, Table};
@@ -127,6 +128,7 @@ impl Identity {
         &self,
         first: &str,
         second: &str,
+        connection: &Connection,
     ) -> Result<(InvitationRow, Account), IdentityError> {
         let now = self.now();
         let id = first.strip_prefix(INVITATION_PREFIX).and_then(|rest| rest.rsplit_once('_')).map(|(id, _)| id);
@@ -151,7 +153,9 @@ impl Identity {
                 _ => {}
             }
             let row = InvitationRow { failed: kept.row.failed.saturating_add(1), ..kept.row };
-            match self.commit(vec![put(&name, &row, Expect::Revision(kept.revision))?], Vec::new()).await {
+            let why = "the codes of an invitation did not hold";
+            let entry = failed_entry("unknown", "unknown", now, connection, why);
+            match self.commit(vec![put(&name, &row, Expect::Revision(kept.revision))?], vec![entry]).await {
                 Ok(()) => return Err(IdentityError::Refused),
                 Err(IdentityError::Conflict) => {}
                 Err(other) => return Err(other),

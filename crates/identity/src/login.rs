@@ -364,7 +364,7 @@ impl Identity {
     }
 }
 
-fn failed_entry(owner: &str, role: &str, now: Timestamp, connection: &Connection, why: &str) -> Entry {
+pub(crate) fn failed_entry(owner: &str, role: &str, now: Timestamp, connection: &Connection, why: &str) -> Entry {
     let agent = Agent { owner: owner.to_owned(), role: role.to_owned(), token: None };
     let purpose = PurposeOfUse::SystemAdministration;
     let mut entry = Entry::new(now, EventKind::LoginFailed, agent, purpose, connection.operation);

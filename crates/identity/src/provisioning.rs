@@ -105,8 +105,8 @@ impl Identity {
         Ok(changes)
     }
 
-    /// Brings an account to what a directory says: names and ids at once, suspension at once, roles and links as far as nobody uses
-    /// them yet. Otherwise somebody is asked.
+    /// Brings an account to what a directory says: names at once, suspension at once, outside ids, roles and links as far as nobody uses
+    /// it yet. Another role or link of one in use is asked for, another outside id refused.
     pub(crate) async fn provision(&self, actor: &Actor, id: &AccountId, user: &User) -> Result<Account, IdentityError> {
         let login = check_names(&user.user_name, &user.display)?;
         check_external_id(user.external_id.as_deref())?;
@@ -119,9 +119,18 @@ impl Identity {
                     return Err(IdentityError::Absent("user"));
                 }
                 let mut along = Along::default();
+                let unused = self.is_unused(account)?;
+                if unused {
+                    account.external_id.clone_from(&user.external_id);
+                } else if user.external_id.is_some() && user.external_id != account.external_id {
+                    // By it a provider's person is found: whoever has the directory's key would put themselves in another's place.
+                    return Err(IdentityError::State("in use, so that its external id stays"));
+                }
+                if !unused && self.settings.logins_fixed && login != account.login {
+                    return Err(IdentityError::State("in use, so that its login stays"));
+                }
                 account.login.clone_from(&login);
                 account.display.clone_from(&user.display);
-                account.external_id.clone_from(&user.external_id);
                 if !user.active && account.state != State::Suspended {
                     account.state = State::Suspended;
                     account.suspended_by_feed = true;
@@ -130,7 +139,7 @@ impl Identity {
                     // A person's suspension is taken back by a person.
                     resumed(account, now);
                 }
-                if self.is_unused(account)? {
+                if unused {
                     account.role = role_of(account);
                     account.practitioner.clone_from(&user.practitioner);
                 }

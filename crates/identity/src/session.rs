@@ -223,6 +223,18 @@ impl Identity {
         Ok(sessions)
     }
 
+    /// Whether nobody ended a session, by its short id: for what was given in it then and is to end with it. One that just was not used for a
+    /// while counts as not ended: whoever works in an app does not come here. Knowing the id gives nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn session_stands(&self, id: &AccountId, session: &str, given: Timestamp) -> Result<bool, IdentityError> {
+        let Some(account) = self.account(id)? else { return Ok(false) };
+        Ok(account.usable(self.now())
+            && given.as_ms() >= self.not_before_ms.load(Ordering::SeqCst)
+            && account.sessions.iter().any(|hash| hash.short() == session))
+    }
+
     /// Ends one session of an account, by its short id: one's own, or as administrator or security officer.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ pub struct Settings {
     pub dormant_ms: i64,
     /// An account that nobody enrolled for within this time is closed by rule.
     pub never_enrolled_ms: i64,
+    /// Whether a directory cannot rename an account that is in use: so where a provider's people are found by their login here.
+    pub logins_fixed: bool,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             supplier_ms_max: 12 * HOUR_MS,
             dormant_ms: 90 * DAY_MS,
             never_enrolled_ms: 30 * DAY_MS,
+            logins_fixed: false,
         }
     }
 

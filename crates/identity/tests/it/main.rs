@@ -10,6 +10,7 @@
 mod approvals;
 mod authenticator;
 mod login;
+mod review;
 mod reviews;
 mod scim;
 mod sessions;
