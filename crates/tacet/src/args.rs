@@ -1,5 +1,11 @@
 //! The shape of the command line.
 
+mod people;
+
+pub(crate) use people::{
+    AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs, PolicyCommand,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,6 +71,14 @@ pub(crate) enum Command {
     Patient(PatientArgs),
     /// Bearer tokens
     Token(TokenArgs),
+    /// Accounts of people
+    Account(AccountArgs),
+    /// What a second person was asked for
+    Approval(ApprovalArgs),
+    /// Emergencies that were declared
+    BreakGlass(BreakGlassArgs),
+    /// The rules on who may see what
+    Policy(PolicyArgs),
     /// Play an attacker on a scratch instance and print what leaks
     Drill(DrillArgs),
     /// Write synthetic records as NDJSON
@@ -204,6 +218,9 @@ pub(crate) struct ExportArgs {
     /// Only these types; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,
+    /// The approval of a second person, needed as soon as two people who may ask and decide can log in
+    #[arg(long, value_name = "APPROVAL")]
+    pub(crate) approval: Option<String>,
 }
 
 #[derive(Args)]
@@ -289,6 +306,9 @@ pub(crate) enum PatientCommand {
         /// The id once more, instead of typing it when asked
         #[arg(long, value_name = "ID")]
         confirm: Option<String>,
+        /// The approval of a second person, needed as soon as two people who may ask and decide can log in
+        #[arg(long, value_name = "APPROVAL")]
+        approval: Option<String>,
     },
 }
 
@@ -317,6 +337,15 @@ pub(crate) enum TokenCommand {
         /// The id of a Patient for whom it stands: its own record, or a child's
         #[arg(long)]
         patient: Vec<String>,
+        /// Lets a machine copy out many records without an approval each time
+        #[arg(long)]
+        may_export: bool,
+        /// Makes it a supplier's: until when it is good, at most twelve hours ahead, like `2026-11-22T18:00:00Z`
+        #[arg(long, value_name = "TIME")]
+        supplier_until: Option<String>,
+        /// The approval of a second person, needed as soon as two people who may ask and decide can log in
+        #[arg(long, value_name = "APPROVAL")]
+        approval: Option<String>,
     },
     /// List tokens, without their secrets
     List,
@@ -346,6 +375,30 @@ pub(crate) enum DrillCommand {
         /// Keep the scratch directory for a look of one's own
         #[arg(long)]
         keep: bool,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// A thief has a physician's live session and walks everything that it can ask for
+    StolenSession {
+        /// Ordinary patients in the scratch hospital, beside some who are set apart
+        #[arg(long, default_value_t = 120)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// Who administers goes for a patient's record, and for a right to read
+    RogueAdmin {
+        /// Ordinary patients in the scratch hospital, beside some who are set apart
+        #[arg(long, default_value_t = 20)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         /// Where to put the scratch directory (default: the working directory)
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,

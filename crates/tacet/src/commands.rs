@@ -1,5 +1,8 @@
 //! One module a command.
 
+pub(crate) mod account;
+pub(crate) mod approval;
+pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -13,6 +16,7 @@ pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod package;
 pub(crate) mod patient;
+pub(crate) mod policy;
 pub(crate) mod serve;
 pub(crate) mod token;
 

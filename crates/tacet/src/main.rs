@@ -11,6 +11,7 @@ mod output;
 #[cfg(test)]
 mod pages;
 mod passphrase;
+mod people;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -63,6 +64,10 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Key(args) => commands::key::run(&global, &args, output),
         Command::Patient(args) => commands::patient::run(&global, &args, output),
         Command::Token(args) => commands::token::run(&global, &args, output),
+        Command::Account(args) => commands::account::run(&global, &args, output),
+        Command::Approval(args) => commands::approval::run(&global, &args, output),
+        Command::BreakGlass(args) => commands::break_glass::run(&global, &args, output),
+        Command::Policy(args) => commands::policy::run(&global, &args, output),
         Command::Drill(args) => commands::drill::run(&global, &args, output),
         Command::Generate(args) => commands::generate::run(&args, output),
         Command::Doctor => commands::doctor::run(&global, output),

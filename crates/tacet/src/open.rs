@@ -13,7 +13,8 @@ use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
 use tacet_store::{Engine, StoreOptions};
 use tacet_types::{Clock, OperationId, Rng, SystemClock};
-use tacet_vault::{Caller, Limits, Role, Vault, VaultOptions};
+use tacet_policy::Policies;
+use tacet_vault::{AccessSettings, Caller, Limits, Role, Vault, VaultOptions};
 
 /// Name of the root key file in the data directory.
 pub(crate) const ROOT_FILE: &str = "root.key";
@@ -81,6 +82,27 @@ pub(crate) fn open_without_index(global: &Global, limits: Option<KeeperLimits>) 
     open_with(global, limits, false)
 }
 
+/// As [`open`], with the rules on who may see what: for who asks about them.
+pub(crate) fn open_by_rules(
+    global: &Global,
+    limits: Option<KeeperLimits>,
+    policies: Arc<Policies>,
+) -> Result<Opened, CliError> {
+    let config = Config::load(global)?;
+    let data = data_directory(global);
+    let paths = Paths::of(&data);
+    if !paths.root.exists() || !paths.store.exists() {
+        return Err(CliError::NoStore(data));
+    }
+    let passphrase = passphrase::existing(global)?;
+    let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
+    let limits = limits.unwrap_or_else(|| config.keeper.limits());
+    let access = Some(AccessSettings { policies, care: config.access.care.settings() });
+    let options = VaultOptions { access, ..vault_options() };
+    let vault = Vault::open(engine(&paths.store, &config)?, keeper(&root, limits), options).map_err(CliError::Opening)?;
+    Ok(Opened { vault, config, root })
+}
+
 /// Opens the vault with an unlocked root key.
 pub(crate) fn open_vault(
     paths: &Paths,
@@ -101,6 +123,7 @@ fn open_vault_with(
     let engine = engine(&paths.store, config)?;
     let mut options =
         VaultOptions { index: with_index.then(|| config.index.settings(&paths.index)), ..vault_options() };
+    options.access = Some(config.access_settings()?);
     options.limits.validation = config.validation.settings()?;
     options.limits.patients_only_by_match = config.search.patients_only_by_match;
     Vault::open(engine, keeper(root, limits), options).map_err(CliError::Opening)

@@ -5,12 +5,14 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS};
 use crate::output::Output;
+use crate::people;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use tacet_identity::Kind;
 use tacet_ledger::{PurposeOfUse, QUERY_BYTES_MAX};
 use tacet_types::ResourceType;
 use tacet_vault::{Caller, ExportReport, Role, Vault};
@@ -47,6 +49,17 @@ pub(crate) fn run(global: &Global, args: &ExportArgs, output: &Output) -> Result
         let message =
             format!("purpose and recipients are longer than the {QUERY_BYTES_MAX} bytes that the ledger keeps");
         return Err(CliError::Usage(message));
+    }
+    let mut text = format!("tacet export for {}, sealed to {sealed_to}", args.purpose);
+    if !args.types.is_empty() {
+        text += &format!(", only {}", args.types.join(", "));
+    }
+    let approval = args.approval.as_deref();
+    let allowed = people::require_named(&opened, Kind::BulkExport, &text, approval)
+        .and_then(|()| people::use_approval(&opened, &caller, Kind::BulkExport, &text, approval));
+    if let Err(error) = allowed {
+        opened.vault.close()?;
+        return Err(error);
     }
     // Whose copy this is stands beside it before there is anything to own.
     let copy = json!({

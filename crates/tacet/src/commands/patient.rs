@@ -5,16 +5,24 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS};
 use crate::output::Output;
+use crate::people;
 use serde_json::json;
 use std::io::IsTerminal;
+use tacet_identity::Kind;
 use tacet_ledger::PurposeOfUse;
 use tacet_types::ResourceId;
 use tacet_vault::{ErasePreview, Role};
 
 pub(crate) fn run(global: &Global, args: &PatientArgs, output: &Output) -> Result<u8, CliError> {
-    let PatientCommand::Erase { id, confirm } = &args.command;
+    let PatientCommand::Erase { id, confirm, approval } = &args.command;
     let patient = ResourceId::parse(id).map_err(|error| CliError::Usage(error.to_string()))?;
     let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    // The text that a second person reads and allows.
+    let (kind, text) = (Kind::Erasure, format!("erase Patient/{}", patient.as_str()));
+    if let Err(error) = people::require_named(&opened, kind, &text, approval.as_deref()) {
+        opened.vault.close()?;
+        return Err(error);
+    }
     let Some(preview) = opened.vault.preview_erase(&patient)? else {
         opened.vault.close()?;
         return Err(CliError::Usage("there is no key of such a patient: nothing to erase".into()));
@@ -28,6 +36,10 @@ pub(crate) fn run(global: &Global, args: &PatientArgs, output: &Output) -> Resul
         return Err(CliError::Usage("not confirmed; nothing was erased".into()));
     }
     let caller = open::caller(global, Role::Operator, PurposeOfUse::PatientRequest);
+    if let Err(error) = people::use_approval(&opened, &caller, kind, &text, approval.as_deref()) {
+        opened.vault.close()?;
+        return Err(error);
+    }
     let report = open::wait(opened.vault.erase(&caller, &patient))?;
     opened.vault.close()?;
     let shared: Vec<String> = report.erased.shared.iter().map(|(kind, id)| format!("{kind}/{}", id.as_str())).collect();

@@ -3,35 +3,103 @@
 use crate::args::{Global, TokenArgs, TokenCommand};
 use crate::error::CliError;
 use crate::exit;
-use crate::open::{self, MAINTENANCE_LIMITS};
+use crate::open::{self, MAINTENANCE_LIMITS, Opened};
 use crate::output::Output;
+use crate::people;
 use serde_json::{Value, json};
+use tacet_identity::Kind;
 use tacet_ledger::PurposeOfUse;
-use tacet_types::ResourceId;
-use tacet_vault::{Role, Token};
+use tacet_types::{ResourceId, Timestamp};
+use tacet_vault::{NewToken, Role, Token};
 
 /// Longest life of a token, in milliseconds: a year.
 const LIFE_MS_MAX: i64 = 366 * 86_400_000;
 
+/// How far ahead a supplier's token may end, in milliseconds: twelve hours, as for a supplier's account.
+const SUPPLIER_MS_MAX: i64 = 12 * 3_600_000;
+
+/// A token as it was asked for, in words that were checked.
+struct Wanted<'a> {
+    owner: &'a str,
+    role: Role,
+    expires: Timestamp,
+    practitioner: Option<ResourceId>,
+    patients: Vec<ResourceId>,
+    may_export: bool,
+    supplier: bool,
+    approval: Option<&'a str>,
+}
+
 pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<u8, CliError> {
     // What is wrong with the words is said before the passphrase is asked for.
-    let create = match &args.command {
-        TokenCommand::Create { owner, role, expires, practitioner, patient } => {
-            let practitioner = practitioner.as_deref().map(parse_id).transpose()?;
-            let patients = patient.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
-            Some((owner, parse_role(role)?, life_ms(expires)?, practitioner, patients))
-        }
-        _ => None,
-    };
+    let wanted = wanted(&args.command)?;
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
+    let done = carry_out(global, &args.command, wanted, &opened, output);
+    opened.vault.close()?;
+    done.map(|()| exit::OK)
+}
+
+fn wanted(command: &TokenCommand) -> Result<Option<Wanted<'_>>, CliError> {
+    let TokenCommand::Create { owner, role, expires, practitioner, patient, may_export, supplier_until, approval } =
+        command
+    else {
+        return Ok(None);
+    };
+    let now = open::clock().now();
+    let mut until = now.plus_ms(life_ms(expires)?);
+    if let Some(text) = supplier_until {
+        let latest = now.plus_ms(SUPPLIER_MS_MAX);
+        let end = Timestamp::parse(text).ok().filter(|end| now < *end && *end <= latest);
+        let end = end.ok_or_else(|| {
+            CliError::Usage(
+                "`--supplier-until` must be a time within the next twelve hours: `2026-11-22T18:00:00Z`".into(),
+            )
+        })?;
+        until = until.min(end);
+    }
+    let role = parse_role(role)?;
+    if *may_export && role != Role::Integrator {
+        return Err(CliError::Usage("`--may-export` is for machines: the role integrator".into()));
+    }
+    Ok(Some(Wanted {
+        owner,
+        role,
+        expires: until,
+        practitioner: practitioner.as_deref().map(parse_id).transpose()?,
+        patients: patient.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?,
+        may_export: *may_export,
+        supplier: supplier_until.is_some(),
+        approval: approval.as_deref(),
+    }))
+}
+
+fn carry_out(
+    global: &Global,
+    command: &TokenCommand,
+    wanted: Option<Wanted<'_>>,
+    opened: &Opened,
+    output: &Output,
+) -> Result<(), CliError> {
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     let vault = &opened.vault;
-    match (&args.command, create) {
-        (_, Some((owner, role, life_ms, practitioner, patients))) => {
-            let expires = open::clock().now().plus_ms(life_ms);
-            let made =
-                vault.create_token_for(&caller, owner, role, expires, practitioner.as_ref(), patients.as_slice());
-            let (token, secret) = open::wait(made)?;
+    match (command, wanted) {
+        (_, Some(wanted)) => {
+            // A right to records, or to accounts, is no one person's to give.
+            if wanted.role.may_read_records() || wanted.role.may_keep_accounts() {
+                let text = wanted.text();
+                people::require_named(opened, Kind::BroadRights, &text, wanted.approval)?;
+                people::use_approval(opened, &caller, Kind::BroadRights, &text, wanted.approval)?;
+            }
+            let new = NewToken {
+                owner: wanted.owner,
+                role: wanted.role,
+                expires: wanted.expires,
+                practitioner: wanted.practitioner.as_ref(),
+                patients: &wanted.patients,
+                may_export: wanted.may_export,
+                supplier: wanted.supplier,
+            };
+            let (token, secret) = open::wait(vault.create_token_with(&caller, new))?;
             let mut value = describe(&token);
             if let Value::Object(members) = &mut value {
                 members.insert("token".into(), json!(secret.reveal()));
@@ -42,7 +110,6 @@ pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<
         }
         (TokenCommand::Revoke { id }, _) => {
             if !open::wait(vault.revoke_token(&caller, id))? {
-                opened.vault.close()?;
                 return Err(CliError::Usage("there is no token of this id: see `tacet token list`".into()));
             }
             output.result("token revoke", json!({ "id": id }), "The token is ended.");
@@ -53,8 +120,21 @@ pub(crate) fn run(global: &Global, args: &TokenArgs, output: &Output) -> Result<
             output.result("token list", json!({ "tokens": tokens.iter().map(describe).collect::<Vec<_>>() }), &text);
         }
     }
-    opened.vault.close()?;
-    Ok(exit::OK)
+    Ok(())
+}
+
+impl Wanted<'_> {
+    /// What a second person reads and allows.
+    fn text(&self) -> String {
+        let mut text = format!("token of role {} for {}", self.role, self.owner);
+        let patients = self.patients.iter().map(|id| format!(", Patient/{}", id.as_str()));
+        let practitioner = self.practitioner.iter().map(|id| format!(", Practitioner/{}", id.as_str()));
+        text.extend(practitioner.chain(patients));
+        for (is, word) in [(self.may_export, ", may copy out"), (self.supplier, ", a supplier's")] {
+            text.push_str(if is { word } else { "" });
+        }
+        text
+    }
 }
 
 fn parse_role(name: &str) -> Result<Role, CliError> {
@@ -84,9 +164,10 @@ fn life_ms(text: &str) -> Result<i64, CliError> {
 fn describe(token: &Token) -> Value {
     json!({
         "id": token.id, "owner": token.owner, "role": token.role.as_str(),
-        "created": token.created.to_string(), "expires": token.expires.to_string(),
         "practitioner": token.practitioner.as_ref().map(ResourceId::as_str),
         "patients": token.patients.iter().map(ResourceId::as_str).collect::<Vec<_>>(),
+        "may_export": token.may_export, "supplier": token.supplier,
+        "created": token.created.to_string(), "expires": token.expires.to_string(),
     })
 }
 

@@ -1,0 +1,87 @@
+//! Accounts of people at the command line: who stands at the machine is an operator, and nobody's second person.
+
+use crate::error::CliError;
+use crate::open::{self, Opened};
+use std::sync::Arc;
+use tacet_identity::{Account, Actor, ApprovalId, Identity, IdentityError, Kind, Settings, Url};
+use tacet_ledger::noted::NotedRows;
+use tacet_vault::Caller;
+
+/// Where the pages of the server are, if nothing else is configured.
+const HERE: &str = "http://localhost:8443";
+
+/// Accounts over an opened store.
+pub(crate) fn identity(opened: &Opened) -> Result<Identity, CliError> {
+    let mut url = Url::parse(&base_url(opened)).map_err(|_| told(IdentityError::Settings))?;
+    // Passkeys know names, no addresses.
+    if url.domain().is_none() {
+        url.set_host(Some("localhost")).map_err(|_| told(IdentityError::Settings))?;
+    }
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let rows = Arc::new(opened.vault.clone()) as Arc<dyn NotedRows>;
+    Identity::open(rows, open::clock(), open::rng(), Settings::new(&host, url, "Tacet")).map_err(told)
+}
+
+/// Where people reach the server.
+pub(crate) fn base_url(opened: &Opened) -> String {
+    opened.config.server.base_url.clone().unwrap_or_else(|| HERE.to_owned())
+}
+
+/// Whoever runs the command.
+pub(crate) fn actor(caller: &Caller) -> Actor {
+    Actor::command_line(&caller.owner, caller.operation)
+}
+
+/// A refusal, told to whoever runs the command.
+pub(crate) fn told(error: IdentityError) -> CliError {
+    match error {
+        IdentityError::Row(_) | IdentityError::Entry(_) | IdentityError::Rows(_) => {
+            CliError::other("the accounts could not be read or changed", error)
+        }
+        other => CliError::Usage(other.to_string()),
+    }
+}
+
+/// Whether a second person is needed, and none is named: as soon as there are two people who can log in, of whom one may ask and the other
+/// decide.
+///
+/// # Errors
+/// What to ask for.
+pub(crate) fn require_named(opened: &Opened, kind: Kind, text: &str, approval: Option<&str>) -> Result<(), CliError> {
+    if approval.is_some() {
+        return Ok(());
+    }
+    let (identity, now) = (identity(opened)?, open::clock().now());
+    let accounts = identity.accounts().map_err(told)?;
+    let able: Vec<&Account> = accounts.iter().filter(|account| account.usable(now) && account.passkeys() > 0).collect();
+    let decides = |asker: &&&Account| able.iter().any(|other| other.id != asker.id && kind.may_decide(other.role));
+    if able.iter().filter(|account| kind.may_ask(account.role)).any(|asker| decides(&asker)) {
+        return Err(CliError::Usage(format!(
+            "this needs a second person: somebody asks for the kind `{}` with the text `{text}` (POST /_approvals), another \
+             allows it, then name it by `--approval`",
+            kind.as_str()
+        )));
+    }
+    Ok(())
+}
+
+/// Uses what a second person allowed: before anything is done, for exactly this text. Without one named, nothing.
+///
+/// # Errors
+/// An approval that is not for this, or cannot be used.
+pub(crate) fn use_approval(
+    opened: &Opened,
+    caller: &Caller,
+    kind: Kind,
+    text: &str,
+    approval: Option<&str>,
+) -> Result<(), CliError> {
+    let Some(id) = approval else { return Ok(()) };
+    let absent = || CliError::Usage("there is no such approval: see `tacet approval list`".into());
+    let (id, identity) = (ApprovalId::parse(id).ok_or_else(absent)?, identity(opened)?);
+    let found = identity.approval(&id).map_err(told)?.ok_or_else(absent)?;
+    // Carried out here for whoever asked; the entry names who stands at the machine.
+    let actor = Actor { account: found.asked.account, ..actor(caller) };
+    open::wait(identity.use_approval(&actor, &id, kind, text)).map_err(told)?;
+    Ok(())
+}

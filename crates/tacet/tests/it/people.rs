@@ -1,0 +1,184 @@
+//! Accounts, approvals and policies at the command line.
+
+use crate::passkey::Passkey;
+use crate::place::Place;
+use pollster::block_on;
+use serde_json::Value;
+use std::sync::Arc;
+use tacet_identity::{Act, Actor, Identity, Kind, Request, Settings, Url};
+use tacet_ledger::noted::NotedRows;
+use tacet_seal::SecureRng;
+use tacet_types::{Clock, OperationId, SystemClock};
+use tacet_vault::Role;
+
+/// Where the pages are.
+const HERE: &str = "http://localhost:8443";
+
+const BOOTSTRAP: &[&str] = &[
+    "account",
+    "bootstrap",
+    "--administrator",
+    "anna=Anna Arnaud",
+    "--administrator",
+    "bea",
+    "--security-officer",
+    "sec",
+    "--auditor",
+    "aud",
+];
+
+#[test]
+fn the_first_accounts_are_made_once() {
+    let (place, _) = Place::with_store();
+    let made = place.json(BOOTSTRAP);
+    let accounts = made["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 4);
+    for account in accounts {
+        let (link, first) = (account["link"].as_str().unwrap(), account["first_code"].as_str().unwrap());
+        assert!(link.ends_with(&format!("/auth/enrol#{first}")), "{link}");
+        assert_eq!((account["state"].as_str(), account["passkeys"].as_u64()), (Some("pending"), Some(0)));
+    }
+    // What was shown once is shown no more.
+    let listed = place.run(&["account", "list"]).ended(0);
+    assert!(listed.out.contains("administrator pending anna"), "{}", listed.out);
+    let second = accounts[0]["second_code"].as_str().unwrap();
+    assert!(!place.json(&["account", "list"]).to_string().contains(second));
+    assert!(place.run(BOOTSTRAP).ended(1).said().contains("another account has this login"));
+    assert!(place.run(&["account", "bootstrap"]).ended(1).said().contains("--administrator"));
+    place.run(&["account", "bootstrap", "--administrator", "two words"]).ended(1);
+    assert_eq!(place.json(&["account", "close-due"])["closed"], Value::Array(Vec::new()));
+    place.json(&["account", "end-sessions"]);
+    assert_eq!(place.json(&["approval", "list", "--pending"])["approvals"], Value::Array(Vec::new()));
+    assert_eq!(place.json(&["break-glass", "list"])["reviews"], Value::Array(Vec::new()));
+    let ledger = place.json(&["ledger", "list", "--count", "50"]).to_string();
+    assert!(ledger.contains("first account") && !ledger.contains(second));
+}
+
+/// Accounts over the store of a place, as the program opens them.
+fn identity(place: &Place) -> (tacet_vault::Vault, Identity) {
+    let vault = place.open_vault();
+    let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
+    let url = Url::parse(HERE).unwrap();
+    let settings = Settings::new("localhost", url, "Tacet");
+    (vault, Identity::open(rows, Arc::new(SystemClock), Arc::new(SecureRng), settings).unwrap())
+}
+
+/// Enrols a passkey for a first account, in the place of a browser.
+fn enrol(identity: &Identity, account: &Value) {
+    let device = identity.new_device();
+    let operation = OperationId::random(&SecureRng);
+    let connection = tacet_identity::Connection::new(None, Some(device.reveal()), "Browser", operation);
+    let code = |name: &str| account[name].as_str().unwrap().to_owned();
+    let offer = block_on(identity.begin_enrolment(&code("first_code"), &code("second_code"), &connection)).unwrap();
+    let mut key = Passkey::new(account["login"].as_str().unwrap(), HERE);
+    let answer = serde_json::from_value(key.create(&offer.options)).unwrap();
+    block_on(identity.finish_enrolment(&offer.ceremony, &answer, "key", None, &connection)).unwrap();
+}
+
+/// As soon as two people can log in, no right and no erasure comes from the command line alone.
+#[test]
+fn a_second_person_is_asked_for_as_soon_as_there_is_one() {
+    let (place, _) = Place::with_store();
+    let made = place.json(BOOTSTRAP);
+    let patient = r#"{"resourceType":"Patient","id":"p1","active":true}"#;
+    let file = place.write("p1.json", patient);
+    place.run(&["import", file.to_str().unwrap()]).ended(0);
+    // Nobody can log in yet.
+    place.token("a machine", "integrator");
+    let token = ["token", "create", "--owner", "another machine", "--role", "integrator", "--may-export"];
+    let listed = place.json(&token);
+    assert_eq!(listed["may_export"], true);
+    let (vault, accounts) = identity(&place);
+    for account in made["accounts"].as_array().unwrap() {
+        enrol(&accounts, account);
+    }
+    drop(accounts);
+    vault.close().unwrap();
+    let erase = ["patient", "erase", "p1", "--confirm", "p1"];
+    let output = place.path("out.ndjson");
+    let export =
+        ["export", "--output", output.to_str().unwrap(), "--plaintext-readable-by-anyone", "--purpose", "a register"];
+    for command in [&erase[..], &export, &token] {
+        assert!(place.run(command).ended(1).said().contains("this needs a second person"), "{command:?}");
+    }
+    assert!(place.run(BOOTSTRAP).ended(1).said().contains("enough administrators"));
+    // An operator's token opens no record.
+    place.token("watcher", "operator");
+    // anna asks, the auditor allows; the operator at the machine carries it out, once, and nothing else.
+    let approval = approved(&place, &made, Kind::Erasure, "erase Patient/p1");
+    let with = |command: &[&str], approval: &str| place.run(&[command, &["--approval", approval]].concat());
+    assert!(with(&token, &approval).ended(1).said().contains("not for this"));
+    assert!(with(&erase, "no-such").ended(1).said().contains("no such approval"));
+    with(&erase, &approval).ended(0);
+    let listed = place.json(&["approval", "list"]);
+    assert_eq!(listed["approvals"][0]["standing"], "used");
+    let again = approved(&place, &made, Kind::BulkExport, "tacet export for a register, sealed to nobody: in clear");
+    with(&export, &again).ended(0);
+    std::fs::remove_file(&output).unwrap();
+    std::fs::remove_file(place.path("out.ndjson.copy.json")).unwrap();
+    assert!(with(&export, &again).ended(1).said().contains("used already"));
+    let right = "token of role integrator for another machine, may copy out";
+    let right = approved(&place, &made, Kind::BroadRights, right);
+    with(&token, &right).ended(0);
+    place.assert_sound("after approvals");
+}
+
+/// An approval that anna asked for and the auditor allowed.
+fn approved(place: &Place, made: &Value, kind: Kind, text: &str) -> String {
+    let (vault, accounts) = identity(place);
+    let person = |login: &str, role: Role| {
+        let account = accounts.account_by_login(login).unwrap().unwrap();
+        let at_machine = Actor::command_line(login, OperationId::random(&SecureRng));
+        Actor { account: Some(account.id), role, fresh: true, ..at_machine }
+    };
+    let act = Act::Other { kind, text: text.to_owned(), beneficiaries: Vec::new() };
+    let end = SystemClock.now().plus_ms(3_600_000);
+    let request = Request { act, ticket: "T-1".into(), reason: "asked for".into(), end, until_end: false };
+    let anna = person(made["accounts"][0]["login"].as_str().unwrap(), Role::Administrator);
+    let approval = block_on(accounts.ask(&anna, request)).unwrap();
+    block_on(accounts.decide(&person("aud", Role::Auditor), &approval.id, true, "")).unwrap();
+    drop(accounts);
+    vault.close().unwrap();
+    approval.id.as_str().to_owned()
+}
+
+#[test]
+fn suppliers_tokens_are_short() {
+    let (place, _) = Place::with_store();
+    let until = |ms: i64| SystemClock.now().plus_ms(ms).to_string();
+    let make = |until: &str| {
+        place.run(&["token", "create", "--owner", "Vendor", "--role", "operator", "--supplier-until", until, "--json"])
+    };
+    let made = make(&until(3_600_000)).ended(0).json();
+    assert_eq!(made["supplier"], true);
+    for wrong in [until(-1000), until(13 * 3_600_000), "tomorrow".into()] {
+        assert!(make(&wrong).ended(1).said().contains("twelve hours"));
+    }
+    place.run(&["token", "create", "--owner", "x", "--role", "clinician", "--may-export"]).ended(1);
+}
+
+#[test]
+fn policies_are_shown_tried_and_explained() {
+    let (place, _) = Place::with_store();
+    let shown = place.json(&["policy", "show"]);
+    assert!(shown["policies"].as_array().unwrap().len() > 5);
+    let tested = place.json(&["policy", "test"]);
+    assert!(tested["cases"].as_u64().unwrap() > 10 && tested["failed"] == Value::Array(Vec::new()));
+    let wrong = "[[case]]\nname = \"anybody\"\nrole = \"reception\"\nkind = \"results\"\nexpect = \"permit\"\n";
+    let wrong = place.write("cases.toml", wrong);
+    let failed = place.run(&["policy", "test", wrong.to_str().unwrap()]).ended(3);
+    assert!(failed.out.contains("anybody: expected permit, is deny"), "{}", failed.out);
+    let broken = place.write("policies/broken.cedar", "permit (principal, action");
+    let broken = broken.parent().unwrap().to_str().unwrap().to_owned();
+    assert!(place.run(&["policy", "show", "--policies", &broken]).ended(1).said().contains("broken.cedar"));
+    let patient = place.write("p1.json", r#"{"resourceType":"Patient","id":"p1","active":true}"#);
+    place.run(&["import", patient.to_str().unwrap()]).ended(0);
+    for (who, verdict) in [("integrator", "open"), ("clinician:p9", "closed"), ("administrator", "closed")] {
+        let explained = place.json(&["policy", "explain", who, "Patient/p1"]);
+        assert_eq!(explained["verdict"], verdict, "{who}: {}", explained["text"]);
+    }
+    place.run(&["policy", "explain", "nobody", "Patient/p1"]).ended(1);
+    place.run(&["policy", "explain", "integrator", "Patient/none"]).ended(1);
+    place.run(&["policy", "explain", "integrator", "p1"]).ended(1);
+    place.run(&["policy", "explain", "integrator", "Patient/p1", "--act", "steal"]).ended(1);
+}
