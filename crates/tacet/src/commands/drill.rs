@@ -8,13 +8,18 @@ mod http;
 mod look;
 mod needles;
 mod packed;
+mod passkey;
+mod people;
 mod play;
 mod proof;
 mod report;
+mod rogue_admin;
 mod scanner;
 mod scratch;
+mod staged;
 mod statistics;
 mod stolen_disk;
+mod stolen_session;
 mod traffic;
 
 use crate::args::{DrillArgs, DrillCommand, Global};
@@ -25,6 +30,12 @@ pub(crate) fn run(_: &Global, args: &DrillArgs, output: &Output) -> Result<u8, C
     match &args.command {
         DrillCommand::StolenDisk { patients, seed, keep, scratch } => {
             stolen_disk::run(*patients, *seed, *keep, scratch.as_deref(), output)
+        }
+        DrillCommand::StolenSession { patients, seed, scratch } => {
+            stolen_session::run(*patients, *seed, scratch.as_deref(), output)
+        }
+        DrillCommand::RogueAdmin { patients, seed, scratch } => {
+            rogue_admin::run(*patients, *seed, scratch.as_deref(), output)
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The stolen disk, played with the built program: a normal build leaves nothing to find, and one that does not encrypt is
-//! caught.
+//! The drills, played small with the built program: a normal build leaves nothing to find, and one that does not encrypt is
+//! caught; a stolen session reads its own patients, and who administers reads nobody.
 
 use serde_json::Value;
 use std::process::Command;
@@ -42,4 +42,40 @@ fn a_drill_without_patients_is_refused() {
         Command::new(env!("CARGO_BIN_EXE_tacet")).args(["drill", "stolen-disk", "--patients", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("at least 2 patients"));
+}
+
+fn played(drill: &str, patients: &str) -> (Value, Option<i32>, String) {
+    let parent = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tacet"))
+        .args(["drill", drill, "--patients", patients, "--json", "--scratch"])
+        .arg(parent.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "it tidies up");
+    (report, output.status.code(), said)
+}
+
+#[test]
+fn a_stolen_session_reads_its_own_patients_and_no_more() {
+    let (report, code, said) = played("stolen-session", "20");
+    let count = |pointer: &str| {
+        report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}: {report}"))
+    };
+    // It had something to read, something to miss, and looked for it.
+    assert!(count("/scoreboard/own_patients") >= 1 && count("/closed_patients") >= 5 && count("/strangers") >= 1);
+    assert!(count("/requests") > 1000 && count("/pairs") > 200 && count("/looked_for") > 50);
+    assert!(count("/break_glass/declared") >= 1 && count("/ledger/refused") > 0);
+    assert_eq!((code, &report["scoreboard"]["met"]), (Some(0), &Value::Bool(true)), "{report}\n{said}");
+}
+
+#[test]
+fn who_administers_reads_nobody_and_gains_nothing_alone() {
+    let (report, code, said) = played("rogue-admin", "3");
+    let count = |pointer: &str| {
+        report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}: {report}"))
+    };
+    assert!(count("/control_strings") > 0 && count("/requests") > 1000 && count("/waiting_for_a_second_person") > 0);
+    assert_eq!((code, &report["scoreboard"]["met"]), (Some(0), &Value::Bool(true)), "{report}\n{said}");
 }

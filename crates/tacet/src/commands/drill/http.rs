@@ -24,6 +24,20 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     /// The bearer token.
     pub(super) token: String,
+    /// The session of a browser, in place of a token.
+    pub(super) session: Option<Session>,
+}
+
+/// What a browser sends for somebody who is logged in.
+pub(super) struct Session {
+    /// The session's cookie.
+    pub(super) secret: String,
+    /// The device's cookie.
+    pub(super) device: String,
+    /// What the browser calls itself.
+    pub(super) agent: String,
+    /// From which page its requests come.
+    pub(super) origin: String,
 }
 
 impl Client {
@@ -31,8 +45,13 @@ impl Client {
     pub(super) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !has("authorization") {
-            head += &format!("Authorization: Bearer {}\r\n", self.token);
+        match &self.session {
+            Some(Session { secret, device, agent, origin }) => {
+                head += &format!("Cookie: __Host-tacet-session={secret}; __Host-tacet-device={device}\r\n");
+                head += &format!("User-Agent: {agent}\r\nOrigin: {origin}\r\n");
+            }
+            None if !has("authorization") => head += &format!("Authorization: Bearer {}\r\n", self.token),
+            None => {}
         }
         if !body.is_empty() {
             head += &format!("Content-Length: {}\r\n", body.len());
@@ -72,5 +91,49 @@ impl Answer {
     /// Whether this text is in it.
     pub(super) fn has(&self, text: &str) -> bool {
         !text.is_empty() && self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let (head, _) = self.parts();
+        let head = String::from_utf8_lossy(head);
+        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+
+    /// Head and body as they came.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        const END: &[u8] = b"\r\n\r\n";
+        let end = self.bytes.windows(END.len()).position(|window| window == END);
+        match end {
+            Some(end) => {
+                let (head, rest) = self.bytes.split_at(end);
+                (head, rest.get(END.len()..).unwrap_or_default())
+            }
+            None => (&self.bytes, &[]),
+        }
+    }
+
+    /// The body, put together where it came in pieces.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let (_, mut rest) = self.parts();
+        if !self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            return rest.to_vec();
+        }
+        let mut body = Vec::new();
+        while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
+            let size = rest.get(..end).and_then(|line| std::str::from_utf8(line).ok());
+            let size = size.and_then(|line| usize::from_str_radix(line.trim(), 16).ok()).unwrap_or(0);
+            let piece = rest.get(end + 2..).and_then(|rest| rest.get(..size));
+            let (Some(piece), 1..) = (piece, size) else { break };
+            body.extend_from_slice(piece);
+            rest = rest.get(end + 2 + size + 2..).unwrap_or_default();
+        }
+        body
+    }
+
+    /// The body as JSON; null where it is none.
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body()).unwrap_or_default()
     }
 }

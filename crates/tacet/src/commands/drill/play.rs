@@ -79,7 +79,8 @@ pub(super) fn play(
     let mistyped = format!("mistyped {}", random_hex());
     needles.add_secret("passphrase", &mistyped);
     children.try_with(&mistyped, "check-mistyped", ADMINISTRATOR, &["check"])?;
-    let token = token(&children, "token", CLINICIAN, "clinician")?;
+    // Sees every patient, as an interface of the hospital does: what is played here is the day, not who may see what.
+    let token = token(&children, "token", CLINICIAN, "integrator")?;
     let operator = self::token(&children, "token-operator", MONITORING, "operator")?;
     needles.add_secret("token", &token);
     needles.add_secret("token", &operator);
@@ -88,10 +89,10 @@ pub(super) fn play(
 
     say("a day of reading and writing, then a crash");
     let server = children.serve("serve-1", ADMINISTRATOR)?;
-    let client = Client { address: server.address, token };
+    let client = Client { address: server.address, token, session: None };
     let mut requests = traffic::day(&client, hospital)?;
     requests += traffic::intruder(&client, hospital, &wrong)?;
-    let metrics = Client { address: server.address, token: operator };
+    let metrics = Client { address: server.address, token: operator, session: None };
     requests += traffic::monitoring(&metrics)?;
     let (served, status) = traffic::storm(&client, hospital, || server.end(Signal::ABORT))?;
     requests += served;
