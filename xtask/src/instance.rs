@@ -100,13 +100,26 @@ impl Instance {
         Ok(took)
     }
 
-    /// Makes a bearer token for a clinician.
+    /// Makes a bearer token for an interface of the hospital, which sees every record.
     pub(crate) fn token(&self) -> Outcome<String> {
-        let more = ["--owner", "bench", "--role", "clinician", "--expires", "30d", "--json"].map(OsStr::new);
+        self.token_as("integrator", None)
+    }
+
+    /// Makes a bearer token of this role, for this Practitioner.
+    pub(crate) fn token_as(&self, role: &str, practitioner: Option<&str>) -> Outcome<String> {
+        let mut more = vec!["--owner", "bench", "--role", role, "--expires", "30d", "--json"];
+        more.extend(practitioner.into_iter().flat_map(|id| ["--practitioner", id]));
+        let more: Vec<&OsStr> = more.into_iter().map(OsStr::new).collect();
         let said = self.command(&["token", "create"], &more)?;
         let answer: serde_json::Value = serde_json::from_str(&said)?;
         let token = ["token", "secret", "bearer"].iter().find_map(|name| answer.get(name)?.as_str());
         token.map(str::to_owned).ok_or_else(|| "`tacet token create --json` gave no token".into())
+    }
+
+    /// Has the server take tokens in place of passkeys: there is nobody to show one.
+    pub(crate) fn let_people_use_tokens(&self) -> Outcome {
+        let settings = std::fs::read_to_string(self.settings_file())?;
+        Ok(std::fs::write(self.settings_file(), format!("{settings}\n[access]\ntokens_for_people = true\n"))?)
     }
 
     /// Starts the server on a free port of the loopback and waits until it answers.

@@ -12,6 +12,7 @@
 //!
 //! It is not a profiler, and its figures are not a hospital's.
 
+mod access;
 mod draw;
 mod growing;
 mod hospital;
@@ -31,6 +32,8 @@ use std::path::PathBuf;
 pub(crate) enum What {
     /// Measure searches, on hospitals of several sizes
     Search(search::Arguments),
+    /// Measure what deciding who may see what costs
+    Access(access::Arguments),
 }
 
 /// What to measure; by default imports, reads and writes.
@@ -79,8 +82,10 @@ pub(crate) struct Arguments {
 
 /// Measures, prints, cleans up.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    if let Some(What::Search(arguments)) = &arguments.what {
-        return search::run(arguments);
+    match &arguments.what {
+        Some(What::Search(arguments)) => return search::run(arguments),
+        Some(What::Access(arguments)) => return access::run(arguments),
+        None => {}
     }
     if arguments.rounds == 0 || arguments.connections.contains(&0) || !(0.1..=3_600.0).contains(&arguments.seconds) {
         return Err("rounds and connections are 1 at least, seconds from 0.1 to 3600".into());

@@ -1,8 +1,9 @@
-//! The drill can fail: a program that does not encrypt is built, and `tacet drill stolen-disk` must catch it. That it finds
-//! nothing in a normal program is among the tests.
+//! The drills. That of the disk can fail: a program that does not encrypt is built, and `tacet drill stolen-disk` must catch it; that it
+//! finds nothing in a normal program is among the tests. Those of accounts are played small with the normal program and must find nothing.
 
 use super::cargo;
 use crate::{Outcome, workspace};
+use std::path::Path;
 use std::process::Command;
 
 /// Exit code of a drill that found something (`tacet --help`).
@@ -26,7 +27,7 @@ pub(crate) fn run() -> Outcome {
         .output()
         .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
     if output.status.code() == Some(FOUND) {
-        return Ok(());
+        return accounts(&folder);
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!(
@@ -35,4 +36,25 @@ pub(crate) fn run() -> Outcome {
         said.trim()
     )
     .into())
+}
+
+/// Plays a stolen session and an administrator who goes for records, on small hospitals.
+fn accounts(folder: &Path) -> Outcome {
+    let program = workspace::target().join("debug/tacet");
+    for (drill, patients) in [("stolen-session", "24"), ("rogue-admin", "4")] {
+        let output = Command::new(&program)
+            .args(["drill", drill, "--patients", patients, "--scratch"])
+            .arg(folder)
+            .output()
+            .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr);
+            return Err(
+                format!("the drill {drill} ended with {}: {}\n{}", output.status, said.trim(), error.trim()).into()
+            );
+        }
+        println!("{}", said.trim().lines().last().unwrap_or_default());
+    }
+    Ok(())
 }
