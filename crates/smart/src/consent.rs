@@ -2,7 +2,7 @@
 
 use crate::authorize::{Authorize, PageError, TicketRow};
 use crate::error::{ErrorCode, OAuthError, SmartError};
-use crate::grant::{CodeRow, Family};
+use crate::grant::{CodeRow, Family, noted};
 use crate::person::{Asked, Holder, Person, entry};
 use crate::redirect;
 use crate::rows;
@@ -138,7 +138,7 @@ impl AuthorizationServer {
             x5t: None,
             refresh: None,
         };
-        let detail = format!("client {}, grant {}, scopes {given}", ticket.client, family.id);
+        let detail = format!("client {}, grant {}, scopes {given}", ticket.client, noted(&family.id));
         let code_row = CodeRow {
             family,
             redirect_uri: ticket.redirect_uri.clone(),

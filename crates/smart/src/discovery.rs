@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 /// Ways to sign that are taken from clients, in assertions and in proofs.
 const ALGORITHMS: [&str; 6] = ["RS384", "ES384", "ES256", "RS256", "PS256", "PS384"];
 
+/// By a certificate, where TLS asks for one.
+const CERTIFICATE: &str = "self_signed_tls_client_auth";
+
 /// How clients prove themselves.
-const METHODS: [&str; 3] = ["none", "private_key_jwt", "self_signed_tls_client_auth"];
+const METHODS: [&str; 3] = ["none", "private_key_jwt", CERTIFICATE];
 
 /// The same where somebody must prove something.
-const PROVING_METHODS: [&str; 2] = ["private_key_jwt", "self_signed_tls_client_auth"];
+const PROVING_METHODS: [&str; 2] = ["private_key_jwt", CERTIFICATE];
 
 impl AuthorizationServer {
     /// What stands at `.well-known/smart-configuration` below the FHIR base
@@ -68,6 +71,11 @@ impl AuthorizationServer {
 
     fn common(&self) -> Value {
         let endpoints = &self.settings.endpoints;
+        let certificates = self.settings.client_certificates;
+        let offered = |methods: &[&'static str]| -> Vec<&'static str> {
+            methods.iter().copied().filter(|method| certificates || *method != CERTIFICATE).collect()
+        };
+        let (methods, proving_methods) = (offered(&METHODS), offered(&PROVING_METHODS));
         json!({
             "issuer": self.settings.issuer,
             "authorization_endpoint": endpoints.authorize,
@@ -84,14 +92,14 @@ impl AuthorizationServer {
                 "openid", "fhirUser", "launch", "launch/patient", "launch/encounter", "offline_access", "online_access",
                 "patient/*.cruds", "user/*.cruds", "system/*.cruds"
             ],
-            "token_endpoint_auth_methods_supported": METHODS,
+            "token_endpoint_auth_methods_supported": methods,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-            "introspection_endpoint_auth_methods_supported": PROVING_METHODS,
+            "introspection_endpoint_auth_methods_supported": proving_methods,
             "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-            "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "dpop_signing_alg_values_supported": ALGORITHMS,
-            "tls_client_certificate_bound_access_tokens": true,
+            "tls_client_certificate_bound_access_tokens": certificates,
             "authorization_response_iss_parameter_supported": true,
         })
     }

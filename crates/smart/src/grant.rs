@@ -126,6 +126,12 @@ pub(crate) struct Cut {
     pub(crate) offline: bool,
 }
 
+/// The part of a family's id that entries name. Not the whole: who has that can make something that looks like an old refresh token of the
+/// family, and end it.
+pub(crate) fn noted(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 /// The name of a family's row.
 pub(crate) fn family_name(id: &str) -> Vec<u8> {
     rows::by_id("family", id)

@@ -2,7 +2,7 @@
 
 use crate::client_auth::ClientProof;
 use crate::error::{ErrorCode, SmartError};
-use crate::grant::{Cut, account_cut, family_name, session_cut};
+use crate::grant::{Cut, account_cut, family_name, noted, session_cut};
 use crate::params::Params;
 use crate::person::{Asked, entry};
 use crate::rows::{self, TRIES_MAX};
@@ -150,7 +150,7 @@ impl AuthorizationServer {
             family.revoked_ms = Some(now.as_ms());
             family.refresh = None;
             let person = (family.holder.account.as_str(), family.holder.role.as_str());
-            let detail = format!("client {}, grant {id}: {why}", family.client);
+            let detail = format!("client {}, grant {}: {why}", family.client, noted(id));
             let note = entry(now, EventKind::TokenRevoked, person, asked, Outcome::Success, detail);
             let write = rows::put(Table::Refresh, family_name(id), &family, Expect::Revision(revision))?;
             match self.rows.commit(vec![write], vec![note]).await {

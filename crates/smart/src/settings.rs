@@ -74,6 +74,8 @@ pub struct Settings {
     pub endpoints: Endpoints,
     /// How long what it gives lives.
     pub lifetimes: Lifetimes,
+    /// Whether TLS asks clients for a certificate: where not, none can prove itself by one, and the documents do not say so.
+    pub client_certificates: bool,
     /// Whether each proof of possession must hold a nonce of this server (RFC 9449, section 8).
     pub dpop_nonce: bool,
 }
@@ -143,6 +145,7 @@ impl Settings {
                 jwks: part("jwks"),
             },
             lifetimes: Lifetimes::default(),
+            client_certificates: true,
             dpop_nonce: false,
         }
     }

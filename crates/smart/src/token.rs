@@ -3,7 +3,7 @@
 use crate::client_auth::{Authenticated, ClientProof};
 use crate::consent::shortened;
 use crate::error::{ErrorCode, OAuthError, SmartError};
-use crate::grant::{AccessRow, CodeRow, Family, LaunchContext, family_name};
+use crate::grant::{AccessRow, CodeRow, Family, LaunchContext, family_name, noted};
 use crate::params::Params;
 use crate::person::{Asked, entry};
 use crate::rows::{self, TRIES_MAX};
@@ -266,7 +266,7 @@ impl AuthorizationServer {
         writes.push(rows::put(Table::Refresh, family_name(&family.id), family, expect)?);
         writes.push(rows::put(Table::AccessTokens, rows::by_secret("at", &access_token), &row, Expect::Absent)?);
         let person = (family.holder.account.as_str(), family.holder.role.as_str());
-        let detail = shortened(format!("client {}, grant {}, scopes {scopes}", family.client, family.id));
+        let detail = shortened(format!("client {}, grant {}, scopes {scopes}", family.client, noted(&family.id)));
         let note = entry(now, EventKind::TokenCreated, person, asked, Outcome::Success, detail);
         match self.rows.commit(writes, vec![note]).await {
             Err(RowsError::Conflict) => return Ok(Tried::Again),

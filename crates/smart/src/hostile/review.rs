@@ -77,3 +77,28 @@ async fn proofs_without_a_token_are_counted_apart() {
     assert!(check(None).is_ok(), "another room");
     assert!(check(Some(token)).is_err() && check(None).is_err(), "each once");
 }
+
+/// Who reads the ledger must not be able to end what others gave.
+#[tokio::test]
+async fn the_ledger_names_no_grant_in_full() {
+    let world = world().await;
+    let app = world.app().await;
+    let answer = world.tokens(&app).await;
+    let refresh = answer.refresh_token.unwrap();
+    let id = crate::token::family_of(&refresh).unwrap();
+    let details: Vec<String> = world.rows.0.entries().into_iter().filter_map(|entry| entry.detail).collect();
+    assert!(details.iter().any(|detail| detail.contains(&format!("grant {}", &id[..12]))));
+    assert!(!details.iter().any(|detail| detail.contains(id)));
+}
+
+#[tokio::test]
+async fn certificates_are_offered_where_they_are_asked_for() {
+    for certificates in [true, false] {
+        let world = world_with(|settings| settings.client_certificates = certificates).await;
+        let document = world.server.smart_configuration();
+        let told = |name: &str| document[name].to_string().contains("self_signed_tls_client_auth");
+        assert_eq!(told("token_endpoint_auth_methods_supported"), certificates);
+        assert_eq!(told("introspection_endpoint_auth_methods_supported"), certificates);
+        assert_eq!(document["tls_client_certificate_bound_access_tokens"], certificates);
+    }
+}
