@@ -36,7 +36,10 @@ impl Why {
 
 /// Reads a body: JSON of the form that the route asks for. What it holds is not repeated in the refusal.
 pub(super) fn body<T: DeserializeOwned>(bytes: &[u8], form: &'static str) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|_| ApiError::invalid(format!("the body must be JSON: {form}")))
+    // An object and nothing else: by its place in a list, a value says less plainly what it is.
+    let object = bytes.trim_ascii_start().first() == Some(&b'{');
+    let read = object.then(|| serde_json::from_slice(bytes).ok()).flatten();
+    read.ok_or_else(|| ApiError::invalid(format!("the body must be a JSON object: {form}")))
 }
 
 /// A time in a body.
@@ -120,7 +123,7 @@ mod tests {
         let act = Act::Recovery(AccountId::parse("a1").unwrap());
         let request = why.request(act.clone(), now).unwrap();
         assert_eq!((request.end, request.until_end), (now.plus_ms(END_MS), false));
-        for wrong in [&b"{}"[..], b"", b"[]", br#"{"ticket":"T","reason":"r","more":"Aubrac"}"#] {
+        for wrong in [&b"{}"[..], b"", br#"["T-1","because"]"#, br#"{"ticket":"T","reason":"r","more":"Aubrac"}"#] {
             let refused = body::<Why>(wrong, "a ticket and a reason").err().unwrap();
             let (status, _, told) = refused.public_face(&tacet_types::OperationId([1; 16]));
             assert_eq!(status.as_u16(), 400);

@@ -56,6 +56,7 @@ async fn requests_are_read_to_the_letter() {
         ("POST", "/_approvals", json!({ "kind": "everything", "why": why() })),
         ("POST", "/_approvals", json!({ "kind": "bulk-export", "why": why() })),
         ("POST", "/_clients/x/approval", json!([])),
+        ("POST", "/_clients/x/approval", json!({ "scopes": "x" })),
     ] {
         let answer = office.ask(&staff.adm1, method, path, Some(body.clone())).await;
         answer.is_refusal(400, "invalid");
