@@ -92,14 +92,16 @@ impl Plan<'_> {
         if !self.rights.held {
             return Ok(None);
         }
-        // Asked before anything depends on what stands there, so that the answer does not.
+        let chosen = method == Method::Put && is_human(self.caller.role);
+        // First: whether the new version may stand depends on whose it is, and that is known only of a patient who is there.
+        if chosen && (before.is_none() || standing.is_hidden()) {
+            return Err(VaultError::NotFound);
+        }
         let creates = method == Method::Post;
         let sights = if creates { self.rights.create.clone() } else { self.rights.update.clone() };
         let ground = self.may_stand(sights.as_deref(), record, after, resource)?;
-        let chosen = method == Method::Put && is_human(self.caller.role);
         let before = match (before, standing) {
             (_, Standing::Hidden) => return Err(VaultError::NotFound),
-            (None, _) if chosen => return Err(VaultError::NotFound),
             (None, _) => return Ok(ground),
             (Some(before), _) => before.clone(),
         };
