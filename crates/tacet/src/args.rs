@@ -3,7 +3,8 @@
 mod people;
 
 pub(crate) use people::{
-    AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs, PolicyCommand,
+    AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs,
+    PolicyCommand,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -7,13 +7,13 @@ use crate::passphrase;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
+use tacet_policy::Policies;
 use tacet_seal::root::RootFile;
 use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
 use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
 use tacet_store::{Engine, StoreOptions};
 use tacet_types::{Clock, OperationId, Rng, SystemClock};
-use tacet_policy::Policies;
 use tacet_vault::{AccessSettings, Caller, Limits, Role, Vault, VaultOptions};
 
 /// Name of the root key file in the data directory.
@@ -99,7 +99,8 @@ pub(crate) fn open_by_rules(
     let limits = limits.unwrap_or_else(|| config.keeper.limits());
     let access = Some(AccessSettings { policies, care: config.access.care.settings() });
     let options = VaultOptions { access, ..vault_options() };
-    let vault = Vault::open(engine(&paths.store, &config)?, keeper(&root, limits), options).map_err(CliError::Opening)?;
+    let vault =
+        Vault::open(engine(&paths.store, &config)?, keeper(&root, limits), options).map_err(CliError::Opening)?;
     Ok(Opened { vault, config, root })
 }
 
