@@ -1,6 +1,7 @@
 //! Login, sessions, and the authorization server over HTTP.
 
 mod apps;
+pub(crate) mod browsers;
 pub(crate) mod cookies;
 mod elsewhere;
 mod login;

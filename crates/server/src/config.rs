@@ -38,6 +38,10 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// The private key of the first certificate (PKCS#8, PKCS#1 or SEC1).
     pub key: PathBuf,
+    /// Whether clients are asked for a certificate, to which tokens of apps can be bound (RFC 8705). Any is taken: which one a client must
+    /// show stands in its registration. Browsers ask their people which one to send, so this is for machines' addresses.
+    #[serde(default)]
+    pub client_certificates: bool,
 }
 
 /// What one client, and all of them together, may ask for.

@@ -9,7 +9,7 @@
 use crate::access::{self, Who};
 use crate::admin::{self, AdminCall};
 use crate::app::App;
-use crate::auth::{self, AuthCall};
+use crate::auth::{self, AuthCall, browsers};
 use crate::body::{self, Held};
 use crate::connection::Peer;
 use crate::content;
@@ -25,9 +25,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use hyper::Method;
-use hyper::header::{CONTENT_ENCODING, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,6 +76,14 @@ impl<S: RecordService> Endpoint<S> {
         let operation = OperationId::random(&*self.app.rng);
         let (parts, body) = request.into_parts();
         let _level = self.app.metrics.in_flight();
+        // Apps in browsers are served where apps are.
+        let by_script =
+            self.app.people.is_some() && parts.headers.contains_key(ORIGIN) && browsers::may_ask(&self.lines);
+        if by_script && browsers::is_asked_first(&parts.method, &parts.headers) {
+            let mut answer = Reply::empty(StatusCode::NO_CONTENT).into_response(Form::DEFAULT, &operation).await;
+            browsers::say_first(answer.headers_mut(), &self.allow);
+            return answer;
+        }
         let result = match parts.extensions.get::<Arc<Peer>>() {
             Some(peer) => {
                 let _busy = peer.busy();
@@ -83,7 +91,7 @@ impl<S: RecordService> Endpoint<S> {
             }
             None => Err(ApiError::internal("a request came without its connection")),
         };
-        let answer = match result {
+        let mut answer = match result {
             Ok((reply, form)) => reply.into_response(form, &operation).await,
             Err(error) => {
                 if let Some(internal) = error.internal_face() {
@@ -93,6 +101,9 @@ impl<S: RecordService> Endpoint<S> {
                 Reply::refusal(error.public_face(&operation)).into_response(form, &operation).await
             }
         };
+        if by_script {
+            browsers::say(answer.headers_mut());
+        }
         let took = started.elapsed();
         if let Some(figures) = &self.figures {
             figures.answered(&parts.method, answer.status(), took);

@@ -12,7 +12,7 @@ use crate::lockout::Lockout;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::service::RecordService;
-use crate::tls::{Identity, TlsError};
+use crate::tls::{self, Identity, TlsError};
 use axum::Router;
 use std::future::Future;
 use std::io;
@@ -229,7 +229,7 @@ impl<S: RecordService> Door<S> {
         let limits = &self.app.limits;
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let peer = Arc::new(Peer::new(address));
+        let peer = Peer::new(address);
         let router = self.router.clone();
         match &self.acceptor {
             Some(acceptor) => {
@@ -241,9 +241,12 @@ impl<S: RecordService> Door<S> {
                     Some(b"h2") => Protocol::Http2,
                     _ => Protocol::Http1,
                 };
+                let certificate = tls::thumbprint(stream.get_ref().1.peer_certificates());
+                let peer = Arc::new(peer.with_certificate(certificate));
                 connection::serve(stream, protocol, peer, router, &self.protocols, limits, phase).await;
             }
             None => {
+                let peer = Arc::new(peer);
                 let mut stopping = phase.clone();
                 let protocol = tokio::select! {
                     protocol = connection::detect(&stream, limits) => protocol,

@@ -1,11 +1,17 @@
 //! TLS 1.2 and 1.3 with the certificate and key of two PEM files, which may be exchanged while the server runs.
 
 use crate::config::TlsConfig;
-use rustls::crypto::aws_lc_rs;
+use ::aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use thiserror::Error;
@@ -62,11 +68,17 @@ impl Identity {
 
     /// What accepts TLS connections in this name.
     pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, TlsError> {
-        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(TlsError::Unusable)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+            .map_err(TlsError::Unusable)?;
+        let builder = match self.config.client_certificates {
+            true => {
+                builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider.signature_verification_algorithms)))
+            }
+            false => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
@@ -75,6 +87,58 @@ impl Identity {
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Thumbprint of the certificate that a client showed: SHA-256 of its DER, base64url (RFC 8705, section 3.1).
+pub(crate) fn thumbprint(certificates: Option<&[CertificateDer<'_>]>) -> Option<String> {
+    let certificate = certificates?.first()?;
+    let digest = digest(&SHA256, certificate.as_ref());
+    Some(URL_SAFE_NO_PAD.encode(digest.as_ref()))
+}
+
+/// Takes any certificate, and none: that the client has its key is checked, whose it is says the registration of the client.
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
     }
 }
 
@@ -113,7 +177,8 @@ mod tests {
     fn a_certificate_is_exchanged_only_for_one_that_serves() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| Path::new(folder.path()).join(name);
-        let config = TlsConfig { certificate: file("certificate.pem"), key: file("key.pem") };
+        let config =
+            TlsConfig { certificate: file("certificate.pem"), key: file("key.pem"), client_certificates: false };
         let first = write(&config);
         let identity = Identity::load(&config).unwrap();
         assert_eq!(in_use(&identity), first);

@@ -12,7 +12,11 @@ use tokio_rustls::TlsConnector;
 /// Writes a certificate for `localhost` and its key; gives the certificate.
 fn certificate(folder: &Path) -> (TlsConfig, rustls::pki_types::CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let files = TlsConfig { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
+    let files = TlsConfig {
+        certificate: folder.join("certificate.pem"),
+        key: folder.join("key.pem"),
+        client_certificates: false,
+    };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
     (files, made.cert.der().clone())
@@ -62,7 +66,7 @@ async fn files_that_do_not_serve_are_named() {
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let with = |certificate: &Path, key: &Path| ServerConfig {
-        tls: Some(TlsConfig { certificate: certificate.into(), key: key.into() }),
+        tls: Some(TlsConfig { certificate: certificate.into(), key: key.into(), client_certificates: false }),
         ..config()
     };
     let refused = |error: ServeError| match error {
