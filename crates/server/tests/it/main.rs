@@ -1,10 +1,12 @@
 //! The server over real sockets, with a record store in memory behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod admin;
 mod bulk;
 mod client;
 mod cost;
 mod errors;
+mod hidden;
 mod knowledge;
 mod limits;
 mod lockout;
@@ -14,6 +16,8 @@ mod matrix;
 mod memory;
 mod missed_events;
 mod operations;
+mod passkey;
+mod relations;
 mod running;
 mod searches;
 mod semantics;
@@ -21,3 +25,4 @@ mod stop;
 mod subscribing;
 mod tls;
 mod vaulted;
+mod ward;
