@@ -38,6 +38,10 @@ pub const REGISTERED_MAX: usize = 1_000;
 /// Most declarations of emergency of one account that are kept; the oldest goes. The workflow's rate cap is far below.
 pub const BREAK_GLASS_MAX: usize = 1_000;
 
+/// Most rulings of a patient's consents for one who asks, each with what it excepts. What remains open is worked out for all of them
+/// together, by everybody who asks, so whoever says more than that has refused.
+pub const RULINGS_MAX: usize = 40;
+
 /// The purpose of use of whoever declared an emergency (v3-ActReason).
 const BREAK_GLASS: &str = "BTG";
 
@@ -253,6 +257,9 @@ impl CareData {
                 (self.records.get(link).map(Box::as_ref), link.resource_id())
             {
                 rulings.extend(consent.rulings(&id, &asker, moments));
+                if rulings.iter().map(|ruling| 1 + ruling.unless.len()).sum::<usize>() > RULINGS_MAX {
+                    return vec![crate::consent::refusal(&id)];
+                }
             }
         }
         rulings

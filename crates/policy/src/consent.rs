@@ -173,6 +173,11 @@ impl ConsentFacts {
     }
 }
 
+/// What stands in the place of rulings that are too many: everything is withheld.
+pub(crate) fn refusal(consent: &ResourceId) -> ConsentRuling {
+    ConsentRuling { consent: consent.clone(), permit: false, scope: everything(), unless: Vec::new() }
+}
+
 /// All records.
 fn everything() -> RecordScope {
     RecordScope { types: TypeSet::EVERY, labels: None, any_of: Vec::new(), within: None }

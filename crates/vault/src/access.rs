@@ -26,7 +26,7 @@ pub(crate) use narrow::Doing;
 use crate::caller::Caller;
 use crate::disclose::Located;
 use crate::error::VaultError;
-use crate::head::VersionMeta;
+use crate::head::{Method, VersionMeta};
 use crate::search::Compiled;
 use crate::vault::Inner;
 use std::collections::{HashMap, HashSet};
@@ -316,6 +316,18 @@ impl Inner {
         }
     }
 
+    /// Whether a version is seen that may be an earlier one of the record that is now this.
+    ///
+    /// Elements that were labelled only later stand in it without their labels, so nothing would be cut out of it: it is for those alone
+    /// who see all there is.
+    pub(crate) fn look_back(&self, sights: Option<&Arc<Sights>>, found: &Located, now: &VersionMeta) -> Look {
+        let labelled_later = now.labels.meets(Labels::INLINE) && !found.meta.labels.meets(Labels::INLINE);
+        match sights {
+            Some(sights) if labelled_later && !sights.everything && found.meta.method != Method::Delete => Look::Hidden,
+            _ => self.look_at(sights, found),
+        }
+    }
+
     fn index_sees(&self, sights: &Sights, key: &Key) -> bool {
         self.visible(sights, std::slice::from_ref(key)).is_ok_and(|seen| seen.contains(key))
     }
@@ -350,7 +362,10 @@ impl Inner {
         let Some(found) = found.filter(|found| self.look_at(sights, found) != Look::Hidden) else { return Ok(None) };
         let RecordRef { resource_type, id, .. } = &found.record;
         let now = self.head_of(*resource_type, id)?;
-        let seen = now.is_some_and(|now| self.look(sights, *resource_type, id, &now.current) != Look::Hidden);
+        let seen = now.is_some_and(|now| {
+            self.look(sights, *resource_type, id, &now.current) != Look::Hidden
+                && self.look_back(sights, &found, &now.current) != Look::Hidden
+        });
         Ok(seen.then_some(found))
     }
 

@@ -95,7 +95,8 @@ impl Vault {
         let current = self.0.head_of(resource_type, id)?;
         let mut located = self.0.locate_version(resource_type, id, version)?;
         if let (Some(found), Some(current)) = (&mut located, current) {
-            found.hidden = self.0.look(sights.as_ref(), resource_type, id, &current.current) == Look::Hidden;
+            found.hidden = self.0.look(sights.as_ref(), resource_type, id, &current.current) == Look::Hidden
+                || self.0.look_back(sights.as_ref(), found, &current.current) == Look::Hidden;
         }
         self.disclose_one(caller, EventKind::Vread, located).await
     }

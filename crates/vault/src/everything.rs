@@ -37,6 +37,9 @@ const SUPPORTING_MAX: usize = 2000;
 /// How the ledger names what was asked.
 const QUERY: &str = "$everything";
 
+/// What the seal of a place in a patient's list of members is bound to.
+const MEMBERS_PLACE: &[u8] = b"place among members";
+
 fn too_much_supporting() -> VaultError {
     VaultError::TooLarge { what: "records that this page refers to (ask for fewer with `_count`)", max: SUPPORTING_MAX }
 }
@@ -105,6 +108,8 @@ impl Vault {
         if let Some(cut) = members.cut {
             next = places.get(cut).map(u64::to_string);
         }
+        // It counts what is hidden too.
+        let next = next.map(|place| self.0.seal_place(MEMBERS_PLACE, &place)).transpose()?;
         let supporting = self.0.supporting(sights, &members.disclosed, &known, &query.types, None)?;
         let supporting = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
         if supporting.cut.is_some() {
@@ -129,7 +134,10 @@ impl Inner {
         let page = if query.count == 0 { EVERYTHING_PAGE_MAX } else { query.count.min(EVERYTHING_PAGE_MAX) };
         let total = self.member_count(patient)?;
         let start = match &query.cursor {
-            Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?,
+            Some(cursor) => {
+                let place = self.open_place(MEMBERS_PLACE, cursor).and_then(|place| place.parse::<u64>().ok());
+                place.ok_or_else(unknown_cursor)?
+            }
             None => 0,
         };
         let mut seen: HashSet<RowKey> = HashSet::new();

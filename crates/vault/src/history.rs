@@ -31,6 +31,9 @@ const COUNTED_MAX: u64 = 1_000;
 /// How the ledger names what was asked.
 const QUERY: &str = "_history";
 
+/// What the seal of a place in the feed is bound to.
+const FEED_PLACE: &[u8] = b"place in the feed";
+
 /// Feed rows fetched at once. Few: the row of a large import takes half a megabyte.
 const FEED_FETCH: usize = 32;
 
@@ -150,6 +153,10 @@ impl Vault {
             versions.truncate(cut);
             next = cursors.get(cut).cloned();
         }
+        // A place in the feed counts what others wrote; a version's number stands in its ETag anyway.
+        if !matches!(scope, HistoryScope::Instance(..)) {
+            next = next.map(|place| self.0.seal_place(FEED_PLACE, &place)).transpose()?;
+        }
         let mut bodies: HashMap<usize, Disclosed> = shown.disclosed.into_iter().collect();
         let entries = versions.into_iter().enumerate().filter_map(|(place, (record, last_updated, method))| {
             let body = bodies.remove(&place).map(|disclosed| disclosed.body);
@@ -170,20 +177,21 @@ impl Inner {
         count: usize,
     ) -> Result<Option<Found>, VaultError> {
         let Some(current) = self.locate(resource_type, id)? else { return Ok(None) };
+        // First, so that nothing about the question is answered otherwise than for what is not there.
+        if self.look_at(sights, &current) == Look::Hidden {
+            let owner = Some(current.meta.owner);
+            return Ok(Some(Found { hidden: true, owner, ..Found::default() }));
+        }
         let newest = current.record.version.0;
         let from = match &query.cursor {
             Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?.min(newest),
             None => newest,
         };
-        if self.look_at(sights, &current) == Look::Hidden {
-            let owner = Some(current.meta.owner);
-            return Ok(Some(Found { hidden: true, owner, ..Found::default() }));
-        }
         let total = match query.since.is_none() && query.at.is_none() {
-            true => self.versions_seen(sights, resource_type, id, newest)?,
+            true => self.versions_seen(sights, &current)?,
             false => None,
         };
-        let mut found = Found { total, owner: Some(current.meta.owner), ..Found::default() };
+        let mut found = Found { total, owner: Some(current.meta.owner.clone()), ..Found::default() };
         // When the version after the one at hand was written; the newest is current until forever.
         let mut superseded = match from {
             from if from < newest => self.written_at(resource_type, id, VersionId(from + 1))?,
@@ -201,7 +209,7 @@ impl Inner {
             }
             let wanted = query.at.is_none_or(|(low, high)| written < high && superseded.is_none_or(|end| end > low));
             superseded = Some(written);
-            if wanted && self.look_at(sights, &located) != Look::Hidden {
+            if wanted && self.look_back(sights, &located, &current.meta) != Look::Hidden {
                 found.push(located, version.to_string());
             }
         }
@@ -212,13 +220,9 @@ impl Inner {
     }
 
     /// How many of the versions up to this one the caller sees. None: there are too many to look at each.
-    fn versions_seen(
-        &self,
-        sights: Option<&Arc<Sights>>,
-        resource_type: ResourceType,
-        id: &ResourceId,
-        newest: u64,
-    ) -> Result<Option<u64>, VaultError> {
+    fn versions_seen(&self, sights: Option<&Arc<Sights>>, current: &Located) -> Result<Option<u64>, VaultError> {
+        let RecordRef { resource_type, id, version: VersionId(newest) } = &current.record;
+        let newest = *newest;
         if sights.is_none_or(|sights| sights.is_everything()) {
             return Ok(Some(newest));
         }
@@ -227,8 +231,9 @@ impl Inner {
         }
         let mut seen = 0;
         for version in 1..=newest {
-            let located = self.locate_version(resource_type, id, VersionId(version))?;
-            seen += u64::from(located.is_some_and(|located| self.look_at(sights, &located) != Look::Hidden));
+            let located = self.locate_version(*resource_type, id, VersionId(version))?;
+            let looks = located.map(|located| self.look_back(sights, &located, &current.meta));
+            seen += u64::from(looks.is_some_and(|look| look != Look::Hidden));
         }
         Ok(Some(seen))
     }
@@ -250,7 +255,7 @@ impl Inner {
         count: usize,
     ) -> Result<Found, VaultError> {
         let (mut before, mut skip) = match &query.cursor {
-            Some(cursor) => parse_cursor(cursor)?,
+            Some(cursor) => parse_cursor(&self.open_place(FEED_PLACE, cursor).ok_or_else(unknown_cursor)?)?,
             None => (Sequence(u64::MAX), 0),
         };
         let mut found = Found::default();
@@ -289,7 +294,9 @@ impl Inner {
                         }
                     }
                     let located = self.locate_version(*resource_type, id, change.version)?;
-                    if let Some(located) = located.filter(|found| self.look_at(sights, found) != Look::Hidden) {
+                    if let Some(located) =
+                        located.filter(|found| self.look_back(sights, found, &current.meta) != Look::Hidden)
+                    {
                         found.push(located, cursor());
                     }
                 }

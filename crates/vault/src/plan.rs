@@ -4,6 +4,7 @@
 //! and no lock is held while a record is sealed. A commit whose preconditions fail is planned anew.
 
 mod allowed;
+mod confirm;
 mod members;
 
 use allowed::Rights;
@@ -74,6 +75,8 @@ pub(crate) struct Plan<'a> {
     rights: Rights,
     /// What the changes say of care.
     care: Vec<CareChange>,
+    /// Patients whom planned versions of a person name, who must be there.
+    named: BTreeSet<ResourceId>,
     /// What the search index is told; none where there is no index.
     extractor: Option<Extractor>,
     /// The criteria of a conditional request, for the entries.
@@ -112,6 +115,7 @@ impl<'a> Plan<'a> {
             definitions: BTreeMap::new(),
             rights: Rights::of(inner, caller)?,
             care: Vec::new(),
+            named: BTreeSet::new(),
         })
     }
 
@@ -161,8 +165,13 @@ impl<'a> Plan<'a> {
         let others = Others::of(&belonging.patients, &belonging.owner);
         let meta = VersionMeta { last_updated: self.now, method, owner: belonging.owner.clone(), labels, others };
         let ground = self.may_put(&record, &before, standing, &meta, resource, method)?;
+        if let Some(before) = &before {
+            self.may_unflag(before, Some(resource))?;
+        }
+        self.name_patients(resource_type, id, &belonging.patients);
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
-        self.sealer(&belonging.owner)?;
+        let sealer = self.sealer(&belonging.owner).map(|_| ());
+        sealer.map_err(|error| self.told(error))?;
         let patients = self.patients_digest(&belonging.patients);
         let known = before.as_ref().is_some_and(|head| head.patients == patients);
         if !known {
@@ -208,6 +217,7 @@ impl<'a> Plan<'a> {
         let version = before.record.version.next();
         let record = RecordRef { resource_type, id: id.clone(), version };
         let ground = self.may_delete(&before)?;
+        self.may_unflag(&before, None)?;
         let meta = VersionMeta { last_updated: self.now, method: Method::Delete, ..before.current };
         let version_row = self.inner.version_row(&row, version);
         self.write_version(row, version_row, &record, meta, before.patients, &[], ground)?;

@@ -159,7 +159,7 @@ impl Inner {
             let mut _redefining = None;
             let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller, &mut unwrapped)?;
-                match build(&mut plan) {
+                match build(&mut plan).and_then(|built| plan.confirm().map(|()| built)) {
                     Ok(built) => {
                         let refusal = plan.refusal(kind);
                         _redefining = plan.redefines();

@@ -1,9 +1,10 @@
 //! Patients who are not like any other: flags by where they come from, and consents.
 
 use super::CareData;
-use crate::facts::{Fact, Link, flag};
+use crate::facts::{Fact, Facts, Link, flag};
 use crate::situation::PatientFlags;
 use std::collections::HashMap;
+use tacet_types::{ResourceId, ResourceType};
 
 /// What is special about a patient.
 #[derive(Default)]
@@ -100,6 +101,21 @@ impl CareData {
             Fact::Patient { flags, .. } if *flags != 0 => vec![(link.clone(), *flags)],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a record made a flag of some patient that it would not make any more, saying this.
+    pub fn unflags(&self, resource_type: ResourceType, id: &ResourceId, facts: Option<&Facts>) -> bool {
+        let link = Link::new(resource_type, id.as_str());
+        let before = match (self.patients.get(&link), self.records.get(&link)) {
+            (Some(row), _) => vec![(link.clone(), row.flags)],
+            (None, Some(fact)) => Self::flags_of(&link, fact),
+            (None, None) => return false,
+        };
+        let after = facts.map(|facts| Self::flags_of(&link, &facts.fact)).unwrap_or_default();
+        before.iter().any(|(patient, flags)| {
+            let kept = after.iter().filter(|(known, _)| known == patient).fold(0, |all, (_, flags)| all | flags);
+            flags & !kept != 0
+        })
     }
 
     pub(super) fn add_special(&mut self, link: &Link, fact: &Fact) {

@@ -82,6 +82,26 @@ impl Inner {
     }
 }
 
+/// Bytes to which a place is padded: two numbers and what separates them.
+const PLACE_BYTES: usize = 64;
+
+impl Inner {
+    /// A place in a list of which the caller sees a part, as a cursor that tells nothing: neither where it is nor how much lies before it.
+    pub(crate) fn seal_place(&self, of: &[u8], place: &str) -> Result<String, VaultError> {
+        let mut plain = place.as_bytes().to_vec();
+        plain.resize(plain.len().next_multiple_of(PLACE_BYTES), 0);
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_structure(Purpose::State, of, &plain)?))
+    }
+
+    /// The place that a cursor stands for; none if it is none of this list's.
+    pub(crate) fn open_place(&self, of: &[u8], cursor: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let plain = self.open_structure(Purpose::State, of, &sealed).ok()?;
+        let end = plain.iter().position(|byte| *byte == 0).unwrap_or(plain.len());
+        String::from_utf8(plain.get(..end)?.to_vec()).ok()
+    }
+}
+
 struct Decoded {
     holder: [u8; 32],
     expires: Timestamp,

@@ -25,5 +25,6 @@ mod matching;
 mod parameters;
 mod real_data;
 mod records;
+mod review;
 mod searching;
 mod subscribing;
