@@ -7,15 +7,19 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Paths};
 use crate::output::Output;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use tacet_fhir::json::{Limits, parse_str};
+use tacet_identity::{Actor, Draft};
 use tacet_ledger::PurposeOfUse;
+use tacet_policy::{CareData, CareSettings, facts_of};
 use tacet_seal::SecureRng;
 use tacet_seal::root::{RootFile, Split};
-use tacet_testkit::{Hospital, HospitalOptions};
-use tacet_types::Rng;
+use tacet_server::{People, PeopleSettings};
+use tacet_testkit::{Hospital, HospitalOptions, Standing};
+use tacet_types::{OperationId, ResourceId, Rng};
 use tacet_vault::{ImportOptions, ImportUnit, Role, Vault};
 
 /// Where the demo lives when no directory is named.
@@ -28,7 +32,10 @@ const PASSPHRASE_FILE: &str = "passphrase";
 const TOKEN_LIFE_MS: i64 = 86_400_000;
 
 /// Patients shown in the things to try.
-const PATIENTS_SHOWN: u64 = 3;
+const PATIENTS_SHOWN: usize = 3;
+
+/// The code of physicians in the French list of professions.
+const PHYSICIAN: &str = "10";
 
 pub(crate) fn run(global: &Global, args: &DemoArgs, output: &Output) -> Result<u8, CliError> {
     let data = global.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DEFAULT));
@@ -54,17 +61,27 @@ pub(crate) fn run(global: &Global, args: &DemoArgs, output: &Output) -> Result<u
         now: today(),
     });
     fill(&global, &vault, &hospital, output)?;
-    let tokens = tokens(&global, &vault)?;
+    let tokens = tokens(&global, &vault, &hospital)?;
 
     serve::start_log(&LogConfig { level: "warn".to_owned(), json: false })?;
     let mut server = config.server.clone();
     server.listen = args.listen;
+    if server.base_url.is_none() && args.listen.ip().is_loopback() && args.listen.port() != 0 {
+        // Passkeys are bound to a name: this machine's, not its address.
+        server.base_url = Some(format!("http://localhost:{}", args.listen.port()));
+    }
+    // Real staff log in with a passkey; in the demo a token at the command line is easier to try.
+    let people = PeopleSettings { tokens_for_people: true, ..config.people_settings()? };
     // The demo serves with the keeper that every server has.
     vault.close()?;
     let vault = open::open_vault(&paths, &config, &root, config.keeper.limits())?;
     drop(root);
     let subscriptions = tacet_server::SubscriptionsConfig::default();
-    serve::serve(&global, server, subscriptions, vault, |base| show(base, &data, &hospital, &tokens, output))?;
+    serve::serve(&global, server, subscriptions, people, vault, |base, people| {
+        let invited = invite(people)?;
+        show(base, &data, &hospital, &tokens, &invited, output);
+        Ok(())
+    })?;
     Ok(exit::OK)
 }
 
@@ -123,20 +140,88 @@ fn fill(global: &Global, vault: &Vault, hospital: &Hospital, output: &Output) ->
     Ok(())
 }
 
-/// New tokens for the three roles that the demo shows; those of earlier starts are ended.
-fn tokens(global: &Global, vault: &Vault) -> Result<Vec<(Role, String)>, CliError> {
+/// The physician of the hospital with the most patients in a bed of the ward, and those patients.
+struct Seat {
+    practitioner: String,
+    patients: Vec<String>,
+}
+
+/// What the demo's tokens are.
+struct Tokens {
+    secrets: Vec<(Role, String)>,
+    seat: Option<Seat>,
+}
+
+/// Finds the physician who has to do with the most patients at this hour, by the very relations that the rules go by. Of patients who are
+/// set apart (prison, known, colleagues) none is taken to show.
+fn seat(hospital: &Hospital) -> Option<Seat> {
+    let mut care = CareData::default();
+    let patients = (0..hospital.options().patients).flat_map(|n| hospital.patient(n).resources);
+    for record in hospital.foundation().into_iter().chain(patients) {
+        let (Ok(id), Ok(json)) = (ResourceId::parse(&record.id), parse_str(&record.json, &Limits::default())) else {
+            continue;
+        };
+        let facts = facts_of(record.resource_type, &id, &json);
+        care.put((record.resource_type, id), facts);
+    }
+    let (now, settings) = (open::clock().now(), CareSettings::default());
+    let ordinary: Vec<String> = (0..hospital.options().patients)
+        .filter(|n| hospital.standing(*n) == Standing::Ordinary)
+        .map(|n| hospital.patient_id(n))
+        .collect();
+    let physicians = hospital.staff().filter(|member| member.profession == PHYSICIAN);
+    let seats = physicians.filter_map(|member| {
+        let related = care.relations(&ResourceId::parse(&member.id).ok()?, now, &settings);
+        let theirs = |id: &&String| ResourceId::parse(id).is_ok_and(|id| related.contains_key(&id));
+        Some(Seat { practitioner: member.id, patients: ordinary.iter().filter(theirs).cloned().collect() })
+    });
+    seats.max_by_key(|seat| seat.patients.len())
+}
+
+/// New tokens for the roles that the demo shows; those of earlier starts are ended.
+fn tokens(global: &Global, vault: &Vault, hospital: &Hospital) -> Result<Tokens, CliError> {
     let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
     for token in vault.tokens()? {
         open::wait(vault.revoke_token(&caller, &token.id))?;
     }
     let expires = open::clock().now().plus_ms(TOKEN_LIFE_MS);
-    [(Role::Clinician, "Dr Demo"), (Role::Integrator, "Demo integration engine"), (Role::Operator, "Demo operator")]
+    let seat = seat(hospital);
+    let practitioner = seat.as_ref().and_then(|seat| ResourceId::parse(&seat.practitioner).ok());
+    let wanted = [
+        (Role::Clinician, "Dr Demo", practitioner.as_ref()),
+        (Role::Integrator, "Demo integration engine", None),
+        (Role::Operator, "Demo operator", None),
+    ];
+    let secrets: Result<Vec<_>, CliError> = wanted
         .into_iter()
-        .map(|(role, owner)| {
-            let (_, secret) = open::wait(vault.create_token(&caller, owner, role, expires))?;
+        .map(|(role, owner, practitioner)| {
+            let (_, secret) = open::wait(vault.create_token_for(&caller, owner, role, expires, practitioner, &[]))?;
             Ok((role, secret.reveal().to_owned()))
         })
-        .collect()
+        .collect();
+    Ok(Tokens { secrets: secrets?, seat })
+}
+
+/// Somebody who may enrol a passkey: login, first code, second code.
+type Invitation = (String, String, String);
+
+/// The first accounts, as long as nobody can log in: two who administer and a security officer.
+fn invite(people: &People) -> Result<Vec<Invitation>, CliError> {
+    let failed = |error| CliError::Server(Box::new(error));
+    let identity = people.identity();
+    let mut invited = Vec::new();
+    if !identity.may_bootstrap().map_err(failed)? {
+        return Ok(invited);
+    }
+    let actor = Actor::command_line("Tacet demo", OperationId::random(&SecureRng));
+    // Codes are shown once: each start invites anew, under the next free number.
+    let taken = identity.accounts().map_err(failed)?.len();
+    for (number, role) in [Role::Administrator, Role::Administrator, Role::SecurityOfficer].into_iter().enumerate() {
+        let login = format!("{role}-{}", taken + number + 1);
+        let made = open::wait(identity.bootstrap(&actor, Draft::new(&login, &login, role))).map_err(failed)?;
+        invited.push((login, made.first.reveal().to_owned(), made.second.reveal().to_owned()));
+    }
+    Ok(invited)
 }
 
 /// This program as it was called, to be called again.
@@ -144,17 +229,32 @@ fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "tacet".to_owned())
 }
 
-fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &[(Role, String)], output: &Output) {
-    let ids: Vec<String> =
-        (0..PATIENTS_SHOWN.min(hospital.options().patients)).map(|n| hospital.patient_id(n)).collect();
+fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &Tokens, invited: &[Invitation], output: &Output) {
+    let mut ids: Vec<String> = tokens.seat.iter().flat_map(|seat| seat.patients.iter().cloned()).collect();
+    if ids.is_empty() {
+        ids = (0..hospital.options().patients).map(|n| hospital.patient_id(n)).collect();
+    }
+    ids.truncate(PATIENTS_SHOWN);
+    // Somebody in the house with whom the physician has nothing to do.
+    let stranger = (0..hospital.options().patients)
+        .map(|n| hospital.patient_id(n))
+        .find(|id| tokens.seat.as_ref().is_some_and(|seat| !seat.patients.contains(id)))
+        .unwrap_or_default();
     let secret = |wanted: Role| {
-        tokens.iter().find(|(role, _)| *role == wanted).map(|(_, secret)| secret.as_str()).unwrap_or_default()
+        let found = tokens.secrets.iter().find(|(role, _)| *role == wanted);
+        found.map(|(_, secret)| secret.as_str()).unwrap_or_default()
     };
     let first = ids.first().map(String::as_str).unwrap_or_default();
+    let people: String = invited
+        .iter()
+        .map(|(login, first, second)| format!("  {login}: {base}/auth/enrol#{first} with the second code {second}\n"))
+        .collect();
+    let people = if people.is_empty() { format!("  log in at {base}/auth/login\n") } else { people };
     let text = format!(
         "\nTacet serves a synthetic hospital at {base} (FHIR R4). Nobody in it is real.\n\n\
          Tokens, good for a day:\n  clinician   {clinician}\n  integrator  {integrator}\n  operator    {operator}\n\n\
-         Patients: {patients}\n\n\
+         The clinician is a physician of the hospital, and sees the patients in their care: {patients}\n\n\
+         People log in with a passkey. To enrol one (a browser and a device that has passkeys):\n{people}\n\
          Things to try, in another terminal:\n\n\
          export T={clinician}\n\
          curl {base}/metadata                                      # what this server can do\n\
@@ -164,6 +264,7 @@ fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &[(Role, String)],
          curl -H \"Authorization: Bearer $T\" -H 'Content-Type: application/fhir+json' \\\n\
          \x20    -d '{{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{{\"text\":\"Weight\"}},\"subject\":{{\"reference\":\"Patient/{first}\"}},\"valueQuantity\":{{\"value\":70.50,\"unit\":\"kg\"}}}}' \\\n\
          \x20    {base}/Observation\n\
+         curl -i -H \"Authorization: Bearer $T\" {base}/Observation?patient={stranger} # not a patient of theirs: nothing\n\
          curl -i {base}/Patient/{first}                            # without a token: nothing\n\
          curl -H 'Authorization: Bearer {operator}' {base}/metrics\n\n\
          Stop with Ctrl-C, then look at what was written down, and at what a thief would find:\n\n\
@@ -180,7 +281,15 @@ fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &[(Role, String)],
         patients = ids.join(" "),
         data = data.display(),
     );
-    let named: serde_json::Map<String, serde_json::Value> =
-        tokens.iter().map(|(role, secret)| (role.as_str().to_owned(), json!(secret))).collect();
-    output.result("demo", json!({ "base_url": base, "tokens": named, "patients": ids }), &text);
+    let named: serde_json::Map<String, Value> =
+        tokens.secrets.iter().map(|(role, secret)| (role.as_str().to_owned(), json!(secret))).collect();
+    let invitations: Vec<Value> = invited
+        .iter()
+        .map(|(login, first, second)| json!({ "login": login, "first": first, "second": second }))
+        .collect();
+    let practitioner = tokens.seat.as_ref().map(|seat| seat.practitioner.as_str());
+    let result = json!({
+        "base_url": base, "tokens": named, "patients": ids, "practitioner": practitioner, "invitations": invitations,
+    });
+    output.result("demo", result, &text);
 }

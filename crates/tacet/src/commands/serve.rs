@@ -7,8 +7,12 @@ use crate::exit;
 use crate::open;
 use crate::output::Output;
 use std::future::Future;
+use std::sync::Arc;
 use tacet_ledger::PurposeOfUse;
-use tacet_server::{Environment, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig};
+use tacet_ledger::noted::NotedRows;
+use tacet_server::{
+    Environment, People, PeopleSettings, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig,
+};
 use tacet_vault::{EventKind, Outcome, Role, Vault};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -23,12 +27,14 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
         config.base_url = args.base_url.clone();
     }
     if let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) {
-        config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone() });
+        config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone(), client_certificates: false });
     }
     drop(opened.root); // the keeper has its own copy of the keys
+    let people = opened.config.people_settings()?;
     let subscriptions = opened.config.subscriptions;
-    serve(global, config, subscriptions, opened.vault, |base_url| {
-        output.note(&format!("serving FHIR R4 at {base_url}"))
+    serve(global, config, subscriptions, people, opened.vault, |base_url, _| {
+        output.note(&format!("serving FHIR R4 at {base_url}"));
+        Ok(())
     })?;
     Ok(exit::OK)
 }
@@ -38,8 +44,9 @@ pub(crate) fn serve(
     global: &Global,
     config: ServerConfig,
     subscriptions: SubscriptionsConfig,
+    people: PeopleSettings,
     vault: Vault,
-    ready: impl FnOnce(&str),
+    ready: impl FnOnce(&str, &People) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     crate::measuring::may_listen(config.listen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,12 +61,17 @@ pub(crate) fn serve(
         let server = Server::bind(config, vault.clone(), environment.clone())
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
+        let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
+        let people = People::open(rows, Some(vault.clone()), &environment, &people, server.base_url())
+            .await
+            .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.note(&caller, EventKind::Start, Outcome::Success).await?;
         let copies = open::Paths::of(&crate::config::data_directory(global)).copies;
         vault.keep_copies_in(&copies, &caller).await?;
         let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
-        ready(server.base_url());
+        ready(server.base_url(), &people)?;
+        let server = server.with_people(people);
         server.run(stop).await;
         subscriptions.stop().await;
         // Where the store has failed the entry cannot be written; the log has said why.

@@ -67,7 +67,7 @@ fn no_command_says_personal_data_and_each_has_its_json() {
         assert_discreet(&data, &format!("{arguments:?} on stdout"));
     }
 
-    let token = place.token("Dr X", "clinician");
+    let token = place.token("Dr X", "integrator");
     let serving = place.serve();
     let mut client = Client::connect(&serving.address, &token).unwrap();
     let path = format!("/Patient/{}", hospital.patient_id(0));
@@ -87,14 +87,14 @@ fn the_ledger_lists_who_read_what() {
     let hospital = hospital();
     let file = &hospital.patient(0).resources[0].json;
     place.run(&["import", place.write("p.json", file).to_str().unwrap()]).ended(0);
-    let token = place.token("Dr Curious", "clinician");
+    let token = place.token("Dr Curious", "integrator");
     let serving = place.serve();
     let path = format!("Patient/{}", hospital.patient_id(0));
     assert_eq!(Client::connect(&serving.address, &token).unwrap().get(&format!("/{path}")).unwrap().status, 200);
     serving.stop();
     let listed = place.run(&["ledger", "list"]).ended(0);
     let line = listed.out.lines().find(|line| line.contains(" read ")).unwrap();
-    assert!(line.contains("by Dr Curious (clinician) for TREAT") && line.contains(&path), "{line}");
+    assert!(line.contains("by Dr Curious (integrator) for HOPERAT") && line.contains(&path), "{line}");
     let entries = place.json(&["ledger", "list"])["entries"].clone();
     let read: &Value = entries.as_array().unwrap().iter().find(|entry| entry["kind"] == "read").unwrap();
     assert_eq!((read["address"].as_str(), read["channel"].as_str()), (Some("127.0.0.1"), Some("http")));

@@ -43,7 +43,7 @@ fn parameter(answer: &Value, name: &str) -> Value {
 #[test]
 fn codes_are_looked_up_compared_and_translated() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Codes", "clinician");
+    let token = place.token("Dr Codes", "integrator");
     let mut serving = place.serve();
     let mut asked = client(&serving, &token);
     put(
@@ -94,7 +94,7 @@ fn codes_are_looked_up_compared_and_translated() {
 #[test]
 fn labels_are_added_told_and_taken_away() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Labels", "clinician");
+    let token = place.token("Dr Labels", "integrator");
     let serving = place.serve();
     let mut asked = client(&serving, &token);
     put(&mut asked, "/Patient/p", &json!({ "resourceType": "Patient", "id": "p" }));
@@ -117,7 +117,7 @@ fn labels_are_added_told_and_taken_away() {
 #[test]
 fn a_search_parameter_of_ones_own_is_known_after_the_index_was_made_anew() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Search", "clinician");
+    let token = place.token("Dr Search", "integrator");
     let mut serving = place.serve();
     let mut asked = client(&serving, &token);
     for (id, eye) in [("p", "blue"), ("q", "brown")] {

@@ -53,7 +53,7 @@ fn definitions_of_a_package_are_stored_once_and_used() {
     assert_eq!(list["packages"], json!({ "wards.example#1.0.0": { "CodeSystem": 1, "StructureDefinition": 1 } }));
     assert_eq!(place.assert_sound("after the package")["resources"]["CodeSystem"], 1);
 
-    let token = place.token("Dr Wards", "clinician");
+    let token = place.token("Dr Wards", "integrator");
     let serving = place.serve();
     let mut client = Client::connect(&serving.address, &token).unwrap();
     let looked = client.get("/CodeSystem/$lookup?system=http://w.example/cs&code=card").unwrap();

@@ -152,7 +152,7 @@ fn assert_searched(
 #[test]
 fn a_server_under_load() {
     let (place, _) = Place::with_store();
-    let token = place.token("Load", "clinician");
+    let token = place.token("Load", "integrator");
     let mut numbers = numbers(11);
     let answered = Mutex::new(Answered::default());
     let mut all = Answered::default();
@@ -207,7 +207,7 @@ fn a_server_under_load() {
 #[test]
 fn a_server_that_is_told_to_stop_under_load() {
     let (place, _) = Place::with_store();
-    let token = place.token("Load", "clinician");
+    let token = place.token("Load", "integrator");
     let answered = Mutex::new(Answered::default());
     for life in 0..3 {
         let serving = place.serve();

@@ -73,7 +73,7 @@ fn every_synthea_bundle_is_imported_and_comes_back() {
     }
     assert_eq!(place.assert_sound("after the import")["resources"], json!(counts));
 
-    let token = place.token("Dr Reader", "clinician");
+    let token = place.token("Dr Reader", "integrator");
     let serving = place.serve();
     let mut client = Client::connect(&serving.address, &token).unwrap();
     let mut read = 0;

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[test]
 fn records_are_created_changed_and_read_with_a_token_only() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Smoke", "clinician");
+    let token = place.token("Dr Smoke", "integrator");
     let operator = place.token("Night operator", "operator");
     let serving = place.serve();
     let mut nobody = Client::connect(&serving.address, "").unwrap();
@@ -85,7 +85,7 @@ fn a_stop_marks_the_store_clean_and_a_kill_does_not() {
 #[test]
 fn a_revoked_token_opens_nothing() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Gone", "clinician");
+    let token = place.token("Dr Gone", "integrator");
     let id = place.json(&["token", "list"])["tokens"][0]["id"].as_str().unwrap().to_owned();
     let get = |serving: &Serving| Client::connect(&serving.address, &token).unwrap().get("/Patient/x").unwrap().status;
     let serving = place.serve();
@@ -112,7 +112,7 @@ fn beyond_loopback_only_with_tls() {
 #[test]
 fn a_full_disk_stops_the_server_and_loses_nothing() {
     let (place, _) = Place::with_store();
-    let token = place.token("Dr Full", "clinician");
+    let token = place.token("Dr Full", "integrator");
     // An ignored signal stays ignored in the program that the shell becomes; a write then fails with an error.
     let serving = Serving::start(place.tacet_after("trap '' XFSZ", &["serve", "--listen", "127.0.0.1:0"]));
     let mut client = Client::connect(&serving.address, &token).unwrap();
