@@ -1,7 +1,7 @@
 //! Holds the manual's pages to the program: every setting with its default, every route, every command and option.
 
 use crate::args::Cli;
-use crate::config::{Config, KeeperConfig, LogConfig, SearchConfig, StoreConfig};
+use crate::config::{AccessConfig, CareConfig, Config, KeeperConfig, LogConfig, SearchConfig, StoreConfig};
 use clap::{Command, CommandFactory};
 use std::collections::BTreeSet;
 use tacet_server::{Action, Limits, ROUTES, ServerConfig, SubscriptionsConfig};
@@ -18,6 +18,23 @@ fn settings(table: &str) -> Vec<String> {
     names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
+/// Names that are tables and no settings.
+const TABLES: [&str; 13] = [
+    "store",
+    "index",
+    "search",
+    "validation",
+    "server",
+    "keeper",
+    "subscriptions",
+    "access",
+    "care",
+    "outgoing",
+    "log",
+    "tls",
+    "limits",
+];
+
 #[test]
 fn every_setting_stands_in_the_configuration_page() {
     let mut seen = 0;
@@ -32,14 +49,20 @@ fn every_setting_stands_in_the_configuration_page() {
         "server.limits",
         "keeper",
         "subscriptions",
+        "access",
+        "access.care",
+        "access.outgoing",
+        "oidc.NAME",
         "log",
     ] {
         for name in settings(table) {
             seen += 1;
-            let is_table =
-                ["store", "index", "search", "validation", "server", "keeper", "subscriptions", "log", "tls", "limits"]
-                    .contains(&name.as_str());
-            let wanted = if is_table { format!("{name}]`") } else { format!("| `{name}` |") };
+            let is_table = TABLES.contains(&name.as_str());
+            let wanted = match name.as_str() {
+                "oidc" => "[oidc.NAME]`".to_owned(),
+                name if is_table => format!("{name}]`"),
+                name => format!("| `{name}` |"),
+            };
             assert!(CONFIGURATION.contains(&wanted), "`{name}` of [{table}] is not in docs/configuration.md");
         }
     }
@@ -75,6 +98,23 @@ fn every_default_is_the_one_of_the_page() {
         ("level".to_owned(), log.level),
         ("json".to_owned(), log.json.to_string()),
         ("listen".to_owned(), ServerConfig::default().listen.to_string()),
+    ]);
+    let (access, care) = (AccessConfig::default(), CareConfig::default());
+    defaults.extend([
+        ("name".to_owned(), access.name),
+        ("tokens_for_people".to_owned(), access.tokens_for_people.to_string()),
+        ("session_idle_minutes".to_owned(), access.session_idle_minutes.to_string()),
+        ("session_minutes_max".to_owned(), access.session_minutes_max.to_string()),
+        ("step_up_minutes".to_owned(), access.step_up_minutes.to_string()),
+        ("timeout_ms".to_owned(), access.outgoing.timeout_ms.to_string()),
+        ("appointment_days_before".to_owned(), care.appointment_days_before.to_string()),
+        ("appointment_days_after".to_owned(), care.appointment_days_after.to_string()),
+        ("encounter_days_after".to_owned(), care.encounter_days_after.to_string()),
+        ("encounter_days_max".to_owned(), care.encounter_days_max.to_string()),
+        ("order_days".to_owned(), care.order_days.to_string()),
+        ("prescription_days".to_owned(), care.prescription_days.to_string()),
+        ("registered_hours".to_owned(), care.registered_hours.to_string()),
+        ("shift_margin_minutes".to_owned(), care.shift_margin_minutes.to_string()),
     ]);
     for (name, value) in defaults {
         let row = format!("| `{name}` | `{value}` |");
