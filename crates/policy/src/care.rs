@@ -40,7 +40,7 @@ pub const BREAK_GLASS_MAX: usize = 1_000;
 
 /// Most rulings of a patient's consents for one who asks, each with what it excepts. What remains open is worked out for all of them
 /// together, by everybody who asks, so whoever says more than that has refused.
-pub const RULINGS_MAX: usize = 40;
+pub(crate) const RULINGS_MAX: usize = 40;
 
 /// The purpose of use of whoever declared an emergency (v3-ActReason).
 const BREAK_GLASS: &str = "BTG";
