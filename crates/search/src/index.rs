@@ -14,6 +14,7 @@ mod payload;
 mod plain;
 mod purge;
 mod rebuild;
+mod replace;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -29,13 +30,13 @@ use crate::document::Key;
 use crate::error::SearchError;
 use crate::filter::Filter;
 use crate::parameters::Parameters;
-use crate::sealed::{Disk, Latch, LockedDirectory, Placed, Pointer};
+use crate::sealed::{Disk, Latch, LockedDirectory, Pointer};
 use committer::Signal;
 use generation::{Counts, Generation, Told};
 use open::{Beginning, Workshop};
 use rebuild::Building;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -360,43 +361,6 @@ impl SearchIndex {
         let building = Arc::new(Building::new(generation, place));
         slots.building = Some(Arc::clone(&building));
         Ok(Rebuild::new(self.clone(), building))
-    }
-
-    /// Makes the new generation the one in use, and removes the one before.
-    fn swap(&self, building: &Arc<Building>) -> Result<(), SearchError> {
-        let mut slots = self.0.slots();
-        let placed = match &building.place {
-            Some((_, pointer)) => self.0.workshop.point(pointer)?,
-            None => Placed::Durably,
-        };
-        let path = building.place.as_ref().map(|(path, _)| path.clone());
-        let old = std::mem::replace(&mut slots.current, Arc::clone(&building.generation));
-        let old_path = std::mem::replace(&mut slots.path, path);
-        slots.building = None;
-        drop(slots);
-        old.latch.retire();
-        self.0.refusals.fetch_add(old.latch.refusals(), Ordering::SeqCst);
-        old.stop();
-        // What the disk may lead to again stays until the next opening.
-        if placed == Placed::Durably {
-            self.remove(old_path.as_deref());
-        }
-        Ok(())
-    }
-
-    /// Leaves a generation unfinished.
-    fn give_up(&self, building: &Arc<Building>) {
-        self.0.slots().building = None;
-        building.generation.stop();
-        self.remove(building.place.as_ref().map(|(path, _)| path.as_path()));
-    }
-
-    fn remove(&self, path: Option<&Path>) {
-        let Some(path) = path else { return };
-        if let Err(error) = self.0.workshop.disk.remove_directory(path) {
-            // Its key is gone, and the next opening sweeps it away.
-            tracing::warn!(%error, "an old generation of the search index could not be removed");
-        }
     }
 
     /// The files are not to be used by another opening: it will be empty. For changes that are made with other parameters than the

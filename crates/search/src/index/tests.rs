@@ -11,6 +11,7 @@ use crate::document::{Document, System, Value};
 use crate::filter::{SystemTest, Test};
 use crate::request::Total;
 use std::collections::BTreeMap;
+use std::path::Path;
 use tacet_fhir::search::parameter;
 use tacet_seal::{EstablishmentKeys, Key as SealKey};
 use tacet_types::{EstablishmentId, ResourceId, ResourceType, SeededRng, SystemClock, Timestamp, VersionId};
