@@ -139,7 +139,8 @@ impl Who {
             account: None,
             practitioner: token.practitioner,
             patients: token.patients,
-            strong: false,
+            // A person's token is let in only where the operator's setting takes it for a login.
+            strong: is_of_people(token.role),
             supplier: token.supplier,
             may_export: token.may_export,
             by: By::Token,
@@ -154,7 +155,7 @@ impl Who {
             account: Some(person.account.as_str().to_owned()),
             practitioner: person.practitioner.clone(),
             patients: person.patients.clone(),
-            strong: true,
+            strong: person.strong,
             supplier: person.supplier,
             may_export: false,
             by: By::Session(Box::new(person)),
@@ -275,6 +276,9 @@ pub(crate) async fn visitor<S: RecordService>(
     operation: OperationId,
 ) -> Result<Option<Who>, ApiError> {
     let (Some(people), Some(secret)) = (&app.people, cookies::session(&parts.headers)) else { return Ok(None) };
+    if !is_from_here(people, parts) {
+        return Ok(None);
+    }
     let connection = connection(peer, &parts.headers, operation);
     Ok(people.identity.authenticate(secret, &connection).await?.map(Who::of_person))
 }
@@ -327,6 +331,13 @@ fn by_app<S>(
     let Some(account) = account.filter(|account| account.usable(app.clock.now()) && account.role == person.role) else {
         return Ok(None);
     };
+    // What an app was given for the time of a session ends with it, however it ended.
+    if !grant.offline
+        && let Some(session) = &person.session
+        && !people.identity.session_stands(&account.id, session, grant.granted)?
+    {
+        return Ok(None);
+    }
     Ok(Some(Who {
         owner: account.login.clone(),
         role: account.role,
@@ -371,7 +382,7 @@ pub(crate) async fn refused<S: RecordService>(
     action: Action,
     operation: OperationId,
 ) {
-    let Some(kind) = event(action) else { return };
+    let Some(kind) = action.event() else { return };
     if !app.lockout.refused(&who.credential, app.clock.now()) {
         return;
     }
@@ -379,47 +390,6 @@ pub(crate) async fn refused<S: RecordService>(
     if app.service.note(&caller, kind, Outcome::Refused).await.is_err() {
         tracing::error!(operation = %operation, "a refusal could not be written into the ledger");
     }
-}
-
-/// What was tried; `None` where no record is concerned.
-fn event(action: Action) -> Option<EventKind> {
-    Some(match action {
-        Action::Read => EventKind::Read,
-        Action::Vread => EventKind::Vread,
-        Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => EventKind::History,
-        Action::Everything => EventKind::Everything,
-        Action::Create => EventKind::Create,
-        Action::Update
-        | Action::ConditionalUpdate
-        | Action::Patch
-        | Action::ConditionalPatch
-        | Action::MetaAdd
-        | Action::MetaDelete
-        | Action::Bundle => EventKind::Update,
-        Action::Delete | Action::ConditionalDelete => EventKind::Delete,
-        Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Match | Action::Absent(_) => {
-            EventKind::Search
-        }
-        Action::Terminology | Action::Validate | Action::SubscriptionStatus | Action::SubscriptionEvents => {
-            EventKind::Search
-        }
-        Action::Meta => EventKind::Read,
-        Action::ExportSystem
-        | Action::ExportPatients
-        | Action::ExportGroup
-        | Action::CopyStatus
-        | Action::CopyFile
-        | Action::CopyEnd => EventKind::Export,
-        Action::Import | Action::ImportStatus | Action::ImportEnd => EventKind::Import,
-        Action::Metadata
-        | Action::Health
-        | Action::WellKnown
-        | Action::Metrics
-        | Action::IndexStatus
-        | Action::Auth(_)
-        | Action::Admin(_)
-        | Action::IndexRebuild => return None,
-    })
 }
 
 pub(crate) fn origin(peer: &Peer) -> Origin {
@@ -442,8 +412,12 @@ pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: Ope
             return Err(ApiError::invalid(message));
         }
     };
-    // An app is named where a machine would name the person for whom it asks.
-    let on_behalf_of = on_behalf_of.or_else(|| who.given().map(app_name));
+    // An app is named where a machine would name the person for whom it asks; nobody else stands behind a person.
+    let on_behalf_of = match &who.by {
+        By::App(given) => Some(app_name(given)),
+        By::Session(_) => None,
+        By::Token => on_behalf_of,
+    };
     Ok(Caller {
         token: Some(who.credential.clone()),
         on_behalf_of,

@@ -152,7 +152,11 @@ fn comes_from_a_page(action: AuthAction) -> bool {
 
 impl<S: RecordService> AuthCall<'_, S> {
     fn within_rate(&self, action: AuthAction) -> Result<(), ApiError> {
-        let kind = if action == AuthAction::Register { Kind::Registration } else { Kind::Visit };
+        let kind = match action {
+            AuthAction::Register => Kind::Registration,
+            AuthAction::ForeignStart => Kind::Elsewhere,
+            _ => Kind::Visit,
+        };
         let source = Source::of(self.peer.address().ip());
         match self.people.rates.over_s(source, kind, self.app.clock.now()) {
             Some(left_s) => Err(ApiError::too_often(left_s)),

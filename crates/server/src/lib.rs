@@ -49,6 +49,7 @@ mod routes;
 mod service;
 mod subscriptions;
 mod tls;
+mod tried;
 mod vault_service;
 
 pub use admin::rounds::Round;

@@ -128,6 +128,8 @@ impl People {
                 session_idle_ms: settings.session_idle_ms,
                 session_ms_max: settings.session_ms_max,
                 step_up_ms: settings.step_up_ms,
+                // Who is found by login may not be renamed by a directory: the name is who they are.
+                logins_fixed: settings.providers.iter().any(|(_, rule)| *rule == ForeignRule::Login),
                 ..tacet_identity::Settings::new(&host, of_passkeys, &settings.name)
             },
         )?;

@@ -431,7 +431,7 @@ pub(crate) fn template(engine: EngineKind) -> String {
          [store]\nengine = \"{engine}\"\n# cache_mib = 128\n\n\
          [server]\n# listen = \"127.0.0.1:8443\"\n# base_url = \"https://records.example.org\"\n\
          # tls = {{ certificate = \"/etc/tacet/server.pem\", key = \"/etc/tacet/server.key\" }}\n\n\
-         [index]\n# memory_mib = 256\n# commit_ms = 1000\n\n\
+         [index]\n# memory_mib = 512\n# commit_ms = 1000\n\n\
          [search]\n# patients_only_by_match = false\n\n\
          [validation]\n# writes = \"base\"\n# imports = \"structure\"\n\n\
          [keeper]\n# unwraps_per_second = 100\n# unwraps_burst = 5000\n\n\

@@ -49,7 +49,7 @@ pub struct IndexSettings {
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        Self { directory: None, memory_bytes_max: 256 << 20, commit_interval_ms: 1000 }
+        Self { directory: None, memory_bytes_max: 512 << 20, commit_interval_ms: 1000 }
     }
 }
 

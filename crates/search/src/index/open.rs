@@ -13,8 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-/// Parts that the memory is split in: writer and overlay of the generation in use, those of a rebuild, the ranges kept for reading.
-const MEMORY_SHARES: usize = 5;
+/// Parts that the memory is split in.
+const MEMORY_SHARES: usize = 20;
+
+/// Of these, those of each writer and each overlay: there are two of either while the index is rebuilt.
+const WRITING_SHARES: usize = 3;
+
+/// Those of the ranges kept for reading. From some million resources on, a column that puts results in order takes tens of megabytes, and
+/// one that is not kept is opened for every search.
+const READING_SHARES: usize = 8;
+
+const _: () = assert!(4 * WRITING_SHARES + READING_SHARES == MEMORY_SHARES, "the parts are the whole");
 
 /// What generations are made with.
 pub(crate) struct Workshop {
@@ -28,12 +37,12 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     pub(crate) fn new(options: IndexOptions, key: IndexKey, disk: Disk, marks: Option<Marks>) -> Self {
-        let cache = Arc::new(RangeCache::new(options.memory_bytes_max / MEMORY_SHARES));
+        let cache = Arc::new(RangeCache::new(options.memory_bytes_max / MEMORY_SHARES * READING_SHARES));
         Self { options, key, disk, cache, whole_bytes: Arc::default(), marks }
     }
 
     fn setting(&self, parameters: Parameters, latch: &Arc<Latch>) -> Setting {
-        let bytes_max = self.options.memory_bytes_max / MEMORY_SHARES;
+        let bytes_max = self.options.memory_bytes_max / MEMORY_SHARES * WRITING_SHARES;
         Setting {
             parameters,
             order: self.key.order().clone(),

@@ -10,7 +10,7 @@ use tantivy::directory::OwnedBytes;
 const ENTRY_OVERHEAD_BYTES: usize = 192;
 
 /// A range that takes more than this part of the cache is not kept: it would push out everything else.
-const SHARE_MAX: usize = 4;
+const SHARE_MAX: usize = 2;
 
 /// Which range: number of the open file, start, end.
 type RangeKey = (u64, usize, usize);

@@ -59,7 +59,7 @@ impl<S: RecordService> AuthCall<'_, S> {
             return self.foreign_failed(words, ForeignError::Refused("nobody here is known by it"));
         };
         let identity = &self.people.identity;
-        let begun = identity.login_elsewhere(&account.id, &login.provider, login.acr.is_some(), self.connection).await;
+        let begun = identity.login_elsewhere(&account.id, &login.provider, login.strong, self.connection).await;
         let logged_in = match begun {
             Ok(logged_in) => logged_in,
             Err(IdentityError::Refused | IdentityError::State(_) | IdentityError::TooManyTries(_)) => {

@@ -16,6 +16,8 @@ const SOURCES_MAX: usize = 10_000;
 pub(crate) enum Kind {
     /// Registrations of apps: each leaves a row.
     Registration,
+    /// Logins at other providers: each leaves a row, and may ask the provider.
+    Elsewhere,
     /// Pages, logins and requests of apps.
     Visit,
 }
@@ -25,6 +27,7 @@ impl Kind {
     fn most(self) -> u32 {
         match self {
             Self::Registration => 10,
+            Self::Elsewhere => 60,
             Self::Visit => 1200,
         }
     }
