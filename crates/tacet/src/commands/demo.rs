@@ -117,7 +117,7 @@ fn write_passphrase(path: &Path) -> Result<(), CliError> {
 }
 
 fn fill(global: &Global, vault: &Vault, hospital: &Hospital, output: &Output) -> Result<(), CliError> {
-    let caller = open::caller(global, Role::Integrator, PurposeOfUse::RecordsManagement);
+    let caller = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
     let mut stored = 0;
     let mut import = |records: Vec<String>| -> Result<(), CliError> {
         let lines = records.iter().zip(1..).map(|(json, line)| (line, json.as_bytes())).collect();

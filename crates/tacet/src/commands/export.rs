@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: &ExportArgs, output: &Output) -> Result
         })
         .collect::<Result<Vec<_>, _>>()?;
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
-    let caller = open::caller(global, Role::Integrator, PurposeOfUse::RecordsManagement);
+    let caller = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
     let now = open::clock().now();
     let expires = now.plus_ms(i64::from(args.expires_days) * DAY_MS);
     let sealed_to = if recipients.is_empty() { "nobody: in clear".to_owned() } else { args.recipient.join(", ") };

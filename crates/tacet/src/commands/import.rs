@@ -82,7 +82,7 @@ struct Import<'a> {
 pub(crate) fn run(global: &Global, args: &ImportArgs, output: &Output) -> Result<u8, CliError> {
     let files = find_files(&args.paths)?;
     let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
-    let caller = open::caller(global, Role::Integrator, PurposeOfUse::RecordsManagement);
+    let caller = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
     let bytes = files.iter().map(|(_, bytes)| bytes).sum();
     let base_url = opened.config.server.base_url.clone().unwrap_or_default();
     let import = Import {

@@ -45,7 +45,7 @@ struct Added {
 
 pub(crate) fn run(global: &Global, args: &PackageArgs, output: &Output) -> Result<u8, CliError> {
     let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
-    let caller = open::caller(global, Role::Integrator, PurposeOfUse::SystemAdministration);
+    let caller = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
     match &args.command {
         PackageCommand::Add { files, again } => {
             let mut rejected = 0;

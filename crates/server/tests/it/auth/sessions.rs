@@ -151,7 +151,7 @@ async fn a_session_that_was_there_before_a_login_is_not_gone_on_with() {
     let first = browser.session.clone().unwrap();
     assert!(!first.ends_with(&"a".repeat(64)), "a planted secret is replaced");
     login(&office, &mut browser, &mut key, "").await;
-    let second = std::mem::replace(&mut browser.session, Some(first));
+    let second = browser.session.replace(first);
     assert_eq!(browser.ask(&office, Ask::new("GET", "/auth/session")).await.status, 401, "the one before has ended");
     browser.session = second;
     assert_eq!(browser.ask(&office, Ask::new("GET", "/auth/session")).await.status, 200);

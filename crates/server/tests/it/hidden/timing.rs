@@ -80,7 +80,7 @@ async fn times_of_nothing() {
             let mut byte = [0];
             rng.fill(&mut byte);
             let which = usize::from(byte[0] & 1);
-            let started = std::time::Instant::now();
+            let started = now();
             let answer = ward.get("ward-doctor", [absent, hidden][which]).await;
             times[which].push(started.elapsed().as_nanos() as u64);
             assert!([200, 404].contains(&answer.status));
@@ -96,4 +96,9 @@ async fn times_of_nothing() {
         );
         assert!((0.2..0.8).contains(&share), "{name}: {share}");
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures how long answers take; figures, not a test of speed")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
