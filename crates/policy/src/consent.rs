@@ -8,7 +8,8 @@
 //! A rule that narrows itself in a way that we do not understand opens nothing, and withholds without that narrowing. A consent that permits
 //! only some content (normal data, data of a year, one encounter) withholds the rest from those and for the purposes that it speaks of: "access
 //! only to data of 2022" would otherwise say nothing to somebody who has a relation anyway. Whom or what purpose it does not name, it does not
-//! concern. Rules below the root inherit the root's period, and its purposes and actors where they name none.
+//! concern. A permit that names nobody is for those who give care: it opens nothing to somebody who has no relation to the patient, because every
+//! patient signs such a one at admission. Rules below the root inherit the root's period, and its purposes and actors where they name none.
 
 mod purpose;
 mod read;
@@ -116,11 +117,12 @@ impl ConsentFacts {
         let ruling = |permit: bool, scope: RecordScope, unless: Vec<RecordScope>| ConsentRuling {
             consent: consent.clone(),
             permit,
+            named: false,
             scope,
             unless,
         };
         let mut rulings = Vec::new();
-        let mut opened = Vec::new();
+        let (mut opened, mut to_named) = (Vec::new(), Vec::new());
         for provision in self.nested.iter().filter(|provision| self.certain || !provision.permit) {
             if !provision.speaks_to(asker, Some(&self.root), moments) {
                 continue;
@@ -129,6 +131,7 @@ impl ConsentFacts {
                 rulings.push(ruling(false, provision.scope(), Vec::new()));
             } else if !provision.unclear {
                 opened.push(provision.scope());
+                to_named.push(provision.actors.is_some() || self.root.actors.is_some());
             }
         }
         let spoken_to = self.root.speaks_to(asker, None, moments);
@@ -146,9 +149,11 @@ impl ConsentFacts {
                     );
                 }
                 opened.push(scope);
+                to_named.push(self.root.actors.is_some());
             }
         }
-        rulings.extend(opened.into_iter().map(|scope| ruling(true, scope, Vec::new())));
+        let permits = opened.into_iter().zip(to_named);
+        rulings.extend(permits.map(|(scope, named)| ConsentRuling { named, ..ruling(true, scope, Vec::new()) }));
         rulings
     }
 
@@ -175,7 +180,7 @@ impl ConsentFacts {
 
 /// What stands in the place of rulings that are too many: everything is withheld.
 pub(crate) fn refusal(consent: &ResourceId) -> ConsentRuling {
-    ConsentRuling { consent: consent.clone(), permit: false, scope: everything(), unless: Vec::new() }
+    ConsentRuling { consent: consent.clone(), permit: false, named: false, scope: everything(), unless: Vec::new() }
 }
 
 /// All records.

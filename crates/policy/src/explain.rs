@@ -103,7 +103,8 @@ pub fn explain<C: CareView>(
         let known = ties.get(patient).copied().unwrap_or_default();
         let flags = care.flags(patient);
         let standing = Standing { relations: known.relations, break_glass: known.break_glass, flags, ..bare };
-        let rulings = care.consents(patient, subject, now);
+        let mut rulings = care.consents(patient, subject, now);
+        rulings.retain(|ruling| ruling.concerns(known.relations, known.break_glass));
         let mut answered = asked(standing);
         for (permit, consent) in [(true, ConsentSays::Permit), (false, ConsentSays::Deny)] {
             if rulings.iter().any(|ruling| ruling.permit == permit) {

@@ -285,10 +285,20 @@ pub struct ConsentRuling {
     pub consent: ResourceId,
     /// Whether it permits; else it denies.
     pub permit: bool,
+    /// Whether it names those whom it is about: persons, groups, organisations. A permit that names nobody is for those who give care, and
+    /// opens nothing to who has nothing to do with the patient.
+    pub named: bool,
     /// Which records.
     pub scope: RecordScope,
     /// Exceptions: of these records it says nothing. They are of the contrary kind, and so are their labels.
     pub unless: Vec<RecordScope>,
+}
+
+impl ConsentRuling {
+    /// Whether it says something to somebody of these relations, or with an emergency declared.
+    pub(crate) fn concerns(&self, relations: RelationSet, break_glass: bool) -> bool {
+        !self.permit || self.named || break_glass || !relations.is_empty()
+    }
 }
 
 /// All that a decision depends on.

@@ -137,7 +137,8 @@ impl<C: CareView> Compiler<'_, C> {
         if nothing == permit && nothing == deny {
             return nothing;
         }
-        let rulings = self.care.consents(patient, self.subject, self.now);
+        let mut rulings = self.care.consents(patient, self.subject, self.now);
+        rulings.retain(|ruling| ruling.concerns(relations, break_glass));
         if rulings.is_empty() {
             return nothing;
         }

@@ -35,7 +35,11 @@ const STEPS: [Step; 10] = [
     Step { name: "deny", about: "the same from the licence texts, and more (when cargo-deny is installed)", run: deny },
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
     Step { name: "clients", about: "stock FHIR clients from npm and PyPI work against the program", run: clients::run },
-    Step { name: "drill", about: "the drills: one catches a program that does not encrypt, the others find nothing", run: drill::run },
+    Step {
+        name: "drill",
+        about: "the drills: one catches a program that does not encrypt, the others find nothing",
+        run: drill::run,
+    },
 ];
 
 /// Runs the steps, stops at the first that fails, and prints how long each took.

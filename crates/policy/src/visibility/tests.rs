@@ -122,12 +122,6 @@ impl Record {
         let asked = |patient: Option<&ResourceId>| {
             let none = Vec::new();
             let rulings = patient.and_then(|patient| said.consents.get(patient)).unwrap_or(&none);
-            let says = |permit: bool| rulings.iter().any(|ruling| ruling.permit == permit && self.ruled(ruling));
-            let consent = match (says(false), says(true)) {
-                (true, _) => ConsentSays::Deny,
-                (false, true) => ConsentSays::Permit,
-                (false, false) => ConsentSays::Nothing,
-            };
             let of = |map: &BTreeMap<ResourceId, RelationSet>| {
                 patient.and_then(|patient| map.get(patient)).copied().unwrap_or_default()
             };
@@ -135,6 +129,18 @@ impl Record {
             if subject.role == Role::Patient && patient.is_some_and(|patient| subject.patients.contains(patient)) {
                 relations.insert(Relation::OwnRecord);
             }
+            let emergency = patient.is_some_and(|patient| said.emergencies.contains(patient));
+            let tied = emergency || !relations.is_empty();
+            let says = |permit: bool| {
+                rulings
+                    .iter()
+                    .any(|ruling| ruling.permit == permit && (!permit || ruling.named || tied) && self.ruled(ruling))
+            };
+            let consent = match (says(false), says(true)) {
+                (true, _) => ConsentSays::Deny,
+                (false, true) => ConsentSays::Permit,
+                (false, false) => ConsentSays::Nothing,
+            };
             let carried = Label::all().filter(|label| label.bits().meets(self.labels)).map(Some);
             std::iter::once(None).chain(carried).all(|label| {
                 let situation = Situation {
@@ -149,7 +155,7 @@ impl Record {
                     relations,
                     flags: patient.map(|patient| said.flags(patient)).unwrap_or_default(),
                     label,
-                    break_glass: patient.is_some_and(|patient| said.emergencies.contains(patient)),
+                    break_glass: emergency,
                     consent,
                 };
                 policies.decide(&situation).permit
@@ -200,9 +206,10 @@ fn scope() -> impl Strategy<Value = RecordScope> {
 
 fn ruling() -> impl Strategy<Value = ConsentRuling> {
     let unless = proptest::collection::vec(scope(), 0..2);
-    (any::<bool>(), scope(), unless).prop_map(|(permit, scope, unless)| ConsentRuling {
+    (any::<bool>(), any::<bool>(), scope(), unless).prop_map(|(permit, named, scope, unless)| ConsentRuling {
         consent: id("c"),
         permit,
+        named,
         scope,
         unless,
     })
@@ -303,7 +310,7 @@ fn a_machine_sees_everything_though_patients_are_set_apart_and_refuse() {
     let mut said = ward_of(3);
     said.flags.insert(id("w1"), PatientFlags { vip: true, detained: true, ..PatientFlags::NONE });
     let denied = RecordScope { types: TypeSet::EVERY, labels: None, any_of: Vec::new(), within: None };
-    let ruling = ConsentRuling { consent: id("c"), permit: false, scope: denied, unless: Vec::new() };
+    let ruling = ConsentRuling { consent: id("c"), permit: false, named: false, scope: denied, unless: Vec::new() };
     said.consents.insert(id("w2"), vec![ruling]);
     let visibility = see(&said, &somebody(Role::Integrator), Act::Read);
     assert!(visibility.is_everything(), "{visibility:?}");

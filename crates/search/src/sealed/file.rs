@@ -180,10 +180,12 @@ impl OpenFile {
         ahead.after = after;
         let keep = ahead.streak < STREAK_NOT_KEPT;
         let skipped = range.start % CHUNK_BYTES;
-        if let Some(text) = ahead.get(first, skipped, range.len()) {
+        if goes_on && let Some(text) = ahead.get(first, skipped, range.len()) {
             return Ok((text.to_vec(), keep));
         }
         if !goes_on {
+            // Nothing that was opened for a reading that is over stays in memory.
+            ahead.text = Vec::new();
             return Ok((self.range(range)?, true));
         }
         // The longer it goes on, the more.

@@ -204,7 +204,8 @@ impl Office {
     pub(crate) async fn put(&self, record: Value) {
         let kind = ResourceType::parse(record["resourceType"].as_str().unwrap()).unwrap();
         let id = ResourceId::parse(record["id"].as_str().unwrap()).unwrap();
-        let (machine, text) = (at_the_machine(Role::Integrator), record.to_string());
+        let machine = Caller { purpose: PurposeOfUse::Operations, ..at_the_machine(Role::Integrator) };
+        let text = record.to_string();
         self.vault.update(&machine, kind, &id, text.as_bytes(), ORIGIN, None, false).await.unwrap();
     }
 

@@ -68,7 +68,7 @@ fn test(policies: &Policies, file: Option<&Path>, output: &Output) -> Result<u8,
     let cases = cases(&text).map_err(|error| CliError::Usage(error.to_string()))?;
     let tried = policies.test(&cases);
     let failed: Vec<_> = tried.iter().filter(|tried| !tried.passed).collect();
-    let word = |permit: bool| if permit { "permit" } else { "deny" };
+    let word = |permit: bool| if permit { "allow" } else { "deny" };
     let (mut text, mut all): (String, Vec<Value>) = (String::new(), Vec::new());
     for tried in &failed {
         let (expected, is) = (word(tried.expect_permit), word(tried.decision.permit));

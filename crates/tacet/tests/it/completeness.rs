@@ -32,7 +32,10 @@ fn no_command_says_personal_data_and_each_has_its_json() {
         let lines: String = file.resources.iter().map(|record| record.json.clone() + "\n").collect();
         // The same with a wrong element beside each name, cut short, and with names where they do not belong.
         broken += &lines.replace("\"family\"", "\"familie\"");
-        broken += &lines.lines().map(|line| line[..line.len() * 2 / 3].to_owned() + "\n").collect::<String>();
+        broken += &lines
+            .lines()
+            .map(|line| line[..line.floor_char_boundary(line.len() * 2 / 3)].to_owned() + "\n")
+            .collect::<String>();
         place.write(&format!("in/{}.ndjson", n + 1), lines);
     }
     place.write("broken.ndjson", broken);

@@ -164,10 +164,10 @@ fn policies_are_shown_tried_and_explained() {
     assert!(shown["policies"].as_array().unwrap().len() > 5);
     let tested = place.json(&["policy", "test"]);
     assert!(tested["cases"].as_u64().unwrap() > 10 && tested["failed"] == Value::Array(Vec::new()));
-    let wrong = "[[case]]\nname = \"anybody\"\nrole = \"reception\"\nkind = \"results\"\nexpect = \"permit\"\n";
+    let wrong = "[[case]]\nname = \"anybody\"\nrole = \"reception\"\nkind = \"results\"\nexpect = \"allow\"\n";
     let wrong = place.write("cases.toml", wrong);
     let failed = place.run(&["policy", "test", wrong.to_str().unwrap()]).ended(3);
-    assert!(failed.out.contains("anybody: expected permit, is deny"), "{}", failed.out);
+    assert!(failed.out.contains("anybody: expected allow, is deny"), "{}", failed.out);
     let broken = place.write("policies/broken.cedar", "permit (principal, action");
     let broken = broken.parent().unwrap().to_str().unwrap().to_owned();
     assert!(place.run(&["policy", "show", "--policies", &broken]).ended(1).said().contains("broken.cedar"));

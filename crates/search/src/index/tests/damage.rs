@@ -143,7 +143,9 @@ fn a_file_that_is_damaged_while_the_index_is_open_stops_the_answers() {
     let mut stopped = 0;
     for file in whole.keys().filter(|path| path.parent() != Some(scratch.path())) {
         restore(scratch.path(), &whole);
-        let (index, _) = open(scratch.path(), &rng, model.store());
+        // Without room to keep what was read, so that it is read again.
+        let options = IndexOptions { memory_bytes_max: 1, ..options(Some(scratch.path()), &rng) };
+        let (index, _) = SearchIndex::open(options, &index_key(), Parameters::standard(), model.store()).unwrap();
         // In place, so that the open file sees it.
         let mut altered = whole[file].clone();
         altered.iter_mut().skip(17).for_each(|byte| *byte ^= 0xff);

@@ -13,20 +13,20 @@ const RECORDS: [&str; 5] = ["alcoholUse", "bloodPressure", "bloodSugar", "weight
 const TABLE: &[(&str, &str, &str)] = &[
     // Without consent, relations decide: alcohol is for who is in charge.
     ("", "+++++", "-----"),
-    // It opens what has no label to whoever treats; what is restricted stays with those in charge.
-    ("consent-basic-treat", "+++++", "-++++"),
+    // It names nobody, so it opens nothing to who does not treat.
+    ("consent-basic-treat", "+++++", "-----"),
     ("consent-basic-reject", "-----", "-----"),
     ("consent-basic-research", "+++++", "-----"),
     ("consent-expired-treat", "+++++", "-----"),
     ("consent-intermediate-timeframe", "+----", "-----"),
-    ("consent-intermediate-not-timeframe", "-++++", "-++++"),
-    ("consent-intermediate-not-authoredby", "+++++", "-++++"),
+    ("consent-intermediate-not-timeframe", "-++++", "-----"),
+    ("consent-intermediate-not-authoredby", "+++++", "-----"),
     ("consent-intermediate-authoredby", "-----", "-----"),
-    ("consent-intermediate-not-data", "-++++", "-++++"),
+    ("consent-intermediate-not-data", "-++++", "-----"),
     ("consent-intermediate-not-encounter", "-----", "-----"),
-    ("consent-advanced-normal", "-++++", "-++++"),
-    ("consent-advanced-normal-not-restricted", "-++++", "-++++"),
-    ("consent-advanced-normal-restricted", "+++++", "-++++"),
+    ("consent-advanced-normal", "-++++", "-----"),
+    ("consent-advanced-normal-not-restricted", "-++++", "-----"),
+    ("consent-advanced-normal-restricted", "+++++", "-----"),
     ("dissent-intermediate-break-glass", "-----", "-----"),
 ];
 

@@ -215,7 +215,7 @@ async fn found(scratch: &Scratch, clock: &Arc<dyn Clock>) -> Result<Vault, CliEr
 }
 
 async fn fill(vault: &Vault, records: &[Known]) -> Result<(), CliError> {
-    let caller = Caller { role: Role::Integrator, purpose: PurposeOfUse::RecordsManagement, ..keeper() };
+    let caller = Caller { role: Role::Integrator, purpose: PurposeOfUse::Operations, ..keeper() };
     let of_patients: Vec<&Known> = records.iter().collect();
     // Each patient's records stay together: they refer to each other.
     for unit in of_patients.chunk_by(|a, b| group(a) == group(b)) {

@@ -1,7 +1,7 @@
 //! Break-glass to the cap: the thief declares emergencies for as many patients as the rules let them, and reads what opens.
 
 use super::thief::Thief;
-use super::truth::{Truth, verdict};
+use super::truth::{Truth, verdict, verdict_of};
 use crate::commands::drill::staged::{Known, Stage};
 use crate::error::CliError;
 use serde_json::{Value, json};
@@ -82,7 +82,8 @@ pub(super) fn declare(
             429 | 503 => {
                 result.refused += 1;
                 // No more at a time: one is ended for the next. None to end, or no use: the cap of the day.
-                let Some(id) = open.pop().filter(|_| result.declared < Emergencies::cap()) else {
+                let another = if result.declared < Emergencies::cap() { open.pop() } else { None };
+                let Some(id) = another else {
                     result.capped = true;
                     break;
                 };
@@ -135,10 +136,10 @@ fn read(
         .filter(|place| truth.is_closed(place))
         .collect();
     for place in new {
-        let record = chart.iter().find(|record| record.place() == place);
-        let open = match record {
+        // What came to the patient after the hospital was filled is no part of the chart that the drill knows; the rules know it.
+        let open = match chart.iter().find(|record| record.place() == place) {
             Some(record) => !matches!(verdict(stage, caller, record)?, Verdict::Closed),
-            None => false,
+            None => !matches!(verdict_of(stage, caller, &place)?, Verdict::Closed),
         };
         if open {
             result.opened.insert(n);

@@ -7,7 +7,7 @@ use aho_corasick::AhoCorasick;
 use std::collections::{BTreeSet, HashSet};
 use tacet_policy::{Act, Verdict};
 use tacet_testkit::{PlantedKind, StaffMember};
-use tacet_types::ResourceId;
+use tacet_types::{ResourceId, ResourceType};
 use tacet_vault::Caller;
 
 /// Physicians whose patients are counted to find one who has many: those who stand in the most charts.
@@ -66,6 +66,14 @@ impl Truth {
 /// What the rules say of one record.
 pub(super) fn verdict(stage: &Stage, caller: &Caller, record: &Known) -> Result<Verdict, CliError> {
     Ok(stage.vault.explain(caller, Act::Read, record.resource_type, &record.id)?.verdict)
+}
+
+/// The same of a record by its place; closed where there is none.
+pub(super) fn verdict_of(stage: &Stage, caller: &Caller, place: &str) -> Result<Verdict, CliError> {
+    let parts =
+        place.split_once('/').and_then(|(kind, id)| Some((ResourceType::parse(kind)?, ResourceId::parse(id).ok()?)));
+    let Some((kind, id)) = parts else { return Ok(Verdict::Closed) };
+    Ok(stage.vault.explain(caller, Act::Read, kind, &id)?.verdict)
 }
 
 /// A physician with many patients: whose session is worth stealing. And how many charts do not so much as name them or their ward.
