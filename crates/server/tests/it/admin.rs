@@ -172,6 +172,8 @@ impl Office {
         let approval = asked.value()["id"].as_str().unwrap().to_owned();
         let decided = self.decide(&staff.sec, &approval, true).await;
         assert_eq!(decided.status, 200, "{:?}", decided.body);
+        // What was given up to the moment of a decision ends with it: what follows comes later.
+        self.clock.advance_ms(1);
         let (second, account) = (decided.value()["secondCode"].clone(), decided.value()["account"].clone());
         let path = format!("/_accounts/{}/invitation", account.as_str().unwrap());
         let first = self.ask(&staff.adm1, "POST", &path, Some(json!({ "approval": approval }))).await;

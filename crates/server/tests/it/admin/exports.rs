@@ -21,7 +21,8 @@ fn export(path: &str) -> Ask {
 async fn begun(office: &Office, ask: Ask) -> Answer {
     loop {
         let answer = ask.clone().send(office.address).await;
-        if answer.status != 503 {
+        // 429: those begun before are still being made.
+        if ![429, 503].contains(&answer.status) {
             return answer;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
