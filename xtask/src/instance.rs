@@ -122,12 +122,27 @@ impl Instance {
         Ok(std::fs::write(self.settings_file(), format!("{settings}\n[access]\ntokens_for_people = true\n"))?)
     }
 
+    /// Makes the first accounts, one administrator and one security officer; gives them with their codes, as JSON.
+    pub(crate) fn first_accounts(&self) -> Outcome<serde_json::Value> {
+        let more = ["--administrator", "anna", "--security-officer", "sec", "--json"].map(OsStr::new);
+        let said = self.command(&["account", "bootstrap"], &more)?;
+        let mut answer: serde_json::Value = serde_json::from_str(&said)?;
+        let accounts = answer.get_mut("accounts").map(serde_json::Value::take);
+        accounts.ok_or_else(|| "`tacet account bootstrap --json` gave no accounts".into())
+    }
+
     /// Starts the server on a free port of the loopback and waits until it answers.
     pub(crate) fn serve(&self) -> Outcome<Server> {
+        self.serve_as("127.0.0.1")
+    }
+
+    /// The same under a name of this machine: browsers bind passkeys to names and to no addresses.
+    pub(crate) fn serve_as(&self, host: &str) -> Outcome<Server> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = std::fs::File::create(self.folder.join("serve.log"))?;
         let mut command = self.prepared(&["serve"]);
         command.arg("--config").arg(self.settings_file()).arg("--listen").arg(address.to_string());
+        command.arg("--base-url").arg(format!("http://{host}:{}", address.port()));
         command.stdout(log.try_clone()?).stderr(log);
         let started = now();
         let child = command.spawn().map_err(|error| self.cannot_run(&error))?;

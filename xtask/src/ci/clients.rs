@@ -1,24 +1,36 @@
 //! Stock FHIR clients, at fixed versions from npm and PyPI, against the program: what other people's software does with a
-//! FHIR server must work here. The programs are in `clients/`; what they need is installed under `target/`.
+//! FHIR server must work here, an app's launch in a browser included. The programs are in `clients/`; what they need is installed
+//! under `target/`, but for the browser, which is the system's.
 
 use super::cargo;
 use crate::instance::Instance;
 use crate::{Outcome, workspace};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Programs for Node.js.
-const JAVASCRIPT: [&str; 3] = ["fhir-kit-client.mjs", "fhirclient.mjs", "medplum.mjs"];
+/// What Node.js runs, in this order: the last one has people let a machine in, and leaves its key to the last for Python.
+const JAVASCRIPT: [&str; 4] = ["fhir-kit-client.mjs", "fhirclient.mjs", "medplum.mjs", "smart.mjs"];
+
+/// What these are made of besides.
+const JAVASCRIPT_PARTS: [&str; 5] = ["app.mjs", "people.mjs", "package.json", "package-lock.json", ".npmrc"];
 
 /// Programs for Python.
-const PYTHON: [&str; 2] = ["fhirpy_client.py", "smart_client.py"];
+const PYTHON: [&str; 3] = ["fhirpy_client.py", "smart_client.py", "smart_backend.py"];
+
+/// The browser, where Debian puts it.
+const BROWSER: &str = "/usr/bin/chromium";
 
 /// Installs the clients, starts a server of their own and runs each.
 pub(crate) fn run() -> Outcome {
-    let missing: Vec<&str> = ["node", "npm", "python3"].into_iter().filter(|program| !is_there(program)).collect();
+    let mut missing: Vec<&str> = ["node", "npm", "python3"].into_iter().filter(|program| !is_there(program)).collect();
+    if !Path::new(BROWSER).exists() && !install_browser() {
+        missing.push("chromium");
+    }
     if !missing.is_empty() {
-        let what =
-            format!("{} not found: it needs Node.js 20 or later with npm, and Python 3.9 or later", missing.join(", "));
+        let what = format!(
+            "{} not found: it needs Node.js 20 or later with npm, Python 3.9 or later, and {BROWSER} (Debian's package chromium)",
+            missing.join(", ")
+        );
         // In CI a step that is left out is a step that fails.
         if std::env::var_os("CI").is_some() {
             return Err(what.into());
@@ -33,14 +45,17 @@ pub(crate) fn run() -> Outcome {
     cargo(&["build", "--workspace", "--bins", "--locked", "--quiet"], &[])?;
     let instance = Instance::create(&target.join("debug/tacet"), &folder.join("instance"))?;
     let token = instance.token()?;
-    let server = instance.serve()?;
-    let base = format!("http://{}", server.address);
+    let accounts = instance.first_accounts()?.to_string();
+    let server = instance.serve_as("localhost")?;
+    let base = format!("http://localhost:{}", server.address.port());
+    let backend = folder.join("instance/backend.json");
     let node = JAVASCRIPT.map(|name| ("node".into(), folder.join("js").join(name)));
     let python =
         PYTHON.map(|name| (folder.join("python/bin/python"), workspace::root().join("clients/python").join(name)));
     for (interpreter, program) in node.into_iter().chain(python) {
-        let mut command = Command::new::<std::path::PathBuf>(interpreter);
+        let mut command = Command::new::<PathBuf>(interpreter);
         command.arg(&program).env("TACET_BASE", &base).env("TACET_TOKEN", &token).current_dir(&folder);
+        command.env("TACET_ACCOUNTS", &accounts).env("TACET_BACKEND", &backend);
         finish(command, &format!("the client {}", program.display()))?;
         println!("ok   {}", program.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     }
@@ -52,13 +67,27 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
+/// Installs Debian's browser, where this may be done without asking: in a container, as its root. Says whether it is there then.
+fn install_browser() -> bool {
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    println!("{BROWSER} is not there: apt-get install -y --no-install-recommends chromium");
+    let install = ["install", "-y", "--no-install-recommends", "chromium"];
+    // A fresh container knows of no packages.
+    let installed = apt(&install) || (apt(&["update"]) && apt(&install));
+    installed && Path::new(BROWSER).exists()
+}
+
 /// Copies the programs for Node.js beside their packages, and makes an environment for Python. Both take what is written in the
 /// repository and nothing newer.
 fn install(folder: &Path) -> Outcome {
     let sources = workspace::root().join("clients");
     let js = folder.join("js");
     std::fs::create_dir_all(&js)?;
-    for name in JAVASCRIPT.into_iter().chain(["package.json", "package-lock.json", ".npmrc"]) {
+    for name in JAVASCRIPT.into_iter().chain(JAVASCRIPT_PARTS) {
         std::fs::copy(sources.join("js").join(name), js.join(name))?;
     }
     let mut npm = Command::new("npm");
