@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Timestamp};
 
 /// Most records that one entry names. An answer with more is written down as several entries of the same operation.
-pub const RECORDS_MAX: usize = 1000;
+pub const RECORDS_MAX: usize = 640;
 
 /// Longest name of an account, in bytes.
 pub const OWNER_BYTES_MAX: usize = 256;

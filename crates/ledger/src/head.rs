@@ -65,7 +65,11 @@ impl TreeHead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merkle::tests::numbered_leaves;
+    use crate::merkle::leaf_hash;
+
+    fn numbered_leaves(count: u64) -> Vec<TreeHash> {
+        (0..count).map(|number| leaf_hash(&number.to_be_bytes())).collect()
+    }
 
     #[test]
     fn heads_go_round_and_any_change_is_refused() {

@@ -65,7 +65,6 @@ mod entry;
 mod error;
 mod head;
 mod keys;
-pub mod merkle;
 pub mod noted;
 pub mod people;
 mod reading;
@@ -73,6 +72,8 @@ mod receipt;
 mod rows;
 mod sequencer;
 mod verify;
+
+pub use tacet_tlog::merkle;
 
 pub use codes::{AuditType, Channel, EventKind, Outcome, PurposeOfUse};
 pub use entry::{
