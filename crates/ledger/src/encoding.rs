@@ -1,7 +1,8 @@
-//! The bytes of an entry: what is sealed into a ledger row. Version 2 is version 1 with a ground; an entry without one is written in version 1.
+//! The bytes of an entry: what is sealed into a ledger row. Version 2 is version 1 with a ground, version 3 says
+//! by which account, in which session or from which device. An entry is written in the lowest version that has its fields.
 //!
 //! ```text
-//! version=1|2  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
+//! version=1|2|3  kind  outcome  purpose  channel  at (8)  operation (16)  { tag  length  value }*
 //! ```
 //!
 //! One entry has one encoding: fields in the order of their tags, lengths in the shortest form, nothing optional in
@@ -11,14 +12,17 @@
 mod decode;
 
 use crate::entry::{
-    BASIS_BYTES_MAX, DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, QUERY_BYTES_MAX,
-    RECORDS_MAX, ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
+    ACCOUNT_BYTES_MAX, BASIS_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX,
+    OWNER_BYTES_MAX, QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, SESSION_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use std::net::IpAddr;
 use tacet_types::{RESOURCE_ID_BYTES_MAX, ResourceId, ResourceType};
 
-/// The newest version of the encoding: of entries that say on which ground something was allowed.
-pub const VERSION: u8 = 2;
+/// The newest version of the encoding: of entries that name an account, a session or a device.
+pub const VERSION: u8 = 3;
+
+/// The version of entries that say on which ground something was allowed, and name none of the three.
+const VERSION_WITH_BASIS: u8 = 2;
 
 /// The version of entries that name no ground.
 const VERSION_WITHOUT_BASIS: u8 = 1;
@@ -39,14 +43,17 @@ const TEXT_BYTES_MAX: usize = OWNER_BYTES_MAX
     + ON_BEHALF_OF_BYTES_MAX
     + QUERY_BYTES_MAX
     + DETAIL_BYTES_MAX
-    + BASIS_BYTES_MAX;
+    + BASIS_BYTES_MAX
+    + ACCOUNT_BYTES_MAX
+    + SESSION_BYTES_MAX
+    + DEVICE_BYTES_MAX;
 
 /// Longest encoded entry, in bytes. Nothing longer is opened or decoded. With its seal and the row's header it fits the 65,535
 /// bytes that an entry of a transparency log may have (C2SP tlog-tiles, "Log entries").
 pub const ENTRY_BYTES_MAX: usize = 63 * 1024;
 
 /// How many different fields there are, each with a tag and a length before it.
-const FIELDS: usize = 11;
+const FIELDS: usize = 14;
 
 const _: () = assert!(
     FIXED_BYTES
@@ -71,6 +78,9 @@ const ADDRESS: u8 = 0x08;
 const QUERY: u8 = 0x09;
 const DETAIL: u8 = 0x0a;
 const BASIS: u8 = 0x0b;
+const ACCOUNT: u8 = 0x0c;
+const SESSION: u8 = 0x0d;
+const DEVICE: u8 = 0x0e;
 
 /// In a record, in place of the id's length: the id is a lower-case UUID and stands as its 16 bytes.
 const UUID_FORM: u8 = 0;
@@ -102,7 +112,13 @@ impl Entry {
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
         self.check()?;
         let mut out = Vec::with_capacity(FIXED_BYTES + 128 + self.records.len() * 24);
-        let version = if self.basis.is_some() { VERSION } else { VERSION_WITHOUT_BASIS };
+        let version = if self.account.is_some() || self.session.is_some() || self.device.is_some() {
+            VERSION
+        } else if self.basis.is_some() {
+            VERSION_WITH_BASIS
+        } else {
+            VERSION_WITHOUT_BASIS
+        };
         out.extend([version, self.kind.byte(), self.outcome.byte(), self.purpose.byte(), self.origin.channel.byte()]);
         out.extend(self.at.as_ms().to_be_bytes());
         out.extend(self.operation.0);
@@ -136,6 +152,9 @@ impl Entry {
         text(&mut out, QUERY, self.query.as_deref());
         text(&mut out, DETAIL, self.detail.as_deref());
         text(&mut out, BASIS, self.basis.as_deref());
+        text(&mut out, ACCOUNT, self.account.as_deref());
+        text(&mut out, SESSION, self.session.as_deref());
+        text(&mut out, DEVICE, self.device.as_deref());
         debug_assert!(out.len() <= ENTRY_BYTES_MAX);
         Ok(out)
     }
@@ -241,6 +260,9 @@ mod tests {
     /// The field that an entry of format 2 has besides.
     const BASIS_PIECE: &str = "0b 20 776172642d656e636f756e74657220627920636c696e696369616e2d63617265";
 
+    /// The fields that an entry of format 3 may have besides.
+    const LOGIN_PIECES: [&str; 3] = ["0c 08 612d303030303437", "0d 08 7331623263336434", "0e 08 6431653266336134"];
+
     fn unhex(text: &str) -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
@@ -288,6 +310,28 @@ mod tests {
         assert!(page.contains(BASIS_PIECE) && page.contains("02 13 00 01 01"));
     }
 
+    /// With an account, a session and a device, each of which may be missing but not all.
+    #[test]
+    fn an_entry_with_a_login_is_of_format_3() {
+        let entry = Entry {
+            account: Some("a-000047".into()),
+            session: Some("s1b2c3d4".into()),
+            device: Some("d1e2f3a4".into()),
+            ..full_entry()
+        };
+        let mut expected = unhex(&VECTOR.concat());
+        expected[0] = 3;
+        expected.extend(unhex(&LOGIN_PIECES.concat()));
+        assert_eq!(hex(&entry.encode().unwrap()), hex(&expected));
+        assert!(Entry::decode(&expected).unwrap() == entry);
+        let alone = Entry { account: None, session: None, basis: Some("b".into()), ..entry.clone() };
+        assert!(Entry::decode(&alone.encode().unwrap()).unwrap() == alone);
+        expected[0] = 2;
+        assert!(matches!(Entry::decode(&expected), Err(DecodeError::Malformed { what: "basis", .. })));
+        let page = include_str!("../../../docs/formats/ledger.md");
+        assert!(LOGIN_PIECES.iter().all(|piece| page.contains(piece)) && page.contains("03 13 00 01 01"));
+    }
+
     #[test]
     fn small_entries_are_small() {
         assert!(small_entry(1).encode().unwrap().len() < 120);
@@ -300,6 +344,9 @@ mod tests {
         entry.query = Some("q".repeat(QUERY_BYTES_MAX));
         entry.detail = Some("d".repeat(DETAIL_BYTES_MAX));
         entry.basis = Some("b".repeat(BASIS_BYTES_MAX));
+        entry.account = Some("a".repeat(ACCOUNT_BYTES_MAX));
+        entry.session = Some("s".repeat(SESSION_BYTES_MAX));
+        entry.device = Some("d".repeat(DEVICE_BYTES_MAX));
         entry.categories = ResourceType::all().collect();
         let id = ResourceId::parse(&"a".repeat(64)).unwrap();
         let resource_type = ResourceType::parse("Task").unwrap();
@@ -387,7 +434,9 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
-        assert_eq!(with(0, "03 13 00 01 01"), Err(DecodeError::NewerFormat { found: 3 }));
+        assert_eq!(with(0, "04 13 00 01 01"), Err(DecodeError::NewerFormat { found: 4 }));
+        // Format 3 is for entries with an account, a session or a device.
+        assert!(matches!(with(0, "03 13 00 01 01"), Err(DecodeError::Malformed { what: "version", .. })));
         // Format 2 is for entries with a ground, and for no others.
         assert!(matches!(with(0, "02 13 00 01 01"), Err(DecodeError::Malformed { what: "basis", .. })));
         assert_eq!(Entry::decode(&[]), Err(DecodeError::Malformed { offset: 0, what: "version" }));

@@ -8,6 +8,15 @@ use std::fmt;
 use std::net::IpAddr;
 use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Timestamp};
 
+/// Longest id of an account, in bytes.
+pub const ACCOUNT_BYTES_MAX: usize = 256;
+
+/// Longest short id of a session, in bytes.
+pub const SESSION_BYTES_MAX: usize = 64;
+
+/// Longest short id of a device, in bytes.
+pub const DEVICE_BYTES_MAX: usize = 64;
+
 /// Most records that one entry names. An answer with more is written down as several entries of the same operation.
 pub const RECORDS_MAX: usize = 640;
 
@@ -66,6 +75,13 @@ pub struct Entry {
     pub detail: Option<String>,
     /// On which ground it was allowed: the relation and the policy, such as `ward-encounter by clinician-care`.
     pub basis: Option<String>,
+    /// The id of the account, where it has one beside its owner's name: names change hands, ids do not.
+    pub account: Option<String>,
+    /// The short id of the session in which it was done, or in which an app was given what it used: what an app did counts to the session
+    /// that let it in.
+    pub session: Option<String>,
+    /// The short id of the device (a hash of what its browser keeps), where one was shown.
+    pub device: Option<String>,
 }
 
 /// Who did something.
@@ -131,6 +147,9 @@ impl Entry {
             query: None,
             detail: None,
             basis: None,
+            account: None,
+            session: None,
+            device: None,
         }
     }
 
@@ -165,6 +184,9 @@ impl Entry {
             ("query", optional(&self.query), QUERY_BYTES_MAX),
             ("detail", optional(&self.detail), DETAIL_BYTES_MAX),
             ("basis", optional(&self.basis), BASIS_BYTES_MAX),
+            ("account", optional(&self.account), ACCOUNT_BYTES_MAX),
+            ("session", optional(&self.session), SESSION_BYTES_MAX),
+            ("device", optional(&self.device), DEVICE_BYTES_MAX),
         ]
         .into_iter()
         .find(|(_, bytes, bytes_max)| bytes > bytes_max)
@@ -227,6 +249,9 @@ pub(crate) mod tests {
             query: Some("Observation?code=94500-6".into()),
             detail: Some("rounds".into()),
             basis: None,
+            account: None,
+            session: None,
+            device: None,
         }
     }
 
@@ -273,7 +298,8 @@ pub(crate) mod tests {
             proptest::sample::select(Outcome::ALL),
         );
         let rest = (any::<i64>(), any::<Option<IpAddr>>(), any::<[u8; 16]>(), text(), text(), text());
-        (who, what, codes, rest).prop_map(|(who, what, codes, rest)| Entry {
+        let login = (text(), text(), text());
+        (who, what, codes, rest, login).prop_map(|(who, what, codes, rest, login)| Entry {
             at: Timestamp::from_ms(rest.0),
             kind: codes.0,
             agent: Agent { owner: who.0, role: who.1, token: who.2 },
@@ -288,6 +314,9 @@ pub(crate) mod tests {
             query: rest.3,
             detail: rest.4,
             basis: rest.5,
+            account: login.0,
+            session: login.1,
+            device: login.2,
         })
     }
 
@@ -341,6 +370,9 @@ pub(crate) mod tests {
         assert_eq!(too_long(check(|e| e.query = Some("x".repeat(QUERY_BYTES_MAX + 1)))), "query");
         assert_eq!(too_long(check(|e| e.detail = Some("x".repeat(DETAIL_BYTES_MAX + 1)))), "detail");
         assert_eq!(too_long(check(|e| e.basis = Some("x".repeat(BASIS_BYTES_MAX + 1)))), "basis");
+        assert_eq!(too_long(check(|e| e.account = Some("x".repeat(ACCOUNT_BYTES_MAX + 1)))), "account");
+        assert_eq!(too_long(check(|e| e.session = Some("x".repeat(SESSION_BYTES_MAX + 1)))), "session");
+        assert_eq!(too_long(check(|e| e.device = Some("x".repeat(DEVICE_BYTES_MAX + 1)))), "device");
         assert_eq!(check(|e| e.query = Some("x".repeat(QUERY_BYTES_MAX))), Ok(()));
     }
 }

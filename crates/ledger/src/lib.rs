@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What it is: [`Entry`] and its bytes ([`encoding`]), the tree ([`merkle`]), the store's sequencer that appends
-//! ([`open_store`]), [`Receipt`]s, reading ([`read`], [`list`], [`list_newest`]) and [`verify`]. The rows are in
+//! ([`open_store`]), [`Receipt`]s, reading ([`read`], [`list`], [`list_newest`]), the [`index`] by which questions are answered, and [`verify`]. The rows are in
 //! `docs/formats/ledger.md`. What it is not: it decides nothing about who may do what, signs no checkpoints yet, and
 //! does not open records.
 //!
@@ -64,6 +64,7 @@ pub mod encoding;
 mod entry;
 mod error;
 mod head;
+pub mod index;
 mod keys;
 pub mod noted;
 pub mod people;
@@ -77,13 +78,14 @@ pub use tacet_tlog::merkle;
 
 pub use codes::{AuditType, Channel, EventKind, Outcome, PurposeOfUse};
 pub use entry::{
-    Agent, BASIS_BYTES_MAX, DETAIL_BYTES_MAX, Entry, EntryError, ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin,
-    QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, TOKEN_BYTES_MAX,
+    ACCOUNT_BYTES_MAX, Agent, BASIS_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, Entry, EntryError,
+    ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin, QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, SESSION_BYTES_MAX,
+    TOKEN_BYTES_MAX,
 };
 pub use error::LedgerError;
 pub use head::TreeHead;
 pub use keys::LedgerKeys;
-pub use reading::{LIST_MAX, list, list_newest, read};
+pub use reading::{LIST_MAX, list, list_newest, open_row, read, read_each, rows};
 pub use receipt::{Prepared, Receipt};
 pub use rows::{RowHashes, SPACE_ENTRY, SPACE_HEAD};
 pub use sequencer::{ENTRIES_MAX, LedgerSequencer, head, open_store};

@@ -53,6 +53,10 @@ pub enum Table {
     Notices = 14,
     /// What SCIM and feeds provisioned, by their outside id.
     Provisioned = 15,
+    /// The policies in force, and those that are proposed.
+    Policies = 16,
+    /// Messages of feeds that were taken, by sender and number.
+    Feeds = 17,
 }
 
 /// A row.

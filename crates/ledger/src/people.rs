@@ -221,6 +221,8 @@ pub enum NoticeKind {
     ApprovalAsked,
     /// An account got new passkeys after a recovery; `about` is its id.
     Recovered,
+    /// An account was made at the command line by who stands there, as one of the first; `about` is its id, the text its role.
+    FirstAccount,
     /// Something else, as the text says.
     Other,
 }

@@ -75,3 +75,51 @@ impl<'a> Listing<'a> {
         }
     }
 }
+
+/// Entries by their numbers, each with what came of opening it, in the order of `indexes`.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn read_each(
+    reader: &dyn Reader,
+    keys: &LedgerKeys,
+    indexes: &[u64],
+) -> Result<Vec<(u64, Result<Entry, LedgerError>)>, LedgerError> {
+    let rows: Vec<Vec<u8>> = indexes.iter().map(|index| entry_key(*index).to_vec()).collect();
+    let rows = reader.get_many(&rows)?;
+    let open = |(index, row): (&u64, Option<Vec<u8>>)| {
+        let row = row.ok_or(LedgerError::NoEntry { index: *index });
+        (*index, row.and_then(|row| keys.open_entry(*index, &row)))
+    };
+    Ok(indexes.iter().zip(rows).map(open).collect())
+}
+
+/// The rows of entries from number `from` on, as they are stored: what the tree is made of. At most `max`, without gaps.
+///
+/// # Errors
+/// [`LedgerError::NoEntry`] where one is missing between others.
+pub fn rows(reader: &dyn Reader, from: u64, max: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+    let mut rows = Vec::new();
+    let mut gap = None;
+    if max == 0 {
+        return Ok(rows);
+    }
+    reader.range(&entry_key(from), &HEAD_KEY, &mut |key, row| {
+        let expected = from.saturating_add(rows.len() as u64);
+        if entry_index(key) != Some(expected) {
+            gap = Some(expected);
+            return ControlFlow::Break(());
+        }
+        rows.push(row.to_vec());
+        if rows.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    gap.map_or(Ok(rows), |index| Err(LedgerError::NoEntry { index }))
+}
+
+/// The entry in a row that [`rows`] gave.
+///
+/// # Errors
+/// [`LedgerError::KeyNotHeld`] past its retention; or the entry does not open.
+pub fn open_row(keys: &LedgerKeys, index: u64, row: &[u8]) -> Result<Entry, LedgerError> {
+    keys.open_entry(index, row)
+}

@@ -1,8 +1,9 @@
 //! Reading an entry's bytes back. Every bound is checked before anything is reserved or copied.
 
 use super::{
-    ADDRESS, BASIS, CATEGORIES, DETAIL, DecodeError, ON_BEHALF_OF, OWNER, PATIENT, QUERY, RECORDS, ROLE, TOKEN,
-    UUID_FORM, VARINT_BYTES_MAX, VERSION, VERSION_WITHOUT_BASIS, uuid_bytes, uuid_text,
+    ACCOUNT, ADDRESS, BASIS, CATEGORIES, DETAIL, DEVICE, DecodeError, ON_BEHALF_OF, OWNER, PATIENT, QUERY, RECORDS,
+    ROLE, SESSION, TOKEN, UUID_FORM, VARINT_BYTES_MAX, VERSION, VERSION_WITH_BASIS, VERSION_WITHOUT_BASIS, uuid_bytes,
+    uuid_text,
 };
 use crate::codes::{Channel, EventKind, Outcome, PurposeOfUse};
 use crate::entry::{Agent, Entry, Origin, RECORDS_MAX};
@@ -15,14 +16,13 @@ impl Entry {
     /// # Errors
     /// A later format, or bytes that no encoder of this format writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let with_basis = match bytes.first() {
-            Some(&VERSION) => true,
-            Some(&VERSION_WITHOUT_BASIS) => false,
+        let version = match bytes.first() {
+            Some(version @ (&VERSION | &VERSION_WITH_BASIS | &VERSION_WITHOUT_BASIS)) => *version,
             Some(&found) if found > VERSION => return Err(DecodeError::NewerFormat { found }),
             _ => return Err(DecodeError::Malformed { offset: 0, what: "version" }),
         };
         let mut reader = Cursor { bytes, offset: 1 };
-        let entry = decode_after_version(&mut reader, with_basis)
+        let entry = decode_after_version(&mut reader, version)
             .map_err(|what| DecodeError::Malformed { offset: reader.offset.min(bytes.len()), what })?;
         // Bounds are the encoder's promise too: an entry that breaks one was not written by it.
         entry.check().map_err(|_| DecodeError::Malformed { offset: bytes.len(), what: "bounds" })?;
@@ -119,7 +119,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn decode_after_version(cursor: &mut Cursor<'_>, with_basis: bool) -> Expected<Entry> {
+fn decode_after_version(cursor: &mut Cursor<'_>, version: u8) -> Expected<Entry> {
     let kind = EventKind::from_byte(cursor.byte("kind")?).ok_or("kind")?;
     let outcome = Outcome::from_byte(cursor.byte("outcome")?).ok_or("outcome")?;
     let purpose = PurposeOfUse::from_byte(cursor.byte("purpose")?).ok_or("purpose")?;
@@ -148,8 +148,20 @@ fn decode_after_version(cursor: &mut Cursor<'_>, with_basis: bool) -> Expected<E
         outcome,
         query: cursor.text(QUERY, "query")?,
         detail: cursor.text(DETAIL, "detail")?,
-        basis: if with_basis { Some(cursor.text(BASIS, "basis")?.ok_or("basis")?) } else { None },
+        basis: match version {
+            VERSION => cursor.text(BASIS, "basis")?,
+            VERSION_WITH_BASIS => Some(cursor.text(BASIS, "basis")?.ok_or("basis")?),
+            _ => None,
+        },
+        account: if version == VERSION { cursor.text(ACCOUNT, "account")? } else { None },
+        session: if version == VERSION { cursor.text(SESSION, "session")? } else { None },
+        device: if version == VERSION { cursor.text(DEVICE, "device")? } else { None },
     };
+    // INVARIANT: the lowest version that has its fields is the one encoding of an entry.
+    let lowest = version != VERSION || entry.account.is_some() || entry.session.is_some() || entry.device.is_some();
+    if !lowest {
+        return Err(if cursor.is_done() { "version" } else { "tag of a field" });
+    }
     if cursor.is_done() { Ok(entry) } else { Err("tag of a field") }
 }
 
