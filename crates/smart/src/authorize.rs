@@ -70,7 +70,7 @@ pub struct Consent {
     pub scopes: Vec<String>,
     /// Whether a patient must be chosen.
     pub patient: PatientNeed,
-    /// Whether an encounter may be chosen (`launch/encounter`).
+    /// Whether an encounter of the patient may be chosen (`launch/encounter`, where the record system says nothing of one).
     pub encounter: bool,
 }
 
@@ -117,6 +117,11 @@ type ToApp<T> = Result<T, OAuthError>;
 
 fn deny<T>(code: ErrorCode, what: &'static str) -> ToApp<T> {
     Err(OAuthError::new(code, what))
+}
+
+/// Whether what is given is about one patient. An encounter is chosen among those of a patient.
+pub(crate) fn needs_patient(scopes: &ScopeSet) -> bool {
+    scopes.has_level(Level::Patient) || scopes.has(&Scope::LaunchPatient) || scopes.has(&Scope::LaunchEncounter)
 }
 
 fn refuse(what: &'static str) -> Authorize {
@@ -257,6 +262,7 @@ impl AuthorizationServer {
             return to_app(OAuthError::new(ErrorCode::InteractionRequired, "the person must be asked"));
         }
         let id = secret::make(self.rng.as_ref(), secret::TICKET);
+        let launched = ticket.launch.is_some();
         let write = rows::put(Table::Codes, rows::by_secret("ticket", &id), &ticket, Expect::Absent)?;
         self.rows.commit(vec![write], Vec::new()).await?;
         let client = request.client;
@@ -269,7 +275,7 @@ impl AuthorizationServer {
             redirect_host: host.unwrap_or_default(),
             scopes: request.scopes.words(),
             patient: need,
-            encounter: request.scopes.has(&Scope::LaunchEncounter),
+            encounter: request.scopes.has(&Scope::LaunchEncounter) && !launched,
         })))
     }
 
@@ -299,7 +305,7 @@ impl AuthorizationServer {
             context = row.context.context()?;
             launch = Some((launch_name(id), revision));
         }
-        let needs = request.scopes.has_level(Level::Patient) || request.scopes.has(&Scope::LaunchPatient);
+        let needs = needs_patient(&request.scopes);
         let need = match (&context.patient, person.role) {
             (Some(known), Role::Patient) if !person.patients.contains(known) => {
                 return Ok(deny(ErrorCode::AccessDenied, "this is not a record of this person"));

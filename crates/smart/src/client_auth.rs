@@ -9,6 +9,7 @@ use crate::rows;
 use crate::secret;
 use crate::server::AuthorizationServer;
 use crate::settings::{ASSERTION_AGE_S_MAX, CLOCK_SKEW_S};
+use crate::token::family_of;
 use tacet_ledger::noted::{Expect, RowsError, Table};
 
 /// RFC 7523, section 2.2.
@@ -54,7 +55,8 @@ impl AuthorizationServer {
     }
 
     async fn by_name(&self, params: &Params, proof: &ClientProof<'_>) -> Result<Authenticated, SmartError> {
-        let client = self.active(params.get("client_id"))?;
+        let of_token = self.client_of_refresh(params)?;
+        let client = self.active(params.get("client_id").or(of_token.as_deref()))?;
         match client.method() {
             AuthMethod::None => Ok(Authenticated { client, proven: false }),
             AuthMethod::PrivateKeyJwt => refuse("this client proves itself by a signed assertion"),
@@ -72,6 +74,16 @@ impl AuthorizationServer {
                 }
             }
         }
+    }
+
+    /// Which client a refresh token was given to. An app that keeps no key need not name itself beside it: RFC 6749, section 6, asks who must prove
+    /// something for the proof, and of the others nothing; and such apps send nothing.
+    fn client_of_refresh(&self, params: &Params) -> Result<Option<String>, SmartError> {
+        if params.get("grant_type") != Some("refresh_token") {
+            return Ok(None);
+        }
+        let family = params.get("refresh_token").and_then(family_of).map(|id| self.family(id)).transpose()?.flatten();
+        Ok(family.map(|(family, _)| family.client))
     }
 
     async fn by_assertion(&self, assertion: &str, client_id: Option<&str>) -> Result<Authenticated, SmartError> {

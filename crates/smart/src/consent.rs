@@ -1,12 +1,12 @@
 //! The person decides: a code is made, or the app is told that it gets nothing.
 
-use crate::authorize::{Authorize, PageError, TicketRow};
+use crate::authorize::{Authorize, PageError, TicketRow, needs_patient};
 use crate::error::{ErrorCode, OAuthError, SmartError};
 use crate::grant::{CodeRow, Family, noted};
 use crate::person::{Asked, Holder, Person, entry};
 use crate::redirect;
 use crate::rows;
-use crate::scopes::{Level, Scope, ScopeSet};
+use crate::scopes::{Scope, ScopeSet};
 use crate::secret;
 use crate::server::AuthorizationServer;
 use tacet_ledger::noted::{Expect, RowsError, Table};
@@ -24,7 +24,7 @@ pub enum Decision {
         scopes: Vec<String>,
         /// The chosen patient. For staff: that they may see this record is the caller's to check, before this.
         patient: Option<ResourceId>,
-        /// The chosen encounter.
+        /// The chosen encounter: that it is that patient's, and that the person may see it, is the caller's to check as well.
         encounter: Option<ResourceId>,
     },
 }
@@ -85,11 +85,14 @@ impl AuthorizationServer {
             }
             _ => {}
         }
-        if given.has(&Scope::LaunchEncounter) && context.encounter.is_none() {
-            context.encounter = encounter.clone();
+        if given.has(&Scope::LaunchEncounter) && context.encounter.is_none() && encounter.is_some() {
+            // The caller looked whose it is by what was chosen on the page: nothing chosen, nothing looked at.
+            if patient.is_none() {
+                return Ok(refuse("choose the encounter's patient with it"));
+            }
+            context.encounter.clone_from(encounter);
         }
-        let needs = given.has_level(Level::Patient) || given.has(&Scope::LaunchPatient);
-        if row.needs_patient && needs && context.patient.is_none() {
+        if row.needs_patient && needs_patient(&given) && context.patient.is_none() {
             return Ok(refuse("choose a patient"));
         }
         if given.is_empty() {

@@ -35,6 +35,7 @@ impl AuthorizationServer {
                     "context-ehr-patient",
                     "context-ehr-encounter",
                     "context-standalone-patient",
+                    "context-standalone-encounter",
                     "permission-offline",
                     "permission-online",
                     "permission-patient",

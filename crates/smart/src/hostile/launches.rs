@@ -70,6 +70,45 @@ async fn launches_are_bound_and_short() {
 }
 
 #[tokio::test]
+async fn an_encounter_is_chosen_with_its_patient() {
+    let world = world().await;
+    let app = world.app().await;
+    let person = doctor(&world);
+    // It is a patient's, so the page asks for one, whatever else is asked for.
+    let changes = [("scope", "launch/encounter user/*.rs")];
+    let consent = world.consent(&app, &person, &changes).await;
+    assert!(consent.encounter && consent.patient == PatientNeed::Any);
+    let decide = |consent: Consent, patient: Option<&'static str>, scopes: Vec<String>| {
+        let decision = Decision::Approve { scopes, patient: patient.map(id), encounter: Some(id("e1")) };
+        let (server, person) = (&world.server, doctor(&world));
+        async move { server.decide(&consent.ticket, &person, &decision, asked()).await.unwrap() }
+    };
+    let scopes = consent.scopes.clone();
+    assert!(matches!(decide(consent, None, scopes.clone()).await, Authorize::Refuse(_)));
+    let given = |answer: Authorize| {
+        let Authorize::Redirect(url) = answer else { panic!("a code") };
+        let code = query_of(&url)["code"].clone();
+        let (world, app) = (&world, &app);
+        async move { world.exchange(app, &code, &[], ClientProof::default()).await.unwrap().body() }
+    };
+    let consent = world.consent(&app, &person, &changes).await;
+    let body = given(decide(consent, Some("p1"), scopes).await).await;
+    assert_eq!((&body["patient"], &body["encounter"]), (&json!("p1"), &json!("e1")));
+    // Where the scope was taken away, so is the encounter.
+    let consent = world.consent(&app, &person, &changes).await;
+    let body = given(decide(consent, Some("p1"), vec!["user/*.rs".into()]).await).await;
+    assert_eq!(body.get("encounter"), None);
+    // What the record system says is open stays so.
+    let started = world.server.make_launch(&launch("aubrac", None)).await.unwrap();
+    let launched = [("scope", "launch launch/encounter patient/*.rs"), ("launch", started.as_str())];
+    let consent = world.consent(&app, &person, &launched).await;
+    assert!(!consent.encounter);
+    let scopes = consent.scopes.clone();
+    let body = given(decide(consent, Some("p7"), scopes).await).await;
+    assert_eq!((&body["patient"], &body["encounter"]), (&json!("p7"), &json!("e7")));
+}
+
+#[tokio::test]
 async fn an_app_of_the_house_asks_nobody() {
     let world = world().await;
     let metadata =

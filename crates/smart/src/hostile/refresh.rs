@@ -89,3 +89,26 @@ async fn families_end() {
     assert!(swept.removed > 5 && !swept.more);
     assert_eq!(world.server.clients().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn an_app_without_a_key_need_not_name_itself_beside_its_refresh_token() {
+    let world = world().await;
+    let app = world.app().await;
+    let token = world.tokens(&app).await.refresh_token.unwrap();
+    let bare = |token: &str| format!("grant_type=refresh_token&refresh_token={token}");
+    let second = world.token(&bare(&token), ClientProof::default()).await.unwrap();
+    assert!(world.works(&second.access_token));
+    // It is the same as with the name: an older one ends all.
+    assert_eq!(code_of(world.token(&bare(&token), ClientProof::default()).await), ErrorCode::InvalidGrant);
+    assert!(!world.works(&second.access_token));
+    // What is no refresh token names nobody, and neither does one beside another way to a token.
+    for form in [
+        bare("x"),
+        bare(&format!("tacet_rt_{}_{}", "0".repeat(32), "0".repeat(64))),
+        "grant_type=refresh_token".to_owned(),
+    ] {
+        assert_eq!(code_of(world.token(&form, ClientProof::default()).await), ErrorCode::InvalidClient, "{form}");
+    }
+    let code = format!("grant_type=authorization_code&code=x&refresh_token={token}");
+    assert_eq!(code_of(world.token(&code, ClientProof::default()).await), ErrorCode::InvalidClient);
+}
