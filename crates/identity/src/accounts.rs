@@ -9,10 +9,11 @@ use crate::secret::Hashed;
 use crate::session::SessionRow;
 use crate::{ATTEMPTS_MAX, Actor, Identity, IdentityError};
 use tacet_ledger::noted::{Expect, RowWrite};
+use tacet_ledger::people::NoticeKind;
 use tacet_ledger::{Entry, EventKind};
 use tacet_types::{ResourceId, Role, Timestamp};
 
-/// As long as fewer administrators than this can log in, accounts may be made at the command line: four eyes need two people.
+/// Until this many administrators were able to log in, accounts may be made at the command line: four eyes need two people.
 const FIRST_ADMINISTRATORS: usize = 2;
 
 /// What goes into the commit of a change beside the account.
@@ -133,11 +134,13 @@ impl Identity {
     /// Suspends an account: its sessions end at once. One person may: it takes away.
     ///
     /// # Errors
-    /// Roles other than administrator and security officer; an account that is closed or absent.
+    /// Roles other than administrator and security officer; a person without a fresh passkey, but for their own account; an account that is
+    /// closed or absent.
     pub async fn suspend(&self, actor: &Actor, id: &AccountId, reason: &str) -> Result<Account, IdentityError> {
         if !(actor.role.may_keep_accounts() || actor.role.may_review()) {
             return Err(IdentityError::Role(actor.role));
         }
+        actor.require_fresh_for(id)?;
         let now = self.now();
         self.change_account(id, |account| {
             account.refuse_closed()?;
@@ -217,23 +220,30 @@ impl Identity {
         actor.require_fresh()
     }
 
-    /// Whether accounts may be made at the command line: as long as fewer than two administrators can log in.
+    /// Whether accounts may be made at the command line: until two administrators were able to log in, and never again as long as one of
+    /// their accounts is not closed. Nobody closes their own, so one administrator who puts the others away does not come back to this; a hospital
+    /// whose administrators all left does, once the last of them was closed by rule.
     ///
     /// # Errors
     /// The store's.
     pub fn may_bootstrap(&self) -> Result<bool, IdentityError> {
-        let now = self.now();
-        let able = |account: &&Account| {
-            account.role == Role::Administrator && account.usable(now) && !account.passkeys.is_empty()
-        };
-        Ok(self.accounts()?.iter().filter(able).count() < FIRST_ADMINISTRATORS)
+        let (mut able, mut open) = (0usize, 0usize);
+        each(self.rows.as_ref(), &mut |_, kept: Kept<Account>| {
+            let account = kept.row;
+            // Passkeys go when an account is closed or recovered; that it was used stays.
+            if account.role == Role::Administrator && (account.used_ms.is_some() || !account.passkeys.is_empty()) {
+                able += 1;
+                open += usize::from(account.state != State::Closed);
+            }
+        })?;
+        Ok(able < FIRST_ADMINISTRATORS || open == 0)
     }
 
     /// Makes one of the first accounts, at the command line: an administrator, a security officer or an auditor. Gives both codes of its
-    /// invitation.
+    /// invitation. The security officers are told, those too who come later.
     ///
     /// # Errors
-    /// [`IdentityError::NotFirst`] once two administrators can log in; other roles; what is wrong in the draft.
+    /// [`IdentityError::NotFirst`] where [`Identity::may_bootstrap`] does not hold; other roles; what is wrong in the draft.
     pub async fn bootstrap(&self, actor: &Actor, draft: Draft) -> Result<Invited, IdentityError> {
         if !matches!(draft.role, Role::Administrator | Role::SecurityOfficer | Role::Auditor) {
             return Err(invalid("role", "must be administrator, security-officer or auditor for a first account"));
@@ -248,6 +258,7 @@ impl Identity {
         let (account, mut writes) = self.drafted(draft, now)?;
         let (invited, write) = self.invitation_of_one(&account, now)?;
         writes.push(write);
+        writes.push(self.notice(NoticeKind::FirstAccount, account.id.as_str(), account.role.as_str(), now)?);
         let detail = format!("first account {} of role {}", account.id, account.role);
         self.commit(writes, vec![actor.entry(now, EventKind::AccountChange, detail)]).await?;
         Ok(invited)

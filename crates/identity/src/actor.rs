@@ -60,6 +60,14 @@ impl Actor {
         if self.fresh { Ok(()) } else { Err(IdentityError::StepUp) }
     }
 
+    /// The same, but for what concerns one's own account. Machines and the command line have no passkey to show: their rights are their own.
+    pub(crate) fn require_fresh_for(&self, account: &AccountId) -> Result<(), IdentityError> {
+        match &self.account {
+            Some(own) if own != account => self.require_fresh(),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses who does not keep accounts.
     pub(crate) fn require_administrator(&self) -> Result<(), IdentityError> {
         if self.role.may_keep_accounts() { Ok(()) } else { Err(IdentityError::Role(self.role)) }
@@ -70,6 +78,9 @@ impl Actor {
         let agent = Agent { owner: self.name.clone(), role: self.role.as_str().to_owned(), token: self.token.clone() };
         let mut entry = Entry::new(at, kind, agent, PurposeOfUse::SystemAdministration, self.operation);
         entry.origin = self.origin;
+        entry.account = self.account.as_ref().map(|account| account.as_str().to_owned());
+        // What a person shows is a session.
+        entry.session = self.token.clone().filter(|_| self.account.is_some());
         entry.detail = Some(detail);
         entry
     }

@@ -25,6 +25,16 @@ impl Connection {
         Self { address, operation, device, agent: Hashed::of(agent.as_bytes()) }
     }
 
+    /// Whether the client showed the secret of a device, as this program makes them: without one there is no login.
+    pub fn has_device(&self) -> bool {
+        self.device.is_some()
+    }
+
+    /// The short id of the device, for entries: no secret. None where none was shown.
+    pub fn device_id(&self) -> Option<&str> {
+        self.device.as_ref().map(Hashed::short)
+    }
+
     pub(crate) fn device(&self) -> Option<&Hashed> {
         self.device.as_ref()
     }

@@ -4,6 +4,7 @@ use crate::account::SESSIONS_MAX;
 use crate::accounts::Along;
 use crate::enrolment::own_actor;
 use crate::id::AccountId;
+use crate::login::failed_entry;
 use crate::rows::{gone, put};
 use crate::secret::{Hashed, SESSION_PREFIX, secret};
 use crate::session::SessionRow;
@@ -17,7 +18,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError::Refused`] without a device; [`IdentityError::State`] and [`IdentityError::TooManyTries`] where the account is not in
-    /// use or is locked; the store's.
+    /// use or is locked, which is written down; the store's.
     pub async fn login_elsewhere(
         &self,
         id: &AccountId,
@@ -30,39 +31,51 @@ impl Identity {
         let secret = secret(self.rng.as_ref(), SESSION_PREFIX);
         let hash = Hashed::of(secret.reveal().as_bytes());
         let mut person = None;
-        self.change_account(id, |account| {
-            if let Some(until) = account.locked(now) {
-                return Err(IdentityError::TooManyTries(until));
+        let begun = self
+            .change_account(id, |account| {
+                if let Some(until) = account.locked(now) {
+                    return Err(IdentityError::TooManyTries(until));
+                }
+                if !account.usable(now) {
+                    return Err(IdentityError::State(account.state.as_str()));
+                }
+                let end = now.plus_ms(self.settings.session_ms_max).as_ms();
+                let row = SessionRow {
+                    account: id.clone(),
+                    began_ms: now.as_ms(),
+                    seen_ms: now.as_ms(),
+                    passkey_ms: 0,
+                    until_ms: account.usable_until_ms().map_or(end, |until| until.min(end)),
+                    device: device.clone(),
+                    agent: connection.agent().clone(),
+                    address: connection.address,
+                    elsewhere: Some((provider.to_owned(), strong)),
+                };
+                let mut writes = vec![put(hash.name(), &row, Expect::Absent)?];
+                account.sessions.push(hash.clone());
+                while account.sessions.len() > SESSIONS_MAX {
+                    let oldest = account.sessions.remove(0);
+                    writes.push(gone::<SessionRow>(oldest.name(), Expect::Anything));
+                }
+                account.used_ms = Some(now.as_ms());
+                let mut actor = own_actor(account, connection);
+                actor.token = Some(hash.short().to_owned());
+                let mut entry = actor.entry(now, EventKind::Login, format!("at the provider {provider}"));
+                entry.device = connection.device_id().map(str::to_owned);
+                person = Some(Person::of(account, &row, hash.clone()));
+                Ok(Along { writes, entries: vec![entry] })
+            })
+            .await;
+        if let Err(error) = begun {
+            if let (IdentityError::State(_) | IdentityError::TooManyTries(_), Some(account)) =
+                (&error, self.account(id)?)
+            {
+                let (login, role) = (&account.login, account.role.as_str());
+                let why = format!("at the provider {provider}: the account is locked or not in use");
+                self.commit(Vec::new(), vec![failed_entry(login, role, now, connection, &why)]).await?;
             }
-            if !account.usable(now) {
-                return Err(IdentityError::State(account.state.as_str()));
-            }
-            let end = now.plus_ms(self.settings.session_ms_max).as_ms();
-            let row = SessionRow {
-                account: id.clone(),
-                began_ms: now.as_ms(),
-                seen_ms: now.as_ms(),
-                passkey_ms: 0,
-                until_ms: account.usable_until_ms().map_or(end, |until| until.min(end)),
-                device: device.clone(),
-                agent: connection.agent().clone(),
-                address: connection.address,
-                elsewhere: Some((provider.to_owned(), strong)),
-            };
-            let mut writes = vec![put(hash.name(), &row, Expect::Absent)?];
-            account.sessions.push(hash.clone());
-            while account.sessions.len() > SESSIONS_MAX {
-                let oldest = account.sessions.remove(0);
-                writes.push(gone::<SessionRow>(oldest.name(), Expect::Anything));
-            }
-            account.used_ms = Some(now.as_ms());
-            let mut actor = own_actor(account, connection);
-            actor.token = Some(hash.short().to_owned());
-            let entry = actor.entry(now, EventKind::Login, format!("at the provider {provider}"));
-            person = Some(Person::of(account, &row, hash.clone()));
-            Ok(Along { writes, entries: vec![entry] })
-        })
-        .await?;
+            return Err(error);
+        }
         Ok(LoggedIn { secret, person: person.ok_or(IdentityError::Refused)? })
     }
 }

@@ -40,6 +40,9 @@ impl Identity {
         let source = self.sources.source(connection.address, connection.device());
         self.sources.enter(&source, self.now()).map_err(IdentityError::TooManyTries)?;
         let (row, account) = self.invitation_by(first, second, connection).await?;
+        if row.is_of_one() && !self.may_bootstrap()? {
+            return Err(IdentityError::Refused);
+        }
         self.sources.good(&source);
         let (options, state) = self.registration(&account)?;
         self.offer(Ceremony::Enrolment(state, account.id, row.second), options, connection)
@@ -123,7 +126,8 @@ impl Identity {
                     writes.push(self.invitation_used(id, second, now)?);
                     account.state = State::Active;
                     (account.failed, account.locked_until_ms) = (0, None);
-                    account.changed_ms = now.as_ms();
+                    // Whoever enrolled was here, though the passkeys may go again before a login.
+                    (account.changed_ms, account.used_ms) = (now.as_ms(), Some(now.as_ms()));
                 }
                 By::Session if account.usable(now) => {}
                 _ => return Err(IdentityError::Refused),
@@ -141,6 +145,9 @@ impl Identity {
         let name = row_name(id);
         let kept = get::<InvitationRow>(self.rows.as_ref(), &name)?.ok_or(IdentityError::Refused)?;
         if !kept.row.second.is(second) || now.as_ms() >= kept.row.until_ms {
+            return Err(IdentityError::Refused);
+        }
+        if kept.row.is_of_one() && !self.may_bootstrap()? {
             return Err(IdentityError::Refused);
         }
         Ok(gone::<InvitationRow>(&name, Expect::Revision(kept.revision)))

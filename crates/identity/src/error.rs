@@ -45,7 +45,7 @@ pub enum IdentityError {
     #[error("the approval is not for this: ask for one of the kind {}", .0.as_str())]
     OtherAct(Kind),
     /// First accounts are there already.
-    #[error("there are enough administrators who can log in: make accounts through them")]
+    #[error("there are administrators: make accounts through them")]
     NotFirst,
     /// The code, passkey or ceremony did not hold. Says no more on purpose.
     #[error("this was not accepted: begin again")]

@@ -32,6 +32,14 @@ impl Row for InvitationRow {
     const WHAT: &'static str = "invitations";
 }
 
+impl InvitationRow {
+    /// Whether one person made it at the command line and has both codes. It ends when there are administrators: from then on nobody is let in by
+    /// one person.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.approval.is_none()
+    }
+}
+
 /// Both codes of an invitation for a first account.
 pub struct Invited {
     /// The account.
@@ -40,7 +48,7 @@ pub struct Invited {
     pub first: Redacted<String>,
     /// The second code.
     pub second: Redacted<String>,
-    /// When it ends.
+    /// When it ends, if there are not two administrators who are able to log in before.
     pub until: Timestamp,
 }
 

@@ -142,7 +142,8 @@ impl Identity {
             ];
             let mut actor = own_actor(&verified.account.row, connection);
             actor.token = Some(person.session.clone());
-            let entry = actor.entry(now, EventKind::Login, "passkey shown again".into());
+            let mut entry = actor.entry(now, EventKind::Login, "passkey shown again".into());
+            entry.device = connection.device_id().map(str::to_owned);
             match self.commit(writes, vec![entry]).await {
                 Err(IdentityError::Conflict) if self.unchanged(&verified)? => {}
                 Err(IdentityError::Conflict) => return Err(IdentityError::Refused),
@@ -289,7 +290,8 @@ impl Identity {
         writes.push(put(id.as_str().as_bytes(), &account, Expect::Revision(revision))?);
         let mut actor = own_actor(&account, connection);
         actor.token = Some(hash.short().to_owned());
-        let entry = actor.entry(now, EventKind::Login, format!("passkey {}", verified.name.short()));
+        let mut entry = actor.entry(now, EventKind::Login, format!("passkey {}", verified.name.short()));
+        entry.device = connection.device_id().map(str::to_owned);
         self.commit(writes, vec![entry]).await?;
         Ok(LoggedIn { secret, person: Person::of(&account, &row, hash) })
     }
@@ -369,6 +371,7 @@ pub(crate) fn failed_entry(owner: &str, role: &str, now: Timestamp, connection: 
     let purpose = PurposeOfUse::SystemAdministration;
     let mut entry = Entry::new(now, EventKind::LoginFailed, agent, purpose, connection.operation);
     entry.origin = connection.origin();
+    entry.device = connection.device_id().map(str::to_owned);
     entry.outcome = Outcome::Refused;
     entry.detail = Some(why.to_owned());
     entry

@@ -238,7 +238,7 @@ impl Identity {
     /// Ends one session of an account, by its short id: one's own, or as administrator or security officer.
     ///
     /// # Errors
-    /// Other roles, no such session.
+    /// Other roles, no fresh passkey for somebody else's, no such session.
     pub async fn end_session(&self, actor: &Actor, account: &AccountId, session: &str) -> Result<(), IdentityError> {
         may_end(actor, account)?;
         let found = self.account(account)?.ok_or(IdentityError::Absent("account"))?;
@@ -250,7 +250,7 @@ impl Identity {
     /// Ends every session of an account, at once.
     ///
     /// # Errors
-    /// Other roles than administrator and security officer for somebody else's.
+    /// Other roles than administrator and security officer for somebody else's, and those without a fresh passkey.
     pub async fn end_sessions_of(&self, actor: &Actor, id: &AccountId) -> Result<(), IdentityError> {
         may_end(actor, id)?;
         let now = self.now();
@@ -312,7 +312,7 @@ impl Identity {
 fn may_end(actor: &Actor, account: &AccountId) -> Result<(), IdentityError> {
     let own = actor.account.as_ref() == Some(account);
     if own || actor.role.may_keep_accounts() || actor.role.may_review() {
-        Ok(())
+        actor.require_fresh_for(account)
     } else {
         Err(IdentityError::Role(actor.role))
     }

@@ -1,4 +1,5 @@
-//! A seeded synthetic hospital: wards, staff and patients with plausible charts, as FHIR R4 JSON. Nobody in it is real.
+//! A seeded synthetic hospital: wards, staff and patients with plausible charts, as FHIR R4 JSON. Nobody in it is real. [`passkey`] is what its people
+//! log in with.
 //!
 //! ```text
 //!   Hospital::new(seed, ..) ── foundation() ──> organisations, wards, practitioners        (import these first)
@@ -28,6 +29,7 @@ pub mod foreign;
 mod identity;
 mod json;
 mod load;
+pub mod passkey;
 mod planted;
 mod rota;
 mod staff;

@@ -8,14 +8,13 @@
 )]
 
 mod approvals;
-mod authenticator;
+mod first;
 mod login;
 mod review;
 mod reviews;
 mod scim;
 mod sessions;
 
-use authenticator::{Authenticator, ORIGIN, RP_ID};
 use pollster::block_on;
 use std::sync::Arc;
 use tacet_identity::{
@@ -24,7 +23,11 @@ use tacet_identity::{
 };
 use tacet_ledger::EventKind;
 use tacet_ledger::noted::MemoryRows;
+use tacet_testkit::passkey::Passkey;
 use tacet_types::{ManualClock, OperationId, Role, SeededRng, Timestamp};
+
+pub(crate) const ORIGIN: &str = "https://tacet.hospital.example";
+pub(crate) const RP_ID: &str = "hospital.example";
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
 pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -38,7 +41,7 @@ pub(crate) struct World {
 
 /// Somebody with a passkey, a device and a session.
 pub(crate) struct Someone {
-    pub(crate) key: Authenticator,
+    pub(crate) key: Passkey,
     pub(crate) device: String,
     pub(crate) secret: String,
     pub(crate) person: Person,
@@ -68,11 +71,16 @@ impl World {
             ("aud", Role::Auditor),
         ];
         let invited: Vec<_> = roles.map(|(login, role)| world.bootstrap(login, role).unwrap()).into();
-        let mut staff = invited.into_iter().map(|invited| {
-            let key = world.enrol(invited.first.reveal(), invited.second.reveal(), &invited.account.login);
-            world.someone(key)
-        });
-        let mut next = || staff.next().unwrap();
+        // The administrators last: as soon as two can log in, what was made at the machine is of no use any more.
+        let mut staff: Vec<Someone> = invited
+            .iter()
+            .rev()
+            .map(|invited| {
+                let key = world.enrol(invited.first.reveal(), invited.second.reveal(), &invited.account.login);
+                world.someone(key)
+            })
+            .collect();
+        let mut next = || staff.pop().unwrap();
         let staff = Staff { adm1: next(), adm2: next(), sec: next(), aud: next() };
         (world, staff)
     }
@@ -86,23 +94,23 @@ impl World {
         Connection::new(Some("192.0.2.7".parse().unwrap()), Some(device), "Browser 1", OperationId([2; 16]))
     }
 
-    pub(crate) fn enrol(&self, first: &str, second: &str, name: &str) -> Authenticator {
+    pub(crate) fn enrol(&self, first: &str, second: &str, name: &str) -> Passkey {
         let device = self.identity.new_device().into_inner();
         let connection = self.connection(&device);
         let offer = block_on(self.identity.begin_enrolment(first, second, &connection)).unwrap();
-        let mut key = Authenticator::new(name);
-        let answer = key.create(&offer.options);
+        let mut key = Passkey::new(name, ORIGIN).unwrap();
+        let answer = key.create(&offer.options).unwrap();
         block_on(self.identity.finish_enrolment(&offer.ceremony, &answer, "phone", None, &connection)).unwrap();
         key
     }
 
-    pub(crate) fn login(&self, key: &mut Authenticator, device: &str) -> Result<LoggedIn, IdentityError> {
+    pub(crate) fn login(&self, key: &mut Passkey, device: &str) -> Result<LoggedIn, IdentityError> {
         let connection = self.connection(device);
         let Offer { ceremony, options, .. } = self.identity.begin_login(&connection)?;
-        block_on(self.identity.finish_login(&ceremony, &key.get(&options), &connection))
+        block_on(self.identity.finish_login(&ceremony, &key.get(&options).unwrap(), &connection))
     }
 
-    pub(crate) fn someone(&self, mut key: Authenticator) -> Someone {
+    pub(crate) fn someone(&self, mut key: Passkey) -> Someone {
         let device = self.identity.new_device().into_inner();
         let LoggedIn { secret, person } = self.login(&mut key, &device).unwrap();
         Someone { key, device, secret: secret.into_inner(), person }

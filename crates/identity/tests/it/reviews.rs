@@ -74,7 +74,11 @@ fn notices_are_for_whom_they_are_for() {
         let notice = NoticeRow::new(&SeededRng::new(seed), world.now(), to, NoticeKind::BreakGlass, "b1", "");
         put(&world, Table::Notices, &notice.id, notice.encode().unwrap());
     }
-    let listed = |who: &Someone| world.identity.notices(&world.actor(who), true).unwrap();
+    let of = |who: &Someone, unseen: bool| {
+        let notices = world.identity.notices(&world.actor(who), unseen).unwrap().into_iter();
+        notices.filter(|notice| notice.kind == NoticeKind::BreakGlass).collect::<Vec<_>>()
+    };
+    let listed = |who: &Someone| of(who, true);
     assert_eq!([&staff.sec, &staff.adm1, &staff.adm2].map(|who| listed(who).len()), [1, 1, 0]);
     let patient = ResourceId::parse("p1").unwrap();
     assert_eq!(world.identity.notices_of_patient(&patient).unwrap().len(), 1);
@@ -84,5 +88,5 @@ fn notices_are_for_whom_they_are_for() {
     mark(&staff.sec).unwrap();
     assert_eq!(mark(&staff.sec).unwrap().seen.len(), 1);
     assert!(listed(&staff.sec).is_empty());
-    assert_eq!(world.identity.notices(&world.actor(&staff.sec), false).unwrap().len(), 1);
+    assert_eq!(of(&staff.sec, false).len(), 1);
 }

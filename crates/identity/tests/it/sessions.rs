@@ -61,10 +61,14 @@ fn revocation_is_effective_at_once() {
     assert_eq!(sessions.len(), 2);
     let end = |actor: &Actor, session: &str| block_on(world.identity.end_session(actor, id, session));
     assert!(matches!(end(&world.actor(&staff.aud), &sessions[1].session), Err(IdentityError::Role(_))));
-    end(&world.actor(&staff.sec), &sessions[1].session).unwrap();
+    end(&stale(&world, &staff.sec), &sessions[1].session).unwrap();
     assert!(block_on(world.identity.authenticate(second.secret.reveal(), &connection)).unwrap().is_none());
     assert!(world.who(&staff.sec).is_some());
-    block_on(world.identity.end_sessions_of(&world.actor(&staff.adm1), id)).unwrap();
+    let stale_one = stale(&world, &staff.adm1);
+    assert!(matches!(end(&stale_one, &sessions[0].session), Err(IdentityError::StepUp)), "somebody else's");
+    assert!(matches!(block_on(world.identity.end_sessions_of(&stale_one, id)), Err(IdentityError::StepUp)));
+    assert!(world.who(&staff.sec).is_some());
+    block_on(world.identity.end_sessions_of(&world.fresh(&staff.adm1), id)).unwrap();
     assert!(world.who(&staff.sec).is_none());
 
     block_on(world.identity.logout(&staff.aud.person, &world.connection(&staff.aud.device))).unwrap();
@@ -94,7 +98,9 @@ fn suspending_and_closing_end_sessions_and_logins() {
     let (world, staff) = World::with_staff();
     let mut doctor = world.employ(&staff, clinician("a"));
     let id = doctor.person.account.clone();
-    block_on(world.identity.suspend(&world.actor(&staff.sec), &id, "stolen phone")).unwrap();
+    let without = block_on(world.identity.suspend(&stale(&world, &staff.sec), &id, "stolen phone"));
+    assert!(matches!(without, Err(IdentityError::StepUp)) && world.who(&doctor).is_some());
+    block_on(world.identity.suspend(&world.fresh(&staff.sec), &id, "stolen phone")).unwrap();
     assert!(world.who(&doctor).is_none());
     assert!(matches!(world.login(&mut doctor.key, &doctor.device), Err(IdentityError::State("suspended"))));
     block_on(world.identity.resume(&world.fresh(&staff.adm1), &id)).unwrap();
@@ -119,16 +125,16 @@ fn showing_the_passkey_again_makes_a_session_fresh() {
     let person = world.who(&staff.sec).unwrap();
     assert!(!world.identity.actor(&person, &connection).fresh);
     let offer = world.identity.begin_step_up(&person, &connection).unwrap();
-    let answer = staff.aud.key.get(&offer.options);
+    let answer = staff.aud.key.get(&offer.options).unwrap();
     let result = block_on(world.identity.finish_step_up(&offer.ceremony, &answer, &person, &connection));
     assert!(matches!(result, Err(IdentityError::Refused)), "another person's passkey");
     let offer = world.identity.begin_step_up(&person, &connection).unwrap();
-    let answer = staff.sec.key.get(&offer.options);
+    let answer = staff.sec.key.get(&offer.options).unwrap();
     let aud = world.who(&staff.aud).unwrap();
     let result = block_on(world.identity.finish_step_up(&offer.ceremony, &answer, &aud, &connection));
     assert!(matches!(result, Err(IdentityError::Refused)), "another session's challenge");
     let offer = world.identity.begin_step_up(&person, &connection).unwrap();
-    let answer = staff.sec.key.get(&offer.options);
+    let answer = staff.sec.key.get(&offer.options).unwrap();
     let person = block_on(world.identity.finish_step_up(&offer.ceremony, &answer, &person, &connection)).unwrap();
     assert!(world.identity.actor(&person, &connection).fresh);
     assert!(world.identity.actor(&world.who(&staff.sec).unwrap(), &connection).fresh);
