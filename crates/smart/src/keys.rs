@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError, RwLock};
 use tacet_ledger::noted::{Expect, Table};
 use tacet_types::{Rng, Timestamp};
 
@@ -54,6 +54,27 @@ struct KeyRow {
 pub(crate) struct SigningKeys {
     current: (String, EncodingKey),
     public: Vec<(Jwk, Option<i64>)>,
+}
+
+/// Signs with the server's own key, whose public half is published: what proves this server to others.
+#[derive(Clone)]
+pub struct Signer(pub(crate) Arc<RwLock<SigningKeys>>);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
+impl Signer {
+    /// Claims as a signed token (ES256), by the current key.
+    pub(crate) fn sign(&self, claims: &Value) -> Result<String, SmartError> {
+        let signing = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (kid, key) = &signing.current;
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some(kid.clone());
+        jsonwebtoken::encode(&header, claims, key).map_err(|_| SmartError::SigningKey)
+    }
 }
 
 fn key_row(rng: &dyn Rng, now: Timestamp) -> Result<KeyRow, SmartError> {
@@ -105,7 +126,7 @@ impl AuthorizationServer {
     /// The public keys of this server: what stands at `jwks_uri`.
     pub fn jwks(&self) -> Value {
         let now = self.now().as_ms();
-        let signing = self.signing.read().unwrap_or_else(PoisonError::into_inner);
+        let signing = self.signing.0.read().unwrap_or_else(PoisonError::into_inner);
         let live = signing.public.iter().filter(|(_, retired)| retired.is_none_or(|at| now < at + RETIRED_MS));
         json!({ "keys": live.map(|(key, _)| key).collect::<Vec<_>>() })
     }
@@ -134,17 +155,18 @@ impl AuthorizationServer {
         }
         self.rows.commit(writes, Vec::new()).await?;
         let keys = SigningKeys::read(&self.rows, now)?.ok_or(SmartError::SigningKey)?;
-        *self.signing.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.signing.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
     }
 
     /// Signs claims with the current key.
     pub(crate) fn sign(&self, claims: &Value) -> Result<String, SmartError> {
-        let signing = self.signing.read().unwrap_or_else(PoisonError::into_inner);
-        let (kid, key) = &signing.current;
-        let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some(kid.clone());
-        jsonwebtoken::encode(&header, claims, key).map_err(|_| SmartError::SigningKey)
+        self.signing.sign(claims)
+    }
+
+    /// What signs with this server's key, for logins at providers that know it by that key.
+    pub fn signer(&self) -> Signer {
+        self.signing.clone()
     }
 
     /// The keys of a client that go by `kid`. Empty where there is none, or none can be had.

@@ -2,7 +2,7 @@
 
 use crate::dpop::Proofs;
 use crate::error::SmartError;
-use crate::keys::{FetchJwks, KeyCache, SigningKeys};
+use crate::keys::{FetchJwks, KeyCache, Signer, SigningKeys};
 use crate::rows::Rows;
 use crate::settings::Settings;
 use aws_lc_rs::hmac;
@@ -18,7 +18,7 @@ pub struct AuthorizationServer {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) settings: Settings,
     pub(crate) fetch: Arc<dyn FetchJwks>,
-    pub(crate) signing: RwLock<SigningKeys>,
+    pub(crate) signing: Signer,
     /// Proofs that came with a live token, and those of the token endpoint: who needs no token for theirs cannot fill up the room of the others.
     pub(crate) proofs: [Mutex<Proofs>; 2],
     pub(crate) fetched: Mutex<KeyCache>,
@@ -49,7 +49,7 @@ impl AuthorizationServer {
             rng,
             settings,
             fetch,
-            signing: RwLock::new(signing),
+            signing: Signer(Arc::new(RwLock::new(signing))),
             proofs: Default::default(),
             fetched: Mutex::new(KeyCache::default()),
             nonce_key: hmac::Key::new(hmac::HMAC_SHA256, &nonce_key),

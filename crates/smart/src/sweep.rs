@@ -66,6 +66,9 @@ impl AuthorizationServer {
         self.rows.each(Table::Foreign, "login", |name, row: crate::foreign::LoginRow, revision| {
             go(Table::Foreign, name, revision, now_ms >= row.expires_ms);
         })?;
+        self.rows.each(Table::Foreign, "logout", |name, row: crate::foreign::HintRow, revision| {
+            go(Table::Foreign, name, revision, now_ms >= row.expires_ms);
+        })?;
         let more = ended.len() > SWEEP_MAX;
         ended.truncate(SWEEP_MAX);
         let removed = ended.len();

@@ -23,6 +23,8 @@ pub(super) struct Metadata {
     #[serde(default)]
     pub(super) userinfo_endpoint: Option<String>,
     #[serde(default)]
+    pub(super) end_session_endpoint: Option<String>,
+    #[serde(default)]
     pub(super) authorization_response_iss_parameter_supported: bool,
 }
 
@@ -72,7 +74,12 @@ impl ForeignLogins {
             return Err(ForeignError::Provider("its metadata is another issuer's"));
         }
         let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
-        if endpoints.into_iter().chain(&metadata.userinfo_endpoint).any(|url| redirect::check(url).is_err()) {
+        if endpoints
+            .into_iter()
+            .chain(&metadata.userinfo_endpoint)
+            .chain(&metadata.end_session_endpoint)
+            .any(|url| redirect::check(url).is_err())
+        {
             return Err(ForeignError::Provider("an address of its metadata is not https"));
         }
         let keys = self.fetch_keys(&metadata).await?;

@@ -75,16 +75,16 @@ impl ForeignLogins {
         if !row.acr_values.is_empty()
             && !claims.text("acr").is_some_and(|acr| row.acr_values.iter().any(|wanted| wanted == acr))
         {
-            return Err(ForeignError::TooWeak("the kind of login (`acr`) is not one that counts here"));
+            return row.too_weak("the kind of login (`acr`) is not one that counts here");
         }
         if let Some(max_age_s) = row.max_age_s {
             let Some(auth_time_s) = claims.time_s("auth_time") else {
-                return Err(ForeignError::TooWeak("it does not say when the person logged in (`auth_time`)"));
+                return row.too_weak("it does not say when the person logged in (`auth_time`)");
             };
             // A fresh login is one that was made for this: after it was begun here. An older one counts up to its age.
             let oldest_s = (row.begun_s - i64::from(max_age_s)).saturating_sub(CLOCK_SKEW_S);
             if auth_time_s < oldest_s || auth_time_s > now_s.saturating_add(CLOCK_SKEW_S) {
-                return Err(ForeignError::TooWeak("the person logged in too long ago"));
+                return row.too_weak("the person logged in too long ago");
             }
         }
         Ok(())

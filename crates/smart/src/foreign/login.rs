@@ -12,14 +12,21 @@ use crate::secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::fmt;
 use std::sync::PoisonError;
 use tacet_ledger::noted::{Expect, RowsError, Table};
-use tacet_types::Timestamp;
+use tacet_types::{Redacted, Timestamp};
 use url::form_urlencoded::Serializer;
 
 /// What stands before a `state`.
 const STATE: &str = "tacet_fs_";
+
+/// RFC 7523, section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How long an assertion of this side lives, in seconds.
+const ASSERTION_S: i64 = 60;
 
 /// How a login is begun.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +74,35 @@ pub struct ForeignLogin {
     /// Whether kinds of login were demanded and this was one of them. A kind that a provider names without being asked says nothing: some always
     /// name one.
     pub strong: bool,
+    /// The id token: by it the provider knows whom to log out.
+    pub(super) id_token: Redacted<String>,
+}
+
+/// A good login that is not good enough, with what it takes to ask for a better one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Weak {
+    /// What is missing.
+    pub what: &'static str,
+    /// The provider's short name.
+    pub provider: String,
+    /// What the caller gave when it began.
+    pub note: Option<String>,
+    /// Whether a new login was asked for already ([`Begin::max_age_s`]): then asking again changes nothing.
+    pub was_fresh: bool,
+}
+
+impl fmt::Debug for Weak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Weak({})", self.what)
+    }
+}
+
+impl LoginRow {
+    /// That the login does not do.
+    pub(super) fn too_weak<T>(&self, what: &'static str) -> Result<T, ForeignError> {
+        let (provider, note) = (self.provider.clone(), self.note.clone());
+        Err(ForeignError::TooWeak(Box::new(Weak { what, provider, note, was_fresh: self.max_age_s.is_some() })))
+    }
 }
 
 impl fmt::Debug for ForeignLogin {
@@ -203,6 +239,7 @@ impl ForeignLogins {
             note: row.note,
             step_up: row.subject.is_some(),
             strong: !row.acr_values.is_empty(),
+            id_token: Redacted::new(tokens.id_token),
         })
     }
 
@@ -241,6 +278,10 @@ impl ForeignLogins {
                 ProviderAuth::SecretPost(secret) => {
                     form.append_pair("client_secret", secret.reveal());
                 }
+                ProviderAuth::PrivateKeyJwt => {
+                    form.append_pair("client_assertion_type", ASSERTION_TYPE)
+                        .append_pair("client_assertion", &self.assertion(provider)?);
+                }
                 ProviderAuth::SecretBasic(secret) => {
                     // RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
                     let encoded =
@@ -253,6 +294,17 @@ impl ForeignLogins {
         };
         let body = body_of(self.fetch.as_ref(), request).await?;
         serde_json::from_slice(&body).map_err(|_| ForeignError::Provider("it gives no id token"))
+    }
+
+    /// What proves this side to a provider that has its key (OpenID Connect Core 1.0, section 9). For the issuer and nobody else, so that one provider
+    /// cannot use at another what it was sent.
+    fn assertion(&self, provider: &Provider) -> Result<String, ForeignError> {
+        let signer = self.signer.as_ref().ok_or(ForeignError::Provider("there is no key to prove this server with"))?;
+        let now_s = self.clock.now().as_ms().div_euclid(1000);
+        Ok(signer.sign(&json!({
+            "iss": provider.client_id, "sub": provider.client_id, "aud": provider.issuer,
+            "jti": secret::make(self.rng.as_ref(), ""), "iat": now_s, "exp": now_s + ASSERTION_S,
+        }))?)
     }
 
     /// Who it is, by the configured claim: from the id token, else from userinfo.

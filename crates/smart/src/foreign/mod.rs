@@ -15,13 +15,16 @@
 mod discovery;
 mod id_token;
 mod login;
+mod logout;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use login::LoginRow;
-pub use login::{Begin, Begun, ForeignLogin};
+pub use login::{Begin, Begun, ForeignLogin, Weak};
+pub(crate) use logout::HintRow;
 
 use crate::error::SmartError;
+use crate::keys::Signer;
 use crate::rows::Rows;
 use discovery::Known;
 use std::collections::{HashMap, VecDeque};
@@ -87,6 +90,8 @@ pub enum ProviderAuth {
     SecretBasic(Redacted<String>),
     /// By a secret in the form.
     SecretPost(Redacted<String>),
+    /// By an assertion signed with this server's key (`private_key_jwt`, RFC 7523): the provider is given the address of the server's keys.
+    PrivateKeyJwt,
 }
 
 /// Which claim says who somebody is.
@@ -115,6 +120,8 @@ pub struct Provider {
     pub auth: ProviderAuth,
     /// Where people come back to.
     pub redirect_uri: String,
+    /// Where people come back to once they logged out there; empty: that is not offered.
+    pub logged_out_uri: String,
     /// What is asked for besides `openid`.
     pub scopes: Vec<String>,
     /// Which kinds of login count, best first. Empty: any. Where there are some, the answer must name one of them.
@@ -142,8 +149,8 @@ pub enum ForeignError {
     #[error("the provider's answer was refused: {0}")]
     Refused(&'static str),
     /// The login is weaker or older than what was asked for.
-    #[error("the login at the provider is weaker or older than what is asked for: {0}")]
-    TooWeak(&'static str),
+    #[error("the login at the provider is weaker or older than what is asked for: {}", .0.what)]
+    TooWeak(Box<Weak>),
     /// Too many logins are under way.
     #[error("too many logins at other providers are under way: wait a few minutes")]
     Busy,
@@ -159,6 +166,7 @@ pub struct ForeignLogins {
     rng: Arc<dyn Rng>,
     fetch: Arc<dyn Fetch>,
     providers: Vec<Provider>,
+    signer: Option<Signer>,
     known: Mutex<HashMap<String, Known>>,
     /// When a provider did not answer last, in milliseconds since 1970.
     failed: Mutex<HashMap<String, i64>>,
@@ -193,10 +201,17 @@ impl ForeignLogins {
             rng,
             fetch,
             providers,
+            signer: None,
             known: Mutex::default(),
             failed: Mutex::default(),
             begun: Mutex::default(),
         })
+    }
+
+    /// Proves this side by this key to the providers of [`ProviderAuth::PrivateKeyJwt`]. Without one, nobody logs in there.
+    #[must_use]
+    pub fn with_signer(self, signer: Signer) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// The providers, for the login page.

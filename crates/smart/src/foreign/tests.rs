@@ -64,6 +64,7 @@ fn bench(subject: SubjectClaim, acr_values: &[&str]) -> Bench {
         client_id: "tacet".into(),
         auth: ProviderAuth::SecretBasic(Redacted::new("s:cret".into())),
         redirect_uri: "https://ehr.example/login/psc".into(),
+        logged_out_uri: "https://ehr.example/login".into(),
         scopes: vec!["scope_all".into()],
         acr_values: acr_values.iter().map(|acr| (*acr).to_owned()).collect(),
         subject,
