@@ -61,6 +61,9 @@ pub struct AccessGrant {
     pub offline: bool,
     /// When the person gave it; when the token was made, where the client acts for itself.
     pub granted: Timestamp,
+    /// What it hangs on, for [`AuthorizationServer::standing`]: refreshed, it is the same. None where the client acts for itself. Not for the ledger: who
+    /// knows it can end it.
+    pub family: Option<String>,
     /// When the person logged in. None where the client acts for itself.
     pub auth_time: Option<Timestamp>,
     /// How the person logged in.
@@ -144,6 +147,7 @@ impl AuthorizationServer {
             scopes: row.scope.clone(),
             offline: false,
             granted: Timestamp::from_ms(row.issued_ms),
+            family: row.family.clone(),
             auth_time: None,
             acr: None,
             jkt: row.jkt.clone(),

@@ -43,6 +43,7 @@ mod secret;
 mod server;
 pub mod settings;
 mod sites;
+mod standing;
 mod sweep;
 mod token;
 
@@ -65,5 +66,6 @@ pub use redirect::{REDIRECT_BYTES_MAX, check as check_redirect, matches as redir
 pub use server::AuthorizationServer;
 pub use settings::{Endpoints, Lifetimes, Settings};
 pub use sites::Sites;
+pub use standing::Standing;
 pub use sweep::Swept;
 pub use token::{TokenAnswer, TokenRequest};
