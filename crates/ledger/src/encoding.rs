@@ -50,7 +50,7 @@ const TEXT_BYTES_MAX: usize = OWNER_BYTES_MAX
 
 /// Longest encoded entry, in bytes. Nothing longer is opened or decoded. With its seal and the row's header it fits the 65,535
 /// bytes that an entry of a transparency log may have (C2SP tlog-tiles, "Log entries").
-pub const ENTRY_BYTES_MAX: usize = 63 * 1024;
+pub const ENTRY_BYTES_MAX: usize = 60 * 1024 - 64;
 
 /// How many different fields there are, each with a tag and a length before it.
 const FIELDS: usize = 14;

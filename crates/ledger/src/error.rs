@@ -3,6 +3,7 @@
 use crate::encoding::DecodeError;
 use tacet_seal::SealError;
 use tacet_store::StoreError;
+use tacet_tlog::{CheckpointError, KeyError};
 
 /// Why the ledger refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,52 @@ pub enum LedgerError {
         #[source]
         source: DecodeError,
     },
+    /// The entry opens and is not the one that its row commits to.
+    #[error("entry {index} of the ledger is not the one that its row was made for; run `tacet ledger verify`")]
+    EntryCommitment {
+        /// The entry.
+        index: u64,
+    },
+    /// A row of the published log does not open.
+    #[error("a row of the published log does not open; run `tacet ledger verify` and restore the store from a backup")]
+    LogSealed(#[source] SealError),
+    /// A row of the published log opens and cannot be read.
+    #[error("a row of the published log cannot be read ({0}); use the program that wrote it or a newer one")]
+    LogRow(&'static str),
+    /// The log has no name and no key yet.
+    #[error("the ledger is not published yet: start the server once, or run `tacet ledger key`")]
+    LogUnnamed,
+    /// The log has another name already.
+    #[error("the log's origin is {found} and cannot become another: witnesses know it by that name")]
+    LogNamed {
+        /// Its name.
+        found: String,
+    },
+    /// A key or a name of the log is refused.
+    #[error(transparent)]
+    LogKey(#[from] KeyError),
+    /// A checkpoint of the log is refused.
+    #[error(transparent)]
+    LogCheckpoint(#[from] CheckpointError),
+    /// The ledger has fewer entries than were signed.
+    #[error("the ledger has {size} entries, and a checkpoint of {signed} entries was signed before: it was set back")]
+    LogSetBack {
+        /// Entries of the ledger.
+        size: u64,
+        /// Entries of the checkpoint.
+        signed: u64,
+    },
+    /// The ledger is not a continuation of what was signed.
+    #[error(
+        "the first {signed} entries of the ledger are not those of the checkpoint that was signed: history was changed"
+    )]
+    LogForked {
+        /// Entries of the checkpoint.
+        signed: u64,
+    },
+    /// A file of the published log that it does not have.
+    #[error("the published log has no such file")]
+    LogNoFile,
     /// Sealing failed.
     #[error("an entry of the ledger could not be sealed")]
     Sealing(#[source] SealError),

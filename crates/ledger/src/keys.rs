@@ -9,18 +9,28 @@ use crate::encoding::ENTRY_BYTES_MAX;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::head::{HEAD_BYTES_MAX, TreeHead};
-use crate::rows::{ENTRY_KEY_BYTES, HEAD_KEY, ROW_HEADER_BYTES, entry_key, row_header, split_row};
+use crate::opening::{Opening, SALT_BYTES, commitment};
+use crate::rows::{COMMITMENT_BYTES, ENTRY_KEY_BYTES, HEAD_KEY, ROW_HEADER_BYTES, entry_key, row_header, split_row};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tacet_seal::{Associated, Dictionary, EstablishmentKeys, Purpose, Sealer};
 use tacet_types::{EstablishmentId, Rng};
+use zeroize::Zeroizing;
+
+/// Longest sealed row of the published log, opened, in bytes: a checkpoint with all its signatures.
+const LOG_ROW_BYTES_MAX: usize = 1 << 20;
+
+/// Shortest entry that is compressed, in bytes: those of one read are mostly ids and do not become a step shorter, at tens of microseconds in
+/// the committer. So an entry's row is as long as the entry, and a refusal may be made as long as a failure.
+const COMPRESSED_BYTES_MIN: usize = 1000;
 
 /// What is needed to write, read and verify a ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct LedgerKeys {
     establishment: EstablishmentId,
     head: Sealer,
+    log: Sealer,
     /// By number. INVARIANT: never empty.
     entries: Arc<BTreeMap<u16, Sealer>>,
     newest: u16,
@@ -32,6 +42,7 @@ impl LedgerKeys {
         Self {
             establishment: keys.id,
             head: keys.ledger_head.clone(),
+            log: keys.sealer(Purpose::State).clone(),
             entries: Arc::new(BTreeMap::from([(0, keys.ledger.clone())])),
             newest: 0,
         }
@@ -57,22 +68,58 @@ impl LedgerKeys {
         let epoch = self.newest;
         let sealer = self.entries.get(&epoch).ok_or(LedgerError::KeyNotHeld { index, epoch })?;
         let place = entry_place(index, epoch);
-        let sealed = tacet_seal::seal(sealer, &self.entry_associated(&place), encoded, Dictionary::None, rng)
+        let mut salt = [0; SALT_BYTES];
+        rng.fill(&mut salt);
+        let plain = Zeroizing::new([salt.as_slice(), encoded].concat());
+        let hint = if plain.len() < COMPRESSED_BYTES_MIN { Dictionary::Stored } else { Dictionary::None };
+        let sealed = tacet_seal::seal(sealer, &self.entry_associated(&place), &plain, hint, rng)
             .map_err(LedgerError::Sealing)?;
-        let mut row = Vec::with_capacity(ROW_HEADER_BYTES + sealed.len());
+        let mut row = Vec::with_capacity(ROW_HEADER_BYTES + COMMITMENT_BYTES + sealed.len());
         row.extend(row_header(epoch));
+        row.extend(commitment(&salt, encoded));
         row.extend(sealed);
         Ok(row)
     }
 
     /// The entry in the row of `index`.
     pub(crate) fn open_entry(&self, index: u64, row: &[u8]) -> Result<Entry, LedgerError> {
-        let (epoch, sealed) = split_row(index, row)?;
+        let plain = self.open_row(index, row)?;
+        let encoded = plain.get(SALT_BYTES..).unwrap_or_default();
+        Entry::decode(encoded).map_err(|source| LedgerError::EntryFormat { index, source })
+    }
+
+    /// What proves to somebody without keys what the entry in the row of `index` says.
+    pub(crate) fn opening(&self, index: u64, row: &[u8]) -> Result<Opening, LedgerError> {
+        let plain = self.open_row(index, row)?;
+        let (salt, encoded) = plain.split_first_chunk().ok_or(LedgerError::EntryCommitment { index })?;
+        Ok(Opening { row: row.to_vec(), salt: *salt, encoded: encoded.to_vec() })
+    }
+
+    /// Salt and encoded entry, held against the row's commitment.
+    fn open_row(&self, index: u64, row: &[u8]) -> Result<Zeroizing<Vec<u8>>, LedgerError> {
+        let row = split_row(index, row)?;
+        let epoch = row.epoch;
         let sealer = self.entries.get(&epoch).ok_or(LedgerError::KeyNotHeld { index, epoch })?;
         let place = entry_place(index, epoch);
-        let encoded = tacet_seal::open(sealer, &self.entry_associated(&place), sealed, ENTRY_BYTES_MAX)
+        let plain = tacet_seal::open(sealer, &self.entry_associated(&place), row.sealed, SALT_BYTES + ENTRY_BYTES_MAX)
             .map_err(|source| LedgerError::EntrySealed { index, source })?;
-        Entry::decode(&encoded).map_err(|source| LedgerError::EntryFormat { index, source })
+        let (salt, encoded) = plain.split_first_chunk().ok_or(LedgerError::EntryCommitment { index })?;
+        if commitment(salt, encoded) != *row.commitment {
+            return Err(LedgerError::EntryCommitment { index });
+        }
+        Ok(plain)
+    }
+
+    /// A row of the published log, sealed.
+    pub(crate) fn seal_log(&self, row: &[u8], plain: &[u8], rng: &dyn Rng) -> Result<Vec<u8>, LedgerError> {
+        tacet_seal::seal(&self.log, &self.log_associated(row), plain, Dictionary::None, rng)
+            .map_err(LedgerError::Sealing)
+    }
+
+    /// What stands in a sealed row of the published log.
+    pub(crate) fn open_log(&self, row: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, LedgerError> {
+        tacet_seal::open(&self.log, &self.log_associated(row), sealed, LOG_ROW_BYTES_MAX)
+            .map_err(LedgerError::LogSealed)
     }
 
     /// The head's row.
@@ -90,6 +137,10 @@ impl LedgerKeys {
 
     fn entry_associated<'a>(&self, place: &'a [u8]) -> Associated<'a> {
         Associated { establishment: self.establishment, purpose: Purpose::Ledger, row: place, resource: None }
+    }
+
+    fn log_associated<'a>(&self, row: &'a [u8]) -> Associated<'a> {
+        Associated { establishment: self.establishment, purpose: Purpose::State, row, resource: None }
     }
 
     fn head_associated(&self) -> Associated<'static> {

@@ -9,8 +9,8 @@
 //!
 //! What it is: [`Entry`] and its bytes ([`encoding`]), the tree ([`merkle`]), the store's sequencer that appends
 //! ([`open_store`]), [`Receipt`]s, reading ([`read`], [`list`], [`list_newest`]), the [`index`] by which questions are answered, and [`verify`]. The rows are in
-//! `docs/formats/ledger.md`. What it is not: it decides nothing about who may do what, signs no checkpoints yet, and
-//! does not open records.
+//! `docs/formats/ledger.md`. What it is not: it decides nothing about who may do what, and does not
+//! open records.
 //!
 //! # Why a receipt is proof
 //!
@@ -66,7 +66,9 @@ mod error;
 mod head;
 pub mod index;
 mod keys;
+pub mod log;
 pub mod noted;
+mod opening;
 pub mod people;
 mod reading;
 mod receipt;
@@ -85,6 +87,7 @@ pub use entry::{
 pub use error::LedgerError;
 pub use head::TreeHead;
 pub use keys::LedgerKeys;
+pub use opening::{OPENING_BYTES_MAX, Opening, OpeningError, SALT_BYTES, opening};
 pub use reading::{LIST_MAX, list, list_newest, open_row, read, read_each, rows};
 pub use receipt::{Prepared, Receipt};
 pub use rows::{RowHashes, SPACE_ENTRY, SPACE_HEAD};

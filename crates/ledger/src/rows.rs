@@ -1,8 +1,9 @@
 //! Where the ledger's rows are and what they look like (`docs/formats/ledger.md`).
 //!
 //! ```text
-//! 0x10 index (8)  ->  row format=1  key epoch (2)  sealed entry      the leaf's data is this whole value
+//! 0x10 index (8)  ->  row format=2  key epoch (2)  commitment (32)  sealed entry      the leaf's data is this whole value
 //! 0x11            ->  sealed head
+//! 0x12 ...        ->  the published log: crate::log
 //! ```
 
 use crate::error::LedgerError;
@@ -23,9 +24,12 @@ pub(crate) const HEAD_KEY: [u8; 1] = [SPACE_HEAD];
 pub(crate) const ENTRY_KEY_BYTES: usize = 9;
 
 /// The row format that is written, and the only one that is read.
-pub(crate) const ROW_FORMAT: u8 = 1;
+pub(crate) const ROW_FORMAT: u8 = 2;
 
-/// Bytes before the seal: format and key epoch.
+/// Bytes of the commitment to an entry, behind the header.
+pub(crate) const COMMITMENT_BYTES: usize = 32;
+
+/// Bytes at the start of a row: format and key epoch.
 pub(crate) const ROW_HEADER_BYTES: usize = 3;
 
 /// The key of entry `index`.
@@ -48,10 +52,24 @@ pub(crate) fn row_header(epoch: u16) -> [u8; ROW_HEADER_BYTES] {
     [ROW_FORMAT, high, low]
 }
 
-/// The key epoch and the sealed entry in a row.
-pub(crate) fn split_row(index: u64, row: &[u8]) -> Result<(u16, &[u8]), LedgerError> {
+/// What stands in an entry's row.
+pub(crate) struct Row<'a> {
+    /// The number of the key that it is sealed under.
+    pub(crate) epoch: u16,
+    /// What binds the row to what the entry says, for those who cannot open it.
+    pub(crate) commitment: &'a [u8; COMMITMENT_BYTES],
+    /// Salt and entry.
+    pub(crate) sealed: &'a [u8],
+}
+
+/// The parts of a row.
+pub(crate) fn split_row(index: u64, row: &[u8]) -> Result<Row<'_>, LedgerError> {
     match row {
-        [ROW_FORMAT, high, low, sealed @ ..] => Ok((u16::from_be_bytes([*high, *low]), sealed)),
+        [ROW_FORMAT, high, low, rest @ ..] if rest.len() > COMMITMENT_BYTES => {
+            let format = LedgerError::RowFormat { index, found: ROW_FORMAT, supported: ROW_FORMAT };
+            let (commitment, sealed) = rest.split_first_chunk().ok_or(format)?;
+            Ok(Row { epoch: u16::from_be_bytes([*high, *low]), commitment, sealed })
+        }
         other => {
             let found = other.first().copied().unwrap_or_default();
             Err(LedgerError::RowFormat { index, found, supported: ROW_FORMAT })
@@ -119,11 +137,11 @@ mod tests {
 
     #[test]
     fn rows_of_another_format_are_refused() {
-        let row = [row_header(0x0102).as_slice(), b"sealed"].concat();
-        assert_eq!(row, b"\x01\x01\x02sealed");
-        assert_eq!(split_row(7, &row).unwrap(), (0x0102, b"sealed".as_slice()));
-        for row in [&b""[..], b"\x01", b"\x01\x00", b"\x02\x00\x00sealed"] {
-            assert!(matches!(split_row(7, row), Err(LedgerError::RowFormat { index: 7, supported: 1, .. })));
+        let row = [row_header(0x0102).as_slice(), &[9; 32], b"sealed"].concat();
+        let parts = split_row(7, &row).unwrap();
+        assert_eq!((parts.epoch, parts.commitment, parts.sealed), (0x0102, &[9; 32], b"sealed".as_slice()));
+        for row in [&b""[..], b"\x02", b"\x02\x00", b"\x02\x00\x00short", &[&[1], &row[1..]].concat(), &row[..35]] {
+            assert!(matches!(split_row(7, row), Err(LedgerError::RowFormat { index: 7, supported: 2, .. })));
         }
     }
 }

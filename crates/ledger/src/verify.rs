@@ -6,19 +6,28 @@
 //!
 //! Memory is bounded by the chunks under way; entries are opened and dropped. The scan and the joining are done by the
 //! calling thread, hashing and opening by workers, each of which answers in the order in which it was asked.
+//!
+//! On the way the tree is held against every checkpoint that is kept, and the kept tiles against the hashes derived: they are caches, and nothing
+//! is taken from them.
 
 use crate::error::LedgerError;
 use crate::head::TreeHead;
 use crate::keys::LedgerKeys;
-use crate::merkle::{Frontier, TreeHash, leaf_hash};
+use crate::log;
+use crate::merkle::{Frontier, TreeHash, leaf_hash, root_of};
 use crate::rows::{HEAD_KEY, SPACE_ENTRY, entry_index};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tacet_store::Reader;
+use tacet_tlog::Checkpoint;
+use tacet_tlog::tile::{LEVEL_MAX, TILE_HEIGHT, TILE_WIDTH};
 
 /// A whole chunk is a complete subtree of `1 << CHUNK_LEVEL` leaves.
 const CHUNK_LEVEL: u32 = 10;
+
+/// Tiles of level 0 in a whole chunk.
+const CHUNK_TILES: usize = 1 << (CHUNK_LEVEL - TILE_HEIGHT);
 
 /// Leaves of a whole chunk.
 const CHUNK_LEAVES: usize = 1 << CHUNK_LEVEL;
@@ -95,6 +104,31 @@ pub enum Problem {
     },
     /// A row in the ledger's space has a key that no entry has.
     StrangeRow,
+    /// A checkpoint, or the log's name and keys, cannot be read.
+    Log(LedgerError),
+    /// A checkpoint counts more entries than there are: the ledger was set back.
+    SetBack {
+        /// Entries of the checkpoint.
+        signed: u64,
+        /// Entries of the ledger.
+        size: u64,
+    },
+    /// The first entries are not those of a checkpoint that was signed: history was changed.
+    Checkpoint {
+        /// Entries of the checkpoint.
+        size: u64,
+        /// Its root.
+        signed: TreeHash,
+        /// The root of the rows.
+        derived: TreeHash,
+    },
+    /// A kept tile is not what the entries give. No proof is made of it.
+    Tile {
+        /// Its level.
+        level: u8,
+        /// Its place in the level.
+        index: u64,
+    },
     /// Every entry is there and the tree over them is not the head's: some row is not the one that was written.
     Root {
         /// The head's root.
@@ -114,6 +148,19 @@ impl fmt::Display for Problem {
             }
             Self::Entry { error, .. } => write!(f, "{error}"),
             Self::StrangeRow => f.write_str("a row in the ledger's space is not an entry"),
+            Self::Log(error) => write!(f, "the published log: {error}"),
+            Self::SetBack { signed, size } => {
+                write!(f, "a checkpoint of {signed} entries was signed and there are {size}: the ledger was set back")
+            }
+            Self::Checkpoint { size, signed, derived } => {
+                write!(
+                    f,
+                    "the first {size} entries give root {derived} and root {signed} was signed: history was changed"
+                )
+            }
+            Self::Tile { level, index } => {
+                write!(f, "tile {index} of level {level} is not what the entries give: run `tacet ledger tiles`")
+            }
             Self::Root { head, derived } => write!(f, "the entries give root {derived} and the head says {head}"),
         }
     }
@@ -144,6 +191,19 @@ pub fn verify(
         Err(LedgerError::Store(error)) => return Err(error.into()),
         Err(error) => verification.add(Problem::Head(error)),
     }
+    let size = verification.head.as_ref().map_or(0, TreeHead::size);
+    let known = match log::kept(reader, keys) {
+        Ok(known) => known,
+        Err(LedgerError::Store(error)) => return Err(error.into()),
+        Err(error) => {
+            verification.add(Problem::Log(error));
+            Vec::new()
+        }
+    };
+    let beyond = known.iter().map(Checkpoint::size).max().filter(|signed| *signed > size);
+    if let Some(signed) = beyond {
+        verification.add(Problem::SetBack { signed, size });
+    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
     std::thread::scope(|scope| {
         let workers = (0..workers)
@@ -154,7 +214,7 @@ pub fn verify(
                 Worker { to_worker, from_worker }
             })
             .collect();
-        let mut run = Run::new(verification, workers, progress);
+        let mut run = Run::new(verification, workers, progress, reader, known);
         run.scan(reader)?;
         run.finish()
     })
@@ -183,7 +243,8 @@ struct Answer {
 }
 
 enum Hashes {
-    Subtree(TreeHash),
+    /// Of a whole chunk: the roots over 256 leaves each.
+    Tiles([TreeHash; CHUNK_TILES]),
     Leaves(Vec<TreeHash>),
 }
 
@@ -191,7 +252,12 @@ fn work(keys: &LedgerKeys, chunks: &Receiver<Chunk>, answers: &Sender<Answer>) {
     for chunk in chunks {
         let leaves: Vec<TreeHash> = chunk.rows.iter().map(|row| leaf_hash(row)).collect();
         let whole = leaves.len() == CHUNK_LEAVES && chunk.first.trailing_zeros() >= CHUNK_LEVEL;
-        let hashes = if whole { Hashes::Subtree(crate::merkle::root_of(&leaves)) } else { Hashes::Leaves(leaves) };
+        let hashes = if whole {
+            let mut tiles = leaves.chunks(usize::from(TILE_WIDTH)).map(root_of);
+            Hashes::Tiles(std::array::from_fn(|_| tiles.next().unwrap_or_else(crate::merkle::empty_root)))
+        } else {
+            Hashes::Leaves(leaves)
+        };
         let mut answer = Answer { first: chunk.first, hashes, opened: 0, without_key: 0, errors: Vec::new() };
         for (index, row) in (chunk.first..=u64::MAX).zip(&chunk.rows) {
             match keys.open_entry(index, row) {
@@ -220,11 +286,24 @@ struct Run<'a> {
     /// Where gaps and strange rows were found: told in the order of entries.
     found: Vec<(u64, Problem)>,
     done: u64,
+    reader: &'a dyn Reader,
+    /// Checkpoints that are still to come, the smallest last.
+    known: Vec<Checkpoint>,
+    /// Leaves of the tile of level 0 at the right edge, and of each level above the hashes of its tile there.
+    edge: Vec<Vec<TreeHash>>,
 }
 
 impl<'a> Run<'a> {
-    fn new(verification: Verification, workers: Vec<Worker>, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
+    fn new(
+        verification: Verification,
+        workers: Vec<Worker>,
+        progress: &'a mut dyn FnMut(u64, u64),
+        reader: &'a dyn Reader,
+        mut known: Vec<Checkpoint>,
+    ) -> Self {
         let size = verification.head.as_ref().map_or(0, TreeHead::size);
+        known.retain(|checkpoint| (1..=size).contains(&checkpoint.size()));
+        known.reverse();
         Self {
             verification,
             workers,
@@ -236,6 +315,9 @@ impl<'a> Run<'a> {
             frontier: Frontier::new(),
             found: Vec::new(),
             done: 0,
+            reader,
+            known,
+            edge: vec![Vec::new(); usize::from(LEVEL_MAX) + 2],
         }
     }
 
@@ -283,7 +365,10 @@ impl<'a> Run<'a> {
         }
         self.chunk.bytes += row.len();
         self.chunk.rows.push(row.to_vec());
-        let at_edge = index.saturating_add(1).trailing_zeros() >= CHUNK_LEVEL;
+        let size = index.saturating_add(1);
+        // A chunk ends where a checkpoint does, so that its root is at hand.
+        let known = self.known.binary_search_by(|known| size.cmp(&known.size())).is_ok();
+        let at_edge = known || size.trailing_zeros() >= CHUNK_LEVEL;
         if at_edge || self.chunk.bytes >= CHUNK_BYTES_MAX { self.send() } else { Ok(()) }
     }
 
@@ -317,16 +402,70 @@ impl<'a> Run<'a> {
         // After a gap the tree cannot be derived any more; what lies beyond the head is no part of it.
         if answer.first == self.frontier.size() && answer.first < self.size {
             match answer.hashes {
-                Hashes::Subtree(root) => {
-                    let _fits = self.frontier.append_subtree(CHUNK_LEVEL, root);
-                    debug_assert!(_fits);
+                Hashes::Tiles(roots) => {
+                    for root in roots {
+                        let _fits = self.frontier.append_subtree(TILE_HEIGHT, root);
+                        debug_assert!(_fits);
+                        self.derived(1, root)?;
+                    }
                 }
-                Hashes::Leaves(leaves) => leaves.into_iter().for_each(|leaf| self.frontier.append(leaf)),
+                Hashes::Leaves(leaves) => {
+                    for leaf in leaves {
+                        self.frontier.append(leaf);
+                        self.derived(0, leaf)?;
+                    }
+                }
             }
+            self.hold_known();
         }
         self.done += entries;
         (self.progress)(self.done, self.size);
         Ok(())
+    }
+
+    /// Takes a derived hash of a level; a tile that it completes is held against the kept one.
+    fn derived(&mut self, level: u8, mut hash: TreeHash) -> Result<(), LedgerError> {
+        for level in level..=LEVEL_MAX {
+            let Some(hashes) = self.edge.get_mut(usize::from(level)) else { return Ok(()) };
+            hashes.push(hash);
+            if hashes.len() < usize::from(TILE_WIDTH) {
+                return Ok(());
+            }
+            let hashes = std::mem::take(hashes);
+            self.hold_tile(level, &hashes)?;
+            hash = root_of(&hashes);
+        }
+        Ok(())
+    }
+
+    /// INVARIANT: `hashes` are the last ones of their level up to the frontier.
+    fn hold_tile(&mut self, level: u8, hashes: &[TreeHash]) -> Result<(), LedgerError> {
+        if level == 0 || hashes.is_empty() {
+            return Ok(());
+        }
+        let last = (self.frontier.size() >> (u32::from(level) * TILE_HEIGHT)).saturating_sub(1);
+        let index = last / u64::from(TILE_WIDTH);
+        let kept = match log::kept_tile(self.reader, level, index) {
+            Ok(kept) => kept,
+            Err(LedgerError::Store(error)) => return Err(error.into()),
+            Err(_) => Vec::new(),
+        };
+        // What is not kept yet is not wrong.
+        let fits = kept.len() <= hashes.len() && kept.iter().zip(hashes).all(|(kept, derived)| kept == derived);
+        if !fits {
+            self.verification.add(Problem::Tile { level, index });
+        }
+        Ok(())
+    }
+
+    fn hold_known(&mut self) {
+        while self.known.last().is_some_and(|known| known.size() == self.frontier.size()) {
+            let Some(known) = self.known.pop() else { return };
+            let (signed, derived) = (known.root(), self.frontier.root());
+            if signed != derived {
+                self.verification.add(Problem::Checkpoint { size: known.size(), signed, derived });
+            }
+        }
     }
 
     /// Tells the gaps found before entry `index`.
@@ -347,6 +486,10 @@ impl<'a> Run<'a> {
             && self.frontier.size() == self.size
         {
             let (head, derived) = (head.root(), self.frontier.root());
+            for level in 1..=LEVEL_MAX {
+                let hashes = self.edge.get_mut(usize::from(level)).map(std::mem::take).unwrap_or_default();
+                self.hold_tile(level, &hashes)?;
+            }
             self.verification.derived_root = Some(derived);
             if head != derived {
                 self.verification.add(Problem::Root { head, derived });

@@ -10,6 +10,7 @@
 
 mod appending;
 mod crashes;
+mod published;
 mod reading;
 mod speed;
 mod tampering;
