@@ -94,13 +94,14 @@ pub fn read_each(
     Ok(indexes.iter().zip(rows).map(open).collect())
 }
 
-/// The rows of entries from number `from` on, as they are stored: what the tree is made of. At most `max`, without gaps.
+/// The rows of entries from number `from` on, as they are stored: what the tree is made of. Without gaps; at most `max`, and none
+/// more once they have `bytes_max` bytes.
 ///
 /// # Errors
 /// [`LedgerError::NoEntry`] where one is missing between others.
-pub fn rows(reader: &dyn Reader, from: u64, max: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+pub fn rows(reader: &dyn Reader, from: u64, max: usize, bytes_max: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
     let mut rows = Vec::new();
-    let mut gap = None;
+    let (mut gap, mut bytes) = (None, 0);
     if max == 0 {
         return Ok(rows);
     }
@@ -110,8 +111,9 @@ pub fn rows(reader: &dyn Reader, from: u64, max: usize) -> Result<Vec<Vec<u8>>, 
             gap = Some(expected);
             return ControlFlow::Break(());
         }
+        bytes += row.len();
         rows.push(row.to_vec());
-        if rows.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if rows.len() < max && bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     gap.map_or(Ok(rows), |index| Err(LedgerError::NoEntry { index }))
 }
