@@ -13,7 +13,7 @@ use crate::server::AuthorizationServer;
 use serde_json::{Value, json};
 use std::fmt;
 use tacet_ledger::noted::{Expect, RowWrite, RowsError, Table};
-use tacet_ledger::{EventKind, Outcome};
+use tacet_ledger::{Entry, EventKind, Outcome};
 
 /// Length of the id of a family in a refresh token.
 const FAMILY_ID_BYTES: usize = 32;
@@ -264,10 +264,23 @@ impl AuthorizationServer {
         // The nonce belongs to the first id token only (OpenID Connect Core 1.0, section 12.2).
         family.nonce = None;
         writes.push(rows::put(Table::Refresh, family_name(&family.id), family, expect)?);
-        writes.push(rows::put(Table::AccessTokens, rows::by_secret("at", &access_token), &row, Expect::Absent)?);
         let person = (family.holder.account.as_str(), family.holder.role.as_str());
         let detail = shortened(format!("client {}, grant {}, scopes {scopes}", family.client, noted(&family.id)));
         let note = entry(now, EventKind::TokenCreated, person, asked, Outcome::Success, detail);
+        let context = family.context.context()?;
+        let Tried::Done(given) = self.hand_out(access_token, row, writes, note).await? else { return Ok(Tried::Again) };
+        Ok(Tried::Done(TokenAnswer { refresh_token: refresh, id_token, context, ..given }))
+    }
+
+    /// Writes an access token down, together with `writes` and the entry, and gives it.
+    async fn hand_out(
+        &self,
+        access_token: String,
+        row: AccessRow,
+        mut writes: Vec<RowWrite>,
+        note: Entry,
+    ) -> Result<Tried<TokenAnswer>, SmartError> {
+        writes.push(rows::put(Table::AccessTokens, rows::by_secret("at", &access_token), &row, Expect::Absent)?);
         match self.rows.commit(writes, vec![note]).await {
             Err(RowsError::Conflict) => return Ok(Tried::Again),
             other => other?,
@@ -275,11 +288,11 @@ impl AuthorizationServer {
         Ok(Tried::Done(TokenAnswer {
             access_token,
             dpop: row.jkt.is_some(),
-            expires_in_s: (expires_ms - now.as_ms()) / 1000,
+            expires_in_s: (row.expires_ms - row.issued_ms) / 1000,
             scope: row.scope,
-            refresh_token: refresh,
-            id_token,
-            context: family.context.context()?,
+            refresh_token: None,
+            id_token: None,
+            context: LaunchContext::default(),
         }))
     }
 
@@ -311,23 +324,10 @@ impl AuthorizationServer {
             x5t: binding.certificate.map(str::to_owned),
         };
         let access_token = secret::make(self.rng.as_ref(), secret::ACCESS);
-        let write = rows::put(Table::AccessTokens, rows::by_secret("at", &access_token), &row, Expect::Absent)?;
         let owner = who.client.owner();
         let detail = shortened(format!("client {} itself, scopes {scopes}", who.client.id));
         let note = entry(now, EventKind::TokenCreated, (&owner, "integrator"), asked, Outcome::Success, detail);
-        match self.rows.commit(vec![write], vec![note]).await {
-            Err(RowsError::Conflict) => return Ok(Tried::Again),
-            other => other?,
-        }
-        Ok(Tried::Done(TokenAnswer {
-            access_token,
-            dpop: row.jkt.is_some(),
-            expires_in_s: self.settings.lifetimes.access_ms / 1000,
-            scope: row.scope,
-            refresh_token: None,
-            id_token: None,
-            context: LaunchContext::default(),
-        }))
+        self.hand_out(access_token, row, Vec::new(), note).await
     }
 
     /// Who the person is (OpenID Connect Core 1.0, section 2; SMART: `fhirUser`).
