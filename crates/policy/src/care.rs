@@ -9,9 +9,11 @@
 //! It decides nothing and reads no clock. It is changed in the same step that makes a commit visible, so what it says is never behind
 //! the records. [`CareData::next_change`] says until when an answer holds if nothing is put in between.
 
+mod changes;
 mod identities;
 mod index;
 mod moments;
+mod named;
 mod relations;
 mod rota;
 mod special;
@@ -19,11 +21,12 @@ mod special;
 use crate::breakglass::BreakGlass;
 use crate::care_view::CareView;
 use crate::consent::Asker;
-use crate::facts::{Fact, Facts, KEPT_AFTER_END_MS, Link};
+use crate::facts::{Author, Fact, Facts, KEPT_AFTER_END_MS, Link};
 use crate::situation::{CareSettings, ConsentRuling, PatientFlags, RelationSet, Subject};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use changes::{Calendar, Changes};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use tacet_types::{ResourceId, ResourceType, Role, Timestamp};
+use tacet_types::{ResourceId, ResourceType, Timestamp};
 
 pub(crate) use moments::Moments;
 pub use rota::Zone;
@@ -41,6 +44,9 @@ pub const BREAK_GLASS_MAX: usize = 1_000;
 /// Most rulings of a patient's consents for one who asks, each with what it excepts. What remains open is worked out for all of them
 /// together, by everybody who asks, so whoever says more than that has refused.
 pub(crate) const RULINGS_MAX: usize = 40;
+
+/// Records that are forgotten in one step.
+pub const FORGET_EACH_MAX: usize = 1_000;
 
 /// The purpose of use of whoever declared an emergency (v3-ActReason).
 const BREAK_GLASS: &str = "BTG";
@@ -63,6 +69,8 @@ pub struct CareData {
     /// What every record says, but Patients.
     records: HashMap<Link, Box<Fact>>,
     patients: HashMap<Link, PatientRow>,
+    /// Of records that a Practitioner wrote last: who, and what others had written.
+    authors: HashMap<Link, Author>,
     /// Records in which somebody takes part.
     by_actor: HashMap<Link, HashSet<Link>>,
     /// Stays at a place, or, for those that name no place, at an organisation.
@@ -71,8 +79,10 @@ pub struct CareData {
     parts: HashMap<Link, HashSet<Link>>,
     /// Busy slots of a schedule.
     slots: HashMap<Link, HashSet<Link>>,
-    /// Stays and orders by which a patient may have to do with the hospital now.
-    of_hospital: HashSet<Link>,
+    /// Stays and orders by which a patient may have to do with the hospital now, by patient.
+    of_hospital: HashMap<Link, HashSet<Link>>,
+    /// Consents that name somebody in a rule.
+    by_named: HashMap<Link, HashSet<Link>>,
     /// Patients who are not like any other.
     special: HashMap<ResourceId, Special>,
     /// Who has an identifier: patients, and staff.
@@ -81,8 +91,12 @@ pub struct CareData {
     /// Whom a practitioner put on file, and when.
     registered: HashMap<ResourceId, Vec<(ResourceId, i64)>>,
     emergencies: HashMap<String, Vec<BreakGlass>>,
-    /// Moments at which some consent begins or ends, with how many do.
-    consent_moments: BTreeMap<i64, usize>,
+    /// Moments from which on a record says something else of a patient, whoever asks: consents, what is planned.
+    turns: Calendar,
+    /// When records can be forgotten.
+    ends: Calendar,
+    /// The patients of whom something else is to be said, whoever asks.
+    changes: Changes,
     /// For whom identities were last asked: a visibility asks for one person, patient after patient.
     asked: Mutex<Option<(AskedAt, Arc<HashSet<Link>>)>>,
 }
@@ -96,8 +110,14 @@ impl CareData {
     /// Takes what a record says now in the place of what it said before; none: it is gone, or says nothing.
     pub fn put(&mut self, key: (ResourceType, ResourceId), facts: Option<Facts>) {
         let link = Link::new(key.0, key.1.as_str());
-        let fact = facts.map(|facts| facts.fact);
-        if self.replace(link, fact) {
+        let (fact, author) = facts.map(|facts| (facts.fact, facts.author)).unzip();
+        let author = author.flatten();
+        let same_author = self.authors.get(&link) == author.as_ref();
+        match author {
+            Some(author) => drop(self.authors.insert(link.clone(), author)),
+            None => drop(self.authors.remove(&link)),
+        }
+        if self.replace(link, fact) || !same_author {
             self.epoch += 1;
         }
     }
@@ -144,13 +164,13 @@ impl CareData {
         self.epoch += 1;
     }
 
-    /// Lets go of what can say nothing any more at this moment. Changes no answer about now or later.
-    pub fn forget(&mut self, now: Timestamp) {
-        let over = |fact: &Fact| fact.ends_ms().is_some_and(|end| end < now.as_ms());
-        let gone: Vec<Link> =
-            self.records.iter().filter(|(_, fact)| over(fact)).map(|(link, _)| link.clone()).collect();
-        for link in gone {
-            self.replace(link, None);
+    /// Lets go of what can say nothing any more at this moment, at most [`FORGET_EACH_MAX`] records of it: which they are. Changes no answer
+    /// about now or later.
+    pub fn forget(&mut self, now: Timestamp) -> Vec<(ResourceType, ResourceId)> {
+        let gone = self.ends.before(now.as_ms(), FORGET_EACH_MAX);
+        for link in &gone {
+            self.authors.remove(link);
+            self.replace(link.clone(), None);
         }
         let kept_from = now.as_ms().saturating_sub(KEPT_AFTER_END_MS);
         self.registered.retain(|_, registered| {
@@ -161,6 +181,13 @@ impl CareData {
             of_account.retain(|declared| declared.until >= now);
             !of_account.is_empty()
         });
+        gone.iter().filter_map(|link| link.resource_type().zip(link.resource_id())).collect()
+    }
+
+    /// Whether a record says something.
+    pub fn knows(&self, resource_type: ResourceType, id: &ResourceId) -> bool {
+        let link = Link::new(resource_type, id.as_str());
+        self.records.contains_key(&link) || self.patients.contains_key(&link)
     }
 
     /// A number that is another one after every change.
@@ -202,8 +229,8 @@ impl CareData {
             self.related(practitioner, settings, &mut moments);
             self.identities(practitioner, &mut moments);
         }
-        if let Some((at, _)) = self.consent_moments.range(now.as_ms().saturating_add(1)..).next() {
-            moments.note(*at);
+        if let Some(at) = self.turns.after(now.as_ms()) {
+            moments.note(at);
         }
         for declared in self.emergencies.values().flatten() {
             moments.within(declared.span());
@@ -231,32 +258,36 @@ impl CareData {
     /// What the patient's consents in force say to this subject, for its purpose, now. With an emergency declared for the patient the
     /// purpose is that (`BTG`).
     pub fn consents(&self, patient: &ResourceId, subject: &Subject, now: Timestamp) -> Vec<ConsentRuling> {
-        let Some(special) = self.special.get(patient).filter(|special| !special.consents.is_empty()) else {
+        if self.special.get(patient).is_none_or(|special| special.consents.is_empty()) {
             return Vec::new();
-        };
+        }
+        let identities = self.identities_asked(subject, now);
+        let purpose = self.declared(&subject.account, patient, now).map_or(subject.purpose, |_| BREAK_GLASS);
+        self.rulings(patient, &Asker::new(subject, purpose, &identities), &mut Moments::at(now))
+    }
+
+    /// All that stands for a subject in a consent.
+    fn identities_asked(&self, subject: &Subject, now: Timestamp) -> Arc<HashSet<Link>> {
         let mut identities = match &subject.practitioner {
             Some(practitioner) => self.identities_of(practitioner, now),
             None => Arc::default(),
         };
-        if !subject.patients.is_empty()
-            && let Some(kind) = ResourceType::parse("Patient")
-        {
-            let own = subject.patients.iter().map(|patient| Link::new(kind, patient.as_str()));
+        let own = own_links(subject);
+        if !own.is_empty() {
             Arc::make_mut(&mut identities).extend(own);
         }
-        let asker = Asker {
-            purpose: self.declared(&subject.account, patient, now).map_or(subject.purpose, |_| BREAK_GLASS),
-            identities: &identities,
-            unknown_staff: subject.practitioner.is_none() && subject.role != Role::Patient,
-            of_patient: subject.role == Role::Patient,
-        };
-        let moments = &mut Moments::at(now);
+        identities
+    }
+
+    /// What the patient's consents in force say to one who asks.
+    pub(crate) fn rulings(&self, patient: &ResourceId, asker: &Asker<'_>, moments: &mut Moments) -> Vec<ConsentRuling> {
+        let Some(special) = self.special.get(patient) else { return Vec::new() };
         let mut rulings = Vec::new();
         for link in &special.consents {
             if let (Some(Fact::Consent(consent)), Some(id)) =
                 (self.records.get(link).map(Box::as_ref), link.resource_id())
             {
-                rulings.extend(consent.rulings(&id, &asker, moments));
+                rulings.extend(consent.rulings(&id, asker, moments));
                 if rulings.iter().map(|ruling| 1 + ruling.unless.len()).sum::<usize>() > RULINGS_MAX {
                     return vec![crate::consent::refusal(&id)];
                 }
@@ -297,6 +328,12 @@ impl CareData {
     }
 }
 
+/// The subject's own records as a patient.
+pub(crate) fn own_links(subject: &Subject) -> Vec<Link> {
+    let Some(kind) = ResourceType::parse("Patient") else { return Vec::new() };
+    subject.patients.iter().map(|patient| Link::new(kind, patient.as_str())).collect()
+}
+
 impl CareView for CareData {
     fn relations(&self, practitioner: &ResourceId, now: Timestamp, settings: &CareSettings) -> Related {
         Self::relations(self, practitioner, now, settings)
@@ -316,7 +353,7 @@ impl CareView for CareData {
                 Some(Fact::Consent(consent)) => Moments::at(now).within(consent.during),
                 _ => false,
             };
-            if !special.flags().is_none() || special.consents.iter().any(in_force) {
+            if !special.flags().is_none() || !special.plans.is_empty() || special.consents.iter().any(in_force) {
                 each(patient);
             }
         }
@@ -328,6 +365,10 @@ impl CareView for CareData {
 
     fn break_glass(&self, account: &str, now: Timestamp) -> Vec<ResourceId> {
         Self::break_glass(self, account, now)
+    }
+
+    fn plans(&self, patient: &ResourceId, now: Timestamp) -> Vec<ResourceId> {
+        self.planned(patient, &mut Moments::at(now))
     }
 }
 

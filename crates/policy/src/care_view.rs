@@ -28,4 +28,7 @@ pub trait CareView {
 
     /// The patients for whom this account has an emergency declared now.
     fn break_glass(&self, account: &str, now: Timestamp) -> Vec<ResourceId>;
+
+    /// The patient's encounters that lie ahead, or tell of something that does, whatever their dates say.
+    fn plans(&self, patient: &ResourceId, now: Timestamp) -> Vec<ResourceId>;
 }

@@ -94,6 +94,8 @@ struct Written {
     #[serde(default)]
     break_glass: bool,
     consent: Option<String>,
+    #[serde(default)]
+    approved: bool,
     expect: String,
     by: Option<String>,
 }
@@ -180,7 +182,7 @@ impl Written {
         let situation = |label| Situation {
             role,
             act,
-            purpose: self.purpose.as_deref().map_or(Purpose::TREAT, Purpose::of),
+            purpose: self.purpose.as_deref().map_or(Purpose::usual(role), Purpose::of),
             strong: self.strong,
             supplier: self.supplier,
             category,
@@ -191,6 +193,7 @@ impl Written {
             label,
             break_glass: self.break_glass,
             consent,
+            approved: self.approved,
         };
         let situations = std::iter::once(None).chain(labels).map(situation).collect();
         Ok(Case { name: self.name.clone(), situations, expect_permit, by: self.by })

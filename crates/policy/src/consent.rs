@@ -16,10 +16,10 @@ mod read;
 
 use crate::care::Moments;
 use crate::facts::{Link, Span};
-use crate::situation::{ConsentRuling, RecordScope};
+use crate::situation::{ConsentRuling, RecordScope, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use tacet_types::{Criterion, Labels, ResourceId, ResourceType, TypeSet};
+use tacet_types::{Criterion, Labels, ResourceId, ResourceType, Role, TypeSet};
 
 pub(crate) use read::read;
 
@@ -99,6 +99,12 @@ pub(crate) struct Asker<'a> {
 }
 
 impl ConsentFacts {
+    /// Everybody whom some rule names, perhaps several times over.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Link> {
+        let rules = std::iter::once(&self.root).chain(&self.nested);
+        rules.flat_map(|rule| rule.actors.iter().flatten())
+    }
+
     /// The moments at which it, or a rule of it, begins or has ended.
     pub(crate) fn moments(&self) -> Vec<i64> {
         let spans = self.nested.iter().map(|provision| provision.during).chain([self.during, self.root.during]);
@@ -230,7 +236,17 @@ impl Provision {
     }
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    /// Of this subject, for this purpose, who is all of these.
+    pub(crate) fn new(subject: &Subject, purpose: &'a str, identities: &'a HashSet<Link>) -> Self {
+        Self {
+            purpose,
+            identities,
+            unknown_staff: subject.practitioner.is_none() && subject.role != Role::Patient,
+            of_patient: subject.role == Role::Patient,
+        }
+    }
+
     /// Whether an actor of a rule is the asker, or, where something is denied, may be.
     fn is(&self, actor: &Link, permit: bool) -> bool {
         if self.identities.contains(actor) {

@@ -1,7 +1,7 @@
 //! One situation, one decision: the request to Cedar, and what it answered before.
 
 use crate::category::Category;
-use crate::openings::{STANDINGS_KEPT_MAX, Standing, Timeless};
+use crate::openings::{Opening, STANDINGS_KEPT_MAX, Standing};
 use crate::policies::Policies;
 use crate::situation::{PatientFlags, Relation, RelationSet, Situation};
 use cedar_policy::{
@@ -66,7 +66,7 @@ pub(crate) struct Decider {
     /// Relations that a policy about a role looks at, in the order of [`Role::ALL`].
     read: Vec<(Role, RelationSet)>,
     pub(crate) decisions: Memo<Situation, Decision>,
-    pub(crate) openings: Memo<Standing, Arc<[Timeless]>>,
+    pub(crate) openings: Memo<Standing, Arc<[Opening]>>,
 }
 
 /// Names of entities, made once.
@@ -168,7 +168,7 @@ impl Decider {
     /// The request for a situation; held against the schema in tests only.
     fn request(&self, situation: &Situation, checked: bool) -> Result<Request, String> {
         let Situation { role, act, purpose, strong, supplier, category, of_patient, upcoming, .. } = *situation;
-        let Situation { relations, flags, label, break_glass, consent, .. } = *situation;
+        let Situation { relations, flags, label, break_glass, consent, approved, .. } = *situation;
         let PatientFlags { detained, vip, staff, restricted } = flags;
         let names = &self.names;
         let truth = RestrictedExpression::new_bool;
@@ -189,6 +189,7 @@ impl Decider {
             ("labels", RestrictedExpression::new_set(label.iter().map(|label| one(&names.label, label.as_str())))),
             ("breakGlass", truth(break_glass)),
             ("consent", one(&names.consent, consent.as_str())),
+            ("approved", truth(approved)),
         ];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
         let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;

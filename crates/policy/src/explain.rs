@@ -7,6 +7,7 @@ use crate::openings::Standing;
 use crate::policies::Policies;
 use crate::situation::{Act, CareSettings, ConsentRuling, ConsentSays, Label, PatientFlags, RelationSet, Subject};
 use crate::visibility::{ties, visibility};
+use std::collections::HashMap;
 use std::fmt;
 use tacet_types::{Basis, Labels, ResourceId, ResourceType, Sight, Timestamp};
 
@@ -68,6 +69,57 @@ pub struct Explanation {
     pub reasons: Vec<(String, String)>,
 }
 
+/// Care data of some patients only: an explanation looks at no others.
+struct OnlyOf<'a, C> {
+    care: &'a C,
+    patients: &'a [ResourceId],
+}
+
+impl<C: CareView> OnlyOf<'_, C> {
+    fn of(&self, mut related: HashMap<ResourceId, RelationSet>) -> HashMap<ResourceId, RelationSet> {
+        related.retain(|patient, _| self.patients.contains(patient));
+        related
+    }
+}
+
+impl<C: CareView> CareView for OnlyOf<'_, C> {
+    fn relations(
+        &self,
+        practitioner: &ResourceId,
+        now: Timestamp,
+        settings: &CareSettings,
+    ) -> HashMap<ResourceId, RelationSet> {
+        self.of(self.care.relations(practitioner, now, settings))
+    }
+
+    fn hospital(&self, now: Timestamp, settings: &CareSettings) -> HashMap<ResourceId, RelationSet> {
+        self.of(self.care.hospital(now, settings))
+    }
+
+    fn flags(&self, patient: &ResourceId) -> PatientFlags {
+        self.care.flags(patient)
+    }
+
+    fn each_flagged(&self, _: Timestamp, each: &mut dyn FnMut(&ResourceId)) {
+        let mut patients = self.patients.to_vec();
+        patients.sort_unstable();
+        patients.dedup();
+        patients.iter().for_each(each);
+    }
+
+    fn consents(&self, patient: &ResourceId, subject: &Subject, now: Timestamp) -> Vec<ConsentRuling> {
+        self.care.consents(patient, subject, now)
+    }
+
+    fn break_glass(&self, account: &str, now: Timestamp) -> Vec<ResourceId> {
+        self.care.break_glass(account, now)
+    }
+
+    fn plans(&self, patient: &ResourceId, now: Timestamp) -> Vec<ResourceId> {
+        self.care.plans(patient, now)
+    }
+}
+
 /// Why the subject may, or may not, do `act` to a record of this type, in the compartment of these patients, with these labels.
 #[expect(clippy::too_many_arguments, reason = "who, what and when: each is a part of the question")]
 pub fn explain<C: CareView>(
@@ -81,6 +133,7 @@ pub fn explain<C: CareView>(
     patients: &[ResourceId],
     labels: Labels,
 ) -> Explanation {
+    let care = &OnlyOf { care, patients };
     let visibility = visibility(policies, care, settings, subject, act, now);
     let verdict = match visibility.sight(resource_type, patients, labels) {
         Sight::Seen(basis) => Verdict::Open(basis.clone()),

@@ -48,6 +48,16 @@ impl Link {
         Some(Self::new(resource_type, id))
     }
 
+    /// A patient.
+    pub(crate) fn of_patient(id: &ResourceId) -> Option<Self> {
+        ResourceType::parse("Patient").map(|kind| Self::new(kind, id.as_str()))
+    }
+
+    /// What stands before every link.
+    pub(crate) fn least() -> Self {
+        Self("".into())
+    }
+
     pub(crate) fn kind(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
@@ -174,6 +184,9 @@ pub(crate) enum Fact {
         places: Vec<Part>,
         provider: Option<Link>,
         flags: u8,
+        /// Until when it tells of something that lies ahead, whatever its own dates say; for good where it does not say when that is.
+        #[serde(default = "long_ago", skip_serializing_if = "is_long_ago")]
+        plans: i64,
     },
     /// Appointment.
     #[serde(rename = "meeting")]
@@ -234,6 +247,25 @@ pub(crate) enum Fact {
     Consent(ConsentFacts),
 }
 
+fn long_ago() -> i64 {
+    i64::MIN
+}
+
+fn is_long_ago(at: &i64) -> bool {
+    *at == i64::MIN
+}
+
+/// Whose word it is that a record says: somebody's who may stand in it themselves.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Author {
+    /// The Practitioner who wrote it.
+    #[serde(rename = "w")]
+    pub(crate) writer: Link,
+    /// What it said when somebody else had written it last; none if nobody else ever did.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Box<Fact>>,
+}
+
 /// What one resource says about relations and restrictions. Written as compact JSON (serde), with a version.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Facts {
@@ -241,6 +273,9 @@ pub struct Facts {
     version: u8,
     #[serde(rename = "f")]
     pub(crate) fact: Fact,
+    /// None: a machine wrote it, or an account that stands for no Practitioner.
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
+    pub(crate) author: Option<Author>,
 }
 
 impl<'de> Deserialize<'de> for Facts {
@@ -249,12 +284,14 @@ impl<'de> Deserialize<'de> for Facts {
         struct Written {
             v: u8,
             f: Fact,
+            #[serde(default)]
+            a: Option<Author>,
         }
         let written = Written::deserialize(deserializer)?;
         if written.v != VERSION {
             return Err(serde::de::Error::custom("facts of another version: make them anew from the record"));
         }
-        Ok(Self { version: VERSION, fact: written.f })
+        Ok(Self { version: VERSION, fact: written.f, author: written.a })
     }
 }
 
@@ -279,10 +316,23 @@ pub fn facts_of(resource_type: ResourceType, id: &ResourceId, resource: &Json<'_
         "Consent" => crate::consent::read(id, resource).map(Fact::Consent),
         _ => None,
     };
-    fact.map(|fact| Facts { version: VERSION, fact })
+    fact.map(|fact| Facts { version: VERSION, fact, author: None })
 }
 
 impl Facts {
+    /// The same, written by this Practitioner in the place of what the record said before. Whatever it says of that very Practitioner counts
+    /// in full only as far as somebody else has said it.
+    #[must_use]
+    pub fn written_by(self, writer: &ResourceId, before: Option<Self>) -> Self {
+        let Some(kind) = ResourceType::parse("Practitioner") else { return self };
+        let writer = Link::new(kind, writer.as_str());
+        let before = before.and_then(|before| match before.author {
+            Some(author) if author.writer == writer => author.before,
+            _ => Some(Box::new(before.fact)),
+        });
+        Self { author: Some(Author { writer, before }), ..self }
+    }
+
     /// The patients whom it is about; of a Patient itself none, since its own id is the key. With one of them erased, the facts go.
     pub fn patient_ids(&self) -> Vec<ResourceId> {
         let links: Vec<&Link> = match &self.fact {

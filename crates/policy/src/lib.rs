@@ -27,7 +27,7 @@ mod situation;
 mod visibility;
 
 pub use breakglass::{BreakGlass, BreakGlassError, BtgReason, LASTS_MAX_MS, TEXT_BYTES_MAX};
-pub use care::{BREAK_GLASS_MAX, CareData, REGISTERED_MAX, Related, Zone};
+pub use care::{BREAK_GLASS_MAX, CareData, FORGET_EACH_MAX, REGISTERED_MAX, Related, Zone};
 pub use care_view::CareView;
 pub use cases::{BUILT_IN_CASES, CASES_BYTES_MAX, CASES_MAX, Case, CasesError, Tried, cases};
 pub use category::Category;
@@ -45,4 +45,5 @@ pub use situation::{
     Act, CareSettings, ConsentRuling, ConsentSays, Label, PatientFlags, Purpose, RecordScope, Relation, RelationSet,
     Situation, Subject,
 };
+pub use visibility::maker::{CareAccess, Made, Maker};
 pub use visibility::visibility;

@@ -6,7 +6,7 @@ use crate::category::Category;
 use crate::policies::Policies;
 use crate::situation::{Act, ConsentSays, Label, PatientFlags, Purpose, RelationSet, Situation, Subject};
 use std::sync::Arc;
-use tacet_types::{Basis, Criterion, Labels, ResourceType, Role, Timestamp, TypeSet};
+use tacet_types::{Basis, Criterion, Labels, ResourceId, ResourceType, Role, Timestamp, TypeSet};
 
 /// Standings of which is kept what they open. One is some hundred bytes.
 pub(crate) const STANDINGS_KEPT_MAX: usize = 8_192;
@@ -24,6 +24,8 @@ pub(crate) struct Standing {
     pub(crate) flags: PatientFlags,
     pub(crate) break_glass: bool,
     pub(crate) consent: ConsentSays,
+    /// What a second person has allowed, with the labels that they were told of.
+    pub(crate) approved: Option<Labels>,
 }
 
 impl Standing {
@@ -40,11 +42,15 @@ impl Standing {
             flags: PatientFlags::NONE,
             break_glass: false,
             consent: ConsentSays::Nothing,
+            approved: subject.approved,
         }
     }
 
     pub(crate) fn situation(self, category: Category, label: Option<Label>, upcoming: bool) -> Situation {
-        let Self { role, act, purpose, strong, supplier, of_patient, relations, flags, break_glass, consent } = self;
+        let Self { role, act, purpose, strong, supplier, of_patient, relations, flags, break_glass, consent, .. } =
+            self;
+        // Elements with labels of their own are cut out one by one: that a record has some is nothing to be told of.
+        let special = label.map_or(Labels::NONE, Label::bits).and(flags.labels()).without(Labels::INLINE);
         Situation {
             role,
             act,
@@ -59,6 +65,7 @@ impl Standing {
             label,
             break_glass,
             consent,
+            approved: self.approved.is_some_and(|told| special.within(told)),
         }
     }
 }
@@ -73,7 +80,7 @@ enum Span {
 
 /// What a standing opens, before it is known what time it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Timeless {
+struct Timeless {
     types: TypeSet,
     labels: Labels,
     span: Span,
@@ -92,9 +99,12 @@ pub(crate) struct Opening {
     pub(crate) basis: Basis,
 }
 
+/// What stands in criteria for the moment at which they are asked: no date of a record is so early (FHIR has four digits for the year).
+const NOW: i64 = i64::MIN / 2;
+
 impl Timeless {
-    pub(crate) fn at(&self, now: Timestamp) -> Opening {
-        let ahead = || vec![Criterion::Within(now.as_ms(), i64::MAX)];
+    fn opening(&self) -> Opening {
+        let ahead = || vec![Criterion::Within(NOW, i64::MAX)];
         Opening {
             types: self.types,
             labels: self.labels,
@@ -106,13 +116,55 @@ impl Timeless {
     }
 }
 
+impl Opening {
+    /// The same at this moment.
+    pub(crate) fn at(&self, now: Timestamp) -> Self {
+        let now = now.as_ms();
+        let moment = |criterion: &Criterion| match criterion {
+            Criterion::Within(NOW, until) => Criterion::Within(now, *until),
+            Criterion::Within(from, until) if *until == NOW - 1 => Criterion::Within(*from, now.saturating_sub(1)),
+            other => other.clone(),
+        };
+        Self {
+            only: self.only.iter().map(moment).collect(),
+            except: self.except.iter().map(moment).collect(),
+            basis: self.basis.clone(),
+            ..*self
+        }
+    }
+
+    /// The same for a patient of whom these encounters count as lying ahead.
+    fn with_plans(&self, plans: &[ResourceId]) -> Self {
+        let Some(kind) = ResourceType::parse("Encounter").filter(|kind| self.types.has(*kind)) else {
+            return self.clone();
+        };
+        let planned = || plans.iter().map(|id| Criterion::Is(kind, id.clone()));
+        let mut opening = self.clone();
+        for criteria in [&mut opening.only, &mut opening.except] {
+            if criteria.iter().any(|criterion| matches!(criterion, Criterion::Within(NOW, _))) {
+                criteria.extend(planned());
+            }
+        }
+        opening
+    }
+}
+
+/// What is opened, for a patient of whom these encounters count as lying ahead.
+pub(crate) fn with_plans(openings: &Arc<[Opening]>, plans: &[ResourceId]) -> Arc<[Opening]> {
+    let of_time = |opening: &Opening| !opening.only.is_empty() || !opening.except.is_empty();
+    if plans.is_empty() || !openings.iter().any(of_time) {
+        return Arc::clone(openings);
+    }
+    openings.iter().map(|opening| opening.with_plans(plans)).collect()
+}
+
 impl Policies {
-    /// What a standing opens. Kept.
-    pub(crate) fn opened(&self, standing: Standing) -> Arc<[Timeless]> {
+    /// What a standing opens, at whatever moment: [`Opening::at`]. Kept.
+    pub(crate) fn opened(&self, standing: Standing) -> Arc<[Opening]> {
         self.decider.openings.get_or(standing, |standing| self.open(*standing))
     }
 
-    fn open(&self, standing: Standing) -> Arc<[Timeless]> {
+    fn open(&self, standing: Standing) -> Arc<[Opening]> {
         let mut all: Vec<Timeless> = Vec::new();
         for category in Category::ALL {
             let told = standing.act == Act::Read && {
@@ -147,7 +199,7 @@ impl Policies {
                 opening.types = TypeSet::EVERY;
             }
         }
-        all.into()
+        all.iter().map(Timeless::opening).collect()
     }
 
     /// The labels with which records of a category are open, `None` where they are not even without any.

@@ -25,6 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("breakglass.cedar", include_str!("../policies/breakglass.cedar")),
     ("care.cedar", include_str!("../policies/care.cedar")),
     ("confidentiality.cedar", include_str!("../policies/confidentiality.cedar")),
+    ("exports.cedar", include_str!("../policies/exports.cedar")),
     ("machines.cedar", include_str!("../policies/machines.cedar")),
     ("patients.cedar", include_str!("../policies/patients.cedar")),
 ];

@@ -23,6 +23,7 @@ enum Special {
     Purpose(Purpose),
     OfNobody,
     Upcoming,
+    Approved,
 }
 
 impl Special {
@@ -38,8 +39,9 @@ impl Special {
             Self::Supplier,
             Self::OfNobody,
             Self::Upcoming,
+            Self::Approved,
         ];
-        let purposes = Purpose::all().filter(move |purpose| purposes && *purpose != Purpose::TREAT).map(Self::Purpose);
+        let purposes = Purpose::all().filter(move |_| purposes).map(Self::Purpose);
         others.into_iter().chain(flags).chain(Label::all().map(Self::Label)).chain(purposes)
     }
 
@@ -60,6 +62,7 @@ impl Special {
             Self::Purpose(purpose) => situation.purpose = purpose,
             Self::OfNobody => situation.of_patient = false,
             Self::Upcoming => situation.upcoming = situation.category.is_planned(),
+            Self::Approved => situation.approved = true,
         }
         situation
     }
@@ -78,6 +81,7 @@ impl fmt::Display for Special {
             Self::Purpose(purpose) => write!(f, "purpose {}", purpose.as_str()),
             Self::OfNobody => f.write_str("of no patient"),
             Self::Upcoming => f.write_str("upcoming"),
+            Self::Approved => f.write_str("approved"),
         }
     }
 }
@@ -168,7 +172,7 @@ fn ordinary(role: Role, act: Act, relation: Option<Relation>, category: Category
     Situation {
         role,
         act,
-        purpose: Purpose::TREAT,
+        purpose: Purpose::usual(role),
         strong: true,
         supplier: false,
         category,
@@ -179,6 +183,7 @@ fn ordinary(role: Role, act: Act, relation: Option<Relation>, category: Category
         label: None,
         break_glass: false,
         consent: ConsentSays::Nothing,
+        approved: false,
     }
 }
 

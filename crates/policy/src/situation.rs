@@ -61,6 +61,8 @@ named! {
         WardEncounter = "ward-encounter",
         /// The patient is in a ward, or in a unit, for which they are on call now.
         OnCall = "on-call",
+        /// They take part in something that nobody but they themselves wrote down: no more than a ward has.
+        SelfDeclared = "self-declared",
         /// Of the hospital, not of a person: the patient is in the hospital now.
         Inpatient = "inpatient",
         /// Of the hospital, not of a person: the patient has a prescription in force.
@@ -162,6 +164,11 @@ impl PatientFlags {
         all.into_iter().filter_map(|(set, name)| set.then_some(name))
     }
 
+    /// The labels that say the same of a record.
+    pub fn labels(self) -> Labels {
+        self.names().filter_map(Labels::parse).fold(Labels::NONE, Labels::and)
+    }
+
     /// Sets the flag of this name; `false` if there is none of this name.
     pub fn set(&mut self, name: &str) -> bool {
         let flag = match name {
@@ -232,6 +239,8 @@ pub struct Subject {
     pub strong: bool,
     /// Whether the account is a supplier's.
     pub supplier: bool,
+    /// What a second person has allowed for this one request, with the labels that they were told of. `None`: nothing.
+    pub approved: Option<Labels>,
 }
 
 named! {
@@ -330,6 +339,8 @@ pub struct Situation {
     pub break_glass: bool,
     /// What consents say.
     pub consent: ConsentSays,
+    /// Whether a second person has allowed this request, knowing of this label and of what is special about this patient.
+    pub approved: bool,
 }
 
 /// One security label as policies name it: one of [`Labels::ALL`], or `unknown` for bits that have no name in this version.
@@ -407,6 +418,15 @@ impl Purpose {
 
     /// What has no code among [`Purpose::CODES`].
     pub const OTHER: Self = Self(Self::CODES.len() as u8);
+
+    /// What somebody of a role asks for who says nothing: care, the running of the hospital, or that they are the patient.
+    pub fn usual(role: Role) -> Self {
+        Self::of(match role {
+            Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory | Role::Integrator => "TREAT",
+            Role::Patient => "PATRQT",
+            Role::Reception | Role::Auditor | Role::SecurityOfficer | Role::Administrator | Role::Operator => "HOPERAT",
+        })
+    }
 
     /// The purpose of a code.
     pub fn of(code: &str) -> Self {

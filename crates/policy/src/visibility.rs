@@ -6,12 +6,18 @@
 //!            patients of the same openings ──────────────> classes
 //! every patient about whom there is nothing to say ──────> one class of all but those
 //! ```
+//!
+//! [`visibility`] makes one from nothing, and says what it should be. Who serves asks a [`crate::Maker`], which keeps what is the same for
+//! many and makes anew what has changed.
+
+pub(crate) mod base;
+pub(crate) mod maker;
 
 use crate::care_view::CareView;
-use crate::openings::{Opening, Standing};
+use crate::openings::{Opening, Standing, with_plans};
 use crate::policies::Policies;
 use crate::regions::{self, Threefold};
-use crate::situation::{Act, CareSettings, ConsentSays, Relation, RelationSet, Subject};
+use crate::situation::{Act, CareSettings, ConsentRuling, ConsentSays, PatientFlags, Relation, RelationSet, Subject};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tacet_types::{Class, PatientSet, ResourceId, Role, Timestamp, Visibility};
@@ -43,21 +49,29 @@ pub(crate) fn ties<C: CareView>(
     if let Some(practitioner) = subject.practitioner.as_ref() {
         care.relations(practitioner, now, settings).into_iter().for_each(|(patient, set)| add(patient, set));
     }
-    if Relation::OF_THE_HOSPITAL.into_iter().any(|relation| read.has(relation)) {
+    if reads_hospital(read) {
         care.hospital(now, settings).into_iter().for_each(|(patient, set)| add(patient, set));
     }
-    // Somebody of the hospital opens their own record as a patient, not by the account that they work with.
-    if subject.role == Role::Patient {
-        subject.patients.iter().for_each(|patient| add(patient.clone(), RelationSet::of([Relation::OwnRecord])));
-    }
+    own(subject).for_each(|patient| add(patient.clone(), RelationSet::of([Relation::OwnRecord])));
     for patient in care.break_glass(&subject.account, now) {
         ties.entry(patient).or_default().break_glass = true;
     }
     ties
 }
 
-/// What the subject may do `act` to at this moment. The time it takes grows with the patients to whom the subject has a relation and
-/// with those who are set apart or have consents, not with the store.
+/// The patients whose records are the subject's own. Somebody of the hospital opens their own record as a patient, not by the account that
+/// they work with.
+fn own(subject: &Subject) -> impl Iterator<Item = &ResourceId> {
+    subject.patients.iter().filter(|_| subject.role == Role::Patient)
+}
+
+/// Whether one of these relations is one to the hospital.
+fn reads_hospital(read: RelationSet) -> bool {
+    Relation::OF_THE_HOSPITAL.into_iter().any(|relation| read.has(relation))
+}
+
+/// What the subject may do `act` to at this moment, made from nothing. The time it takes grows with the patients to whom the subject has a
+/// relation and with those who are set apart or have consents, not with the store.
 pub fn visibility<C: CareView>(
     policies: &Policies,
     care: &C,
@@ -71,11 +85,12 @@ pub fn visibility<C: CareView>(
         return Visibility::nothing();
     }
     let bare = Standing::of(subject, act);
-    let mut compiler = Compiler { policies, care, subject, now, bare, known: HashMap::new() };
-    let otherwise = compiler.plain(bare);
+    let otherwise = policies.opened(bare);
     let mut groups: HashMap<Arc<[Opening]>, HashSet<ResourceId>> = HashMap::new();
     let mut apart: HashSet<ResourceId> = HashSet::new();
-    let mut put = |patient: &ResourceId, openings: Arc<[Opening]>| {
+    let mut put = |patient: &ResourceId, ties: Ties| {
+        let known = Known { ties, flags: care.flags(patient), plans: care.plans(patient, now) };
+        let openings = openings(policies, bare, &known, || care.consents(patient, subject, now));
         if openings == otherwise {
             return;
         }
@@ -88,75 +103,81 @@ pub fn visibility<C: CareView>(
     };
     let ties = ties(policies, care, settings, subject, now);
     for (patient, ties) in &ties {
-        put(patient, compiler.openings(patient, *ties));
+        put(patient, *ties);
     }
     care.each_flagged(now, &mut |patient| {
         if !ties.contains_key(patient) {
-            put(patient, compiler.openings(patient, Ties::default()));
+            put(patient, Ties::default());
         }
     });
-    let nobody = compiler.plain(Standing { of_patient: false, ..bare });
-    let mut classes: Vec<Class> = Vec::new();
-    let mut add = |openings: &[Opening], patients: &PatientSet| {
-        classes.extend(openings.iter().map(|opening| opening.class(patients.clone())));
-    };
-    add(&nobody, &PatientSet::Nobody);
-    let mut groups: Vec<(Arc<[Opening]>, HashSet<ResourceId>)> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, patients)| std::cmp::Reverse(patients.len()));
-    for (openings, patients) in groups {
-        add(&openings, &PatientSet::Only(Arc::new(patients)));
-    }
-    add(&otherwise, &PatientSet::AllBut(Arc::new(apart)));
-    Visibility { classes }
+    let groups = groups.into_iter().map(|(openings, patients)| (openings, Arc::new(patients))).collect();
+    Parts { bare, otherwise, groups, apart: Arc::new(apart) }.together(policies, now)
 }
 
-struct Compiler<'a, C> {
-    policies: &'a Policies,
-    care: &'a C,
-    subject: &'a Subject,
-    now: Timestamp,
+/// What is known of one patient.
+struct Known {
+    ties: Ties,
+    flags: PatientFlags,
+    plans: Vec<ResourceId>,
+}
+
+/// What is open of one patient, at whatever moment. Consents are asked only where they can change it.
+fn openings(
+    policies: &Policies,
     bare: Standing,
-    /// What standings open at this moment.
-    known: HashMap<Standing, Arc<[Opening]>>,
+    known: &Known,
+    consents: impl FnOnce() -> Vec<ConsentRuling>,
+) -> Arc<[Opening]> {
+    let Known { ties: Ties { relations, break_glass }, flags, plans } = known;
+    let (relations, break_glass) = (*relations, *break_glass);
+    let standing = Standing { relations, break_glass, flags: *flags, ..bare };
+    let plain = |consent: ConsentSays| with_plans(&policies.opened(Standing { consent, ..standing }), plans);
+    let nothing = plain(ConsentSays::Nothing);
+    let (permit, deny) = (plain(ConsentSays::Permit), plain(ConsentSays::Deny));
+    if nothing == permit && nothing == deny {
+        return nothing;
+    }
+    let mut rulings = consents();
+    rulings.retain(|ruling| ruling.concerns(relations, break_glass));
+    if rulings.is_empty() {
+        return nothing;
+    }
+    regions::after(&Threefold { nothing: &nothing, permit: &permit, deny: &deny }, &rulings).into()
 }
 
-impl<C: CareView> Compiler<'_, C> {
-    /// What a standing opens at this moment, consents aside.
-    fn plain(&mut self, standing: Standing) -> Arc<[Opening]> {
-        let make = || self.policies.opened(standing).iter().map(|opening| opening.at(self.now)).collect();
-        Arc::clone(self.known.entry(standing).or_insert_with(make))
-    }
+/// Patients of whom the same is open.
+type Groups = Vec<(Arc<[Opening]>, Arc<HashSet<ResourceId>>)>;
 
-    fn openings(&mut self, patient: &ResourceId, ties: Ties) -> Arc<[Opening]> {
-        let flags = self.care.flags(patient);
-        let Ties { relations, break_glass } = ties;
-        let standing = Standing { relations, break_glass, flags, ..self.bare };
-        let nothing = self.plain(standing);
-        let permit = self.plain(Standing { consent: ConsentSays::Permit, ..standing });
-        let deny = self.plain(Standing { consent: ConsentSays::Deny, ..standing });
-        if nothing == permit && nothing == deny {
-            return nothing;
+/// What a visibility is put together from.
+struct Parts {
+    bare: Standing,
+    /// What is open of every other patient.
+    otherwise: Arc<[Opening]>,
+    groups: Groups,
+    /// The patients who are not like every other.
+    apart: Arc<HashSet<ResourceId>>,
+}
+
+impl Parts {
+    fn together(mut self, policies: &Policies, now: Timestamp) -> Visibility {
+        let mut classes: Vec<Class> = Vec::new();
+        let mut add = |openings: &[Opening], patients: &PatientSet| {
+            classes.extend(openings.iter().map(|opening| opening.at(now).class(patients.clone())));
+        };
+        add(&policies.opened(Standing { of_patient: false, ..self.bare }), &PatientSet::Nobody);
+        self.groups.sort_by_key(|(_, patients)| std::cmp::Reverse(patients.len()));
+        for (openings, patients) in self.groups {
+            add(&openings, &PatientSet::Only(patients));
         }
-        let mut rulings = self.care.consents(patient, self.subject, self.now);
-        rulings.retain(|ruling| ruling.concerns(relations, break_glass));
-        if rulings.is_empty() {
-            return nothing;
-        }
-        regions::after(&Threefold { nothing: &nothing, permit: &permit, deny: &deny }, &rulings).into()
+        add(&self.otherwise, &PatientSet::AllBut(self.apart));
+        Visibility { classes }
     }
 }
 
 impl Opening {
-    fn class(&self, patients: PatientSet) -> Class {
-        Class {
-            patients,
-            types: self.types,
-            labels: self.labels,
-            only: self.only.clone(),
-            except: self.except.clone(),
-            told: self.told,
-            basis: self.basis.clone(),
-        }
+    fn class(self, patients: PatientSet) -> Class {
+        let Self { types, labels, only, except, told, basis } = self;
+        Class { patients, types, labels, only, except, told, basis }
     }
 }
 

@@ -43,12 +43,14 @@ fn places(fact: &Fact) -> Vec<&Link> {
     }
 }
 
-/// Whether a record may make a relation between a patient and the hospital.
-fn is_of_hospital(fact: &Fact) -> bool {
+/// The patient whom a record may bring into a relation to the hospital.
+fn of_hospital(fact: &Fact) -> Option<&Link> {
     match fact {
-        Fact::Stay { inpatient, state, .. } => *inpatient && *state != State::Ahead,
-        Fact::Order { kind: OrderKind::Prescription | OrderKind::Examination, state, .. } => *state == State::Going,
-        _ => false,
+        Fact::Stay { patient, inpatient: true, state, .. } if *state != State::Ahead => Some(patient),
+        Fact::Order {
+            patient, kind: OrderKind::Prescription | OrderKind::Examination, state: State::Going, ..
+        } => Some(patient),
+        _ => None,
     }
 }
 
@@ -57,20 +59,23 @@ impl CareData {
     pub(super) fn replace(&mut self, link: Link, fact: Option<Fact>) -> bool {
         let old = self.take(&link);
         let changed = old != fact;
-        if let Some(old) = old {
-            self.unlink(&link, &old);
-        }
-        if let Some(fact) = fact {
-            self.link(&link, &fact);
-            match fact {
-                Fact::Patient { doctors, flags, identifiers } => {
-                    let row = PatientRow { doctors: doctors.into(), flags, identifiers: identifiers.into() };
-                    self.patients.insert(link, row);
-                }
-                other => {
-                    self.records.insert(link, Box::new(other));
-                }
+        if changed {
+            if let Some(old) = &old {
+                self.unlink(&link, old);
             }
+            if let Some(fact) = &fact {
+                self.link(&link, fact);
+            }
+        }
+        match fact {
+            Some(Fact::Patient { doctors, flags, identifiers }) => {
+                let row = PatientRow { doctors: doctors.into(), flags, identifiers: identifiers.into() };
+                self.patients.insert(link, row);
+            }
+            Some(other) => {
+                self.records.insert(link, Box::new(other));
+            }
+            None => {}
         }
         changed
     }
@@ -91,8 +96,12 @@ impl CareData {
             Fact::Slot { schedule, .. } => add(&mut self.slots, schedule, link),
             _ => {}
         }
-        if is_of_hospital(fact) {
-            self.of_hospital.insert(link.clone());
+        if let Some(patient) = of_hospital(fact) {
+            add(&mut self.of_hospital, patient, link);
+            self.note(patient);
+        }
+        if let Some(end) = fact.ends_ms() {
+            self.ends.add(end, link);
         }
         self.add_special(link, fact);
     }
@@ -105,7 +114,20 @@ impl CareData {
             Fact::Slot { schedule, .. } => remove(&mut self.slots, schedule, link),
             _ => {}
         }
-        self.of_hospital.remove(link);
+        if let Some(patient) = of_hospital(fact) {
+            remove(&mut self.of_hospital, patient, link);
+            self.note(patient);
+        }
+        if let Some(end) = fact.ends_ms() {
+            self.ends.remove(end, link);
+        }
         self.remove_special(link, fact);
+    }
+
+    /// Notes that something else is to be said of a patient.
+    pub(super) fn note(&mut self, patient: &Link) {
+        if let Some(id) = patient.resource_id() {
+            self.changes.note(id);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! From a practitioner to the patients.
 
+use super::identities::Names;
 use super::rota::works;
 use super::{CareData, Moments, Related};
 use crate::facts::{DAY_MS, Fact, KEPT_AFTER_END_MS, Link, OrderKind, Span, State};
@@ -43,17 +44,77 @@ fn window_of_order(written: i64, until: Option<i64>, days: u32) -> Span {
     Span(written, end.min(written.saturating_add(KEPT_AFTER_END_MS)))
 }
 
+/// For whom relations are asked.
+struct Asked<'a> {
+    me: &'a Link,
+    names: &'a Names,
+    settings: &'a CareSettings,
+}
+
+/// The relations that what a record says makes for one whom it names so.
+fn made_by(
+    fact: &Fact,
+    record: &Link,
+    name: &Link,
+    settings: &CareSettings,
+    moments: &mut Moments,
+    make: &mut dyn FnMut(&Link, Relation),
+) {
+    match fact {
+        Fact::Patient { doctors, .. } if doctors.contains(name) => make(record, Relation::GeneralPractitioner),
+        Fact::Stay { patient, state, during, staff, .. } => {
+            let window = window_of_stay(*state, *during, settings);
+            for part in staff.iter().filter(|part| part.who == *name) {
+                let taking_part = part.during.widened(0, settings.encounter_days_after);
+                if window.meet(taking_part).is_some_and(|span| moments.within(span)) {
+                    make(patient, Relation::EncounterParticipant);
+                }
+            }
+        }
+        Fact::Meeting { patients, staff, during } if staff.contains(name) => {
+            let near = during.widened(settings.appointment_days_before, settings.appointment_days_after);
+            if moments.within(near) {
+                patients.iter().for_each(|patient| make(patient, Relation::Appointment));
+            }
+        }
+        Fact::Order { patient, kind, state, written, until, by, to } => {
+            let days = if *kind == OrderKind::Prescription { settings.prescription_days } else { settings.order_days };
+            let window = window_of_order(*written, *until, days);
+            let lately = window_of_order(*written, None, settings.order_days);
+            let ordered = by.contains(name);
+            // Who ordered something reads what came of it; who was to do it has done it.
+            let going = *state == State::Going && (ordered || to.contains(name)) && moments.within(window);
+            if going || (*state == State::Ended && ordered && moments.within(lately)) {
+                let referred = *kind == OrderKind::Referral && !ordered;
+                make(patient, if referred { Relation::Referral } else { Relation::Order });
+            }
+        }
+        Fact::Team { patient: Some(patient), during, members } => {
+            for part in members.iter().filter(|part| part.who == *name) {
+                if part.during.meet(*during).is_some_and(|span| moments.within(span)) {
+                    make(patient, Relation::CareTeam);
+                }
+            }
+        }
+        Fact::Episode { patient, during, team } if team.contains(name) && moments.within(*during) => {
+            make(patient, Relation::CareTeam);
+        }
+        _ => {}
+    }
+}
+
 impl CareData {
     /// The patients to whom a practitioner has a relation.
-    pub(super) fn related(&self, practitioner: &ResourceId, settings: &CareSettings, moments: &mut Moments) -> Related {
+    pub(crate) fn related(&self, practitioner: &ResourceId, settings: &CareSettings, moments: &mut Moments) -> Related {
         let mut related = Related::new();
         let Some(kind) = ResourceType::parse("Practitioner") else { return related };
         let me = Link::new(kind, practitioner.as_str());
         let roles = self.roles(&me, moments);
         let names = self.names(&me, &roles, moments);
-        for name in &names {
+        let asked = Asked { me: &me, names: &names, settings };
+        for name in names.all() {
             for record in self.by_actor.get(name).into_iter().flatten() {
-                self.by_record(record, name, settings, moments, &mut related);
+                self.by_record(record, name, &asked, moments, &mut related);
             }
         }
         let mut role_places: Vec<Link> = Vec::new();
@@ -68,7 +129,7 @@ impl CareData {
             let at: Vec<Link> = places.iter().chain(of_organization).cloned().collect();
             self.by_places(&at, Relation::WardEncounter, settings, moments, &mut related);
         }
-        let duties = self.places_on_call(&names, &role_places, moments);
+        let duties = self.places_on_call(&names.sure, &role_places, moments);
         self.by_places(&duties, Relation::OnCall, settings, moments, &mut related);
         for (patient, at) in self.registered.get(practitioner).into_iter().flatten() {
             let hours = i64::from(settings.registered_hours) * (DAY_MS / 24);
@@ -79,62 +140,33 @@ impl CareData {
         related
     }
 
-    /// What a record in which somebody takes part makes of it.
-    fn by_record(
-        &self,
-        record: &Link,
-        name: &Link,
-        settings: &CareSettings,
-        moments: &mut Moments,
-        related: &mut Related,
-    ) {
+    /// What a record in which somebody takes part makes of it. As far as nobody but they themselves said so, it is
+    /// [`Relation::SelfDeclared`]: whoever has little would write themselves more.
+    fn by_record(&self, record: &Link, name: &Link, asked: &Asked<'_>, moments: &mut Moments, related: &mut Related) {
+        let settings = asked.settings;
+        let author = self.authors.get(record).filter(|author| author.writer == *asked.me);
+        let sure = !asked.names.doubtful.contains(name);
+        let mut vouched: HashSet<(Link, Relation)> = HashSet::new();
+        if let Some(before) = author.and_then(|author| author.before.as_deref()).filter(|_| sure) {
+            for name in &asked.names.sure {
+                made_by(before, record, name, settings, moments, &mut |patient, relation| {
+                    vouched.insert((patient.clone(), relation));
+                });
+            }
+        }
+        let mut make = |patient: &Link, relation: Relation| {
+            let said = match author {
+                None => sure,
+                Some(_) => vouched.contains(&(patient.clone(), relation)),
+            };
+            add(related, patient, if said { relation } else { Relation::SelfDeclared });
+        };
         if record.is("Patient") {
             if self.patients.contains_key(record) {
-                add(related, record, Relation::GeneralPractitioner);
+                make(record, Relation::GeneralPractitioner);
             }
-            return;
-        }
-        let Some(fact) = self.records.get(record) else { return };
-        match fact.as_ref() {
-            Fact::Stay { patient, state, during, staff, .. } => {
-                let window = window_of_stay(*state, *during, settings);
-                for part in staff.iter().filter(|part| part.who == *name) {
-                    let taking_part = part.during.widened(0, settings.encounter_days_after);
-                    if window.meet(taking_part).is_some_and(|span| moments.within(span)) {
-                        add(related, patient, Relation::EncounterParticipant);
-                    }
-                }
-            }
-            Fact::Meeting { patients, during, .. } => {
-                let near = during.widened(settings.appointment_days_before, settings.appointment_days_after);
-                if moments.within(near) {
-                    patients.iter().for_each(|patient| add(related, patient, Relation::Appointment));
-                }
-            }
-            Fact::Order { patient, kind, state, written, until, by, to } => {
-                let days =
-                    if *kind == OrderKind::Prescription { settings.prescription_days } else { settings.order_days };
-                let window = window_of_order(*written, *until, days);
-                let lately = window_of_order(*written, None, settings.order_days);
-                let ordered = by.contains(name);
-                // Who ordered something reads what came of it; who was to do it has done it.
-                let going = *state == State::Going && (ordered || to.contains(name)) && moments.within(window);
-                if going || (*state == State::Ended && ordered && moments.within(lately)) {
-                    let referred = *kind == OrderKind::Referral && !ordered;
-                    add(related, patient, if referred { Relation::Referral } else { Relation::Order });
-                }
-            }
-            Fact::Team { patient: Some(patient), during, members } => {
-                for part in members.iter().filter(|part| part.who == *name) {
-                    if part.during.meet(*during).is_some_and(|span| moments.within(span)) {
-                        add(related, patient, Relation::CareTeam);
-                    }
-                }
-            }
-            Fact::Episode { patient, during, .. } if moments.within(*during) => {
-                add(related, patient, Relation::CareTeam);
-            }
-            _ => {}
+        } else if let Some(fact) = self.records.get(record) {
+            made_by(fact, record, name, settings, moments, &mut make);
         }
     }
 
@@ -221,27 +253,38 @@ impl CareData {
 
     /// The patients who have to do with the hospital.
     pub(super) fn related_to_hospital(&self, settings: &CareSettings, moments: &mut Moments) -> Related {
-        let mut related = Related::new();
-        for link in &self.of_hospital {
+        let of = |patient: &Link| Some((patient.resource_id()?, self.of_hospital(patient, settings, moments)));
+        self.of_hospital.keys().filter_map(of).filter(|(_, relations)| !relations.is_empty()).collect()
+    }
+
+    /// How a patient has to do with the hospital.
+    pub(crate) fn of_hospital(&self, patient: &Link, settings: &CareSettings, moments: &mut Moments) -> RelationSet {
+        let mut relations = RelationSet::NONE;
+        for link in self.of_hospital.get(patient).into_iter().flatten() {
             match self.records.get(link).map(Box::as_ref) {
-                Some(Fact::Stay { patient, state, during, .. }) => {
+                Some(Fact::Stay { state, during, .. }) => {
                     let here = if *state == State::Going { window_of_stay(*state, *during, settings) } else { *during };
                     if moments.within(here) {
-                        add(&mut related, patient, Relation::Inpatient);
+                        relations.insert(Relation::Inpatient);
                     }
                 }
-                Some(Fact::Order { patient, kind, written, until, .. }) => {
+                Some(Fact::Order { kind, written, until, .. }) => {
                     let (days, relation) = match kind {
                         OrderKind::Prescription => (settings.prescription_days, Relation::Prescription),
                         _ => (settings.order_days, Relation::OpenOrder),
                     };
                     if moments.within(window_of_order(*written, *until, days)) {
-                        add(&mut related, patient, relation);
+                        relations.insert(relation);
                     }
                 }
                 _ => {}
             }
         }
-        related
+        relations
+    }
+
+    /// Patients who may have to do with the hospital at some moment.
+    pub(crate) fn patients_of_hospital(&self) -> impl Iterator<Item = ResourceId> {
+        self.of_hospital.keys().filter_map(Link::resource_id)
     }
 }

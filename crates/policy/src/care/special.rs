@@ -1,6 +1,6 @@
 //! Patients who are not like any other: flags by where they come from, and consents.
 
-use super::CareData;
+use super::{CareData, Moments};
 use crate::facts::{Fact, Facts, Link, flag};
 use crate::situation::PatientFlags;
 use std::collections::HashMap;
@@ -13,6 +13,8 @@ pub(super) struct Special {
     flags: Vec<(Link, u8)>,
     /// The patient's consents.
     pub(super) consents: Vec<Link>,
+    /// Encounters that tell of what lies ahead, and until when they do.
+    pub(super) plans: Vec<(Link, i64)>,
 }
 
 impl Special {
@@ -28,7 +30,7 @@ impl Special {
     }
 
     fn is_empty(&self) -> bool {
-        self.flags.is_empty() && self.consents.is_empty()
+        self.flags.is_empty() && self.consents.is_empty() && self.plans.is_empty()
     }
 }
 
@@ -78,17 +80,36 @@ impl CareData {
         let Some(id) = patient.resource_id().filter(|_| flags != 0) else { return };
         let special = self.special.entry(id).or_default();
         special.flags.push((source.clone(), flags));
+        self.note(patient);
     }
 
     /// Takes back the flags that a record makes of a patient.
     fn unflag(&mut self, patient: &Link, source: &Link) {
+        self.change_special(patient, |special| special.flags.retain(|(known, _)| known != source));
+    }
+
+    /// Takes something out of what is special about a patient.
+    fn change_special(&mut self, patient: &Link, change: impl FnOnce(&mut Special)) {
         let Some(id) = patient.resource_id() else { return };
         if let Some(special) = self.special.get_mut(&id) {
-            special.flags.retain(|(known, _)| known != source);
+            change(special);
             if special.is_empty() {
                 self.special.remove(&id);
             }
+            self.note(patient);
         }
+    }
+
+    /// The patient's encounters that tell of what lies ahead now.
+    pub(crate) fn planned(&self, patient: &ResourceId, moments: &mut Moments) -> Vec<ResourceId> {
+        let all = self.special.get(patient).into_iter().flat_map(|special| &special.plans);
+        let ahead = all.filter(|(_, until)| {
+            moments.note(*until);
+            *until > moments.now_ms()
+        });
+        let mut ahead: Vec<ResourceId> = ahead.filter_map(|(link, _)| link.resource_id()).collect();
+        ahead.sort_unstable();
+        ahead
     }
 
     /// The patients of whom a record makes flags, and which.
@@ -126,10 +147,21 @@ impl CareData {
             Fact::Consent(consent) => {
                 if let Some(id) = consent.patient.resource_id() {
                     self.special.entry(id).or_default().consents.push(link.clone());
+                    self.note(&consent.patient);
                 }
                 for moment in consent.moments() {
-                    *self.consent_moments.entry(moment).or_default() += 1;
+                    self.turns.add(moment, link);
                 }
+                for named in consent.named() {
+                    self.by_named.entry(named.clone()).or_default().insert(link.clone());
+                }
+            }
+            Fact::Stay { patient, plans, .. } if *plans != i64::MIN => {
+                if let Some(id) = patient.resource_id() {
+                    self.special.entry(id).or_default().plans.push((link.clone(), *plans));
+                    self.note(patient);
+                }
+                self.turns.add(*plans, link);
             }
             // Somebody with the same identifier as a member of staff is that member of staff.
             Fact::Patient { identifiers, .. } => {
@@ -156,22 +188,22 @@ impl CareData {
         }
         match fact {
             Fact::Consent(consent) => {
-                if let Some(id) = consent.patient.resource_id()
-                    && let Some(special) = self.special.get_mut(&id)
-                {
-                    special.consents.retain(|known| known != link);
-                    if special.is_empty() {
-                        self.special.remove(&id);
-                    }
-                }
+                self.change_special(&consent.patient, |special| special.consents.retain(|known| known != link));
                 for moment in consent.moments() {
-                    if let Some(count) = self.consent_moments.get_mut(&moment) {
-                        *count -= 1;
-                        if *count == 0 {
-                            self.consent_moments.remove(&moment);
+                    self.turns.remove(moment, link);
+                }
+                for named in consent.named() {
+                    if let Some(links) = self.by_named.get_mut(named) {
+                        links.remove(link);
+                        if links.is_empty() {
+                            self.by_named.remove(named);
                         }
                     }
                 }
+            }
+            Fact::Stay { patient, plans, .. } if *plans != i64::MIN => {
+                self.change_special(patient, |special| special.plans.retain(|(known, _)| known != link));
+                self.turns.remove(*plans, link);
             }
             Fact::Patient { identifiers, .. } => {
                 for identifier in identifiers {

@@ -1,7 +1,7 @@
 //! What happens with a patient: stays, appointments, orders, teams, episodes.
 
 use super::read::{codings, date, each, flags_of_codings, has_code, link, links, parts, period, period_of, stored_ms};
-use super::{Fact, KEPT_AFTER_END_MS, LINKS_MAX, OrderKind, Part, Span, State, flag};
+use super::{Fact, KEPT_AFTER_END_MS, LINKS_MAX, Link, OrderKind, Part, Span, State, flag};
 use tacet_fhir::json::Json;
 
 const PATIENT: &[&str] = &["Patient"];
@@ -30,18 +30,20 @@ const EXAMINATION_SYSTEM: &str = "http://loinc.org";
 
 pub(super) fn encounter(resource: &Json<'_>) -> Option<Fact> {
     let patient = link(resource, "subject", PATIENT)?;
-    let mut state = match resource.get_str("status")? {
-        "planned" => State::Ahead,
-        "arrived" | "triaged" | "in-progress" | "onleave" => State::Going,
-        "finished" => State::Ended,
-        _ => return None,
+    let plans = plans(resource);
+    let mut state = match resource.get_str("status") {
+        Some("planned") => State::Ahead,
+        Some("arrived" | "triaged" | "in-progress" | "onleave") => State::Going,
+        Some("finished") => State::Ended,
+        _ => return only_plans(patient, plans),
     };
-    let mut during = period(resource, "period")?;
+    let Some(mut during) = period(resource, "period") else { return only_plans(patient, plans) };
     if state == State::Ended && during.1 == i64::MAX {
         // Finished without saying when: at the latest when it was stored so.
         let known = each(resource, "statusHistory").filter_map(|item| period(item, "period"));
         let latest = known.map(|span| span.1).filter(|end| *end != i64::MAX).max();
-        during.1 = latest.or_else(|| stored_ms(resource))?.max(during.0);
+        let Some(end) = latest.or_else(|| stored_ms(resource)) else { return only_plans(patient, plans) };
+        during.1 = end.max(during.0);
     }
     if during.0 == i64::MIN && state == State::Going {
         // Going on since it is not known when: at least since it was stored so.
@@ -73,6 +75,41 @@ pub(super) fn encounter(resource: &Json<'_>) -> Option<Fact> {
         places: each(resource, "location").filter(here).filter_map(place).take(LINKS_MAX).collect(),
         provider: link(resource, "serviceProvider", &["Organization"]),
         flags: courtesies.map(courtesy_flags).fold(0, |all, flags| all | flags),
+        plans,
+    })
+}
+
+/// Until when an encounter tells of something that lies ahead though its own period may not: it is planned, and need not say for when; or a
+/// place is reserved, or to be gone to later.
+fn plans(resource: &Json<'_>) -> i64 {
+    match resource.get_str("status") {
+        Some("finished" | "cancelled" | "entered-in-error") => return i64::MIN,
+        Some("arrived" | "triaged" | "in-progress" | "onleave") => {}
+        // Planned, of unknown state, or of none that we know: its period tells when, if it has one.
+        _ if !resource.get("period").and_then(period_of).is_some_and(|span| span != Span::ALWAYS) => return i64::MAX,
+        _ => {}
+    }
+    let place = |item: &Json<'_>| match (item.get_str("status"), item.get("period")) {
+        (Some("planned" | "reserved"), _) => i64::MAX,
+        (_, None) => i64::MIN,
+        (_, Some(span)) if span.get("start").is_none() => i64::MIN,
+        (_, Some(span)) => date(span, "start").map_or(i64::MAX, |start| start.low_ms),
+    };
+    each(resource, "location").map(place).max().unwrap_or(i64::MIN)
+}
+
+/// An encounter that makes no relation, and is kept because it tells of what lies ahead.
+fn only_plans(patient: Link, plans: i64) -> Option<Fact> {
+    (plans != i64::MIN).then_some(Fact::Stay {
+        patient,
+        state: State::Ahead,
+        inpatient: false,
+        during: Span::ALWAYS,
+        staff: Vec::new(),
+        places: Vec::new(),
+        provider: None,
+        flags: 0,
+        plans,
     })
 }
 

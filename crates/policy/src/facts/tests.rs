@@ -15,7 +15,7 @@ fn facts_come_back_from_their_text_and_keep_no_words() {
         "location":[{"location":{"reference":"Location/w"},"status":"active"},{"location":{"reference":"Location/later"},"status":"planned"}]}"#;
     let facts = read(text).unwrap();
     let written = serde_json::to_string(&facts).unwrap();
-    assert!(!written.contains("SECRET") && !written.contains("later") && written.len() < 300, "{written}");
+    assert!(!written.contains("SECRET") && !written.contains("later") && written.len() < 350, "{written}");
     assert_eq!(serde_json::from_str::<Facts>(&written).unwrap(), facts);
     assert_eq!(facts.patient_ids(), [ResourceId::parse("p").unwrap()]);
     assert_eq!(facts.ends(), None, "it is going on");
@@ -27,6 +27,74 @@ fn facts_come_back_from_their_text_and_keep_no_words() {
     ] {
         assert!(serde_json::from_str::<Facts>(&broken).is_err(), "{broken}");
     }
+}
+
+#[test]
+fn facts_keep_who_wrote_them_and_what_others_had_written() {
+    let team = |who: &str| {
+        let text = format!(
+            r#"{{"resourceType":"CareTeam","status":"active","subject":{{"reference":"Patient/p"}},"participant":[{{"member":{{"reference":"Practitioner/{who}"}}}}]}}"#
+        );
+        read(&text).unwrap()
+    };
+    let id = |text: &str| ResourceId::parse(text).unwrap();
+    let before = |facts: &Facts| facts.author.as_ref().and_then(|author| author.before.as_deref().cloned());
+    let alone = team("a").written_by(&id("a"), None);
+    assert_eq!(before(&alone), None);
+    let again = team("b").written_by(&id("a"), Some(alone.clone()));
+    assert_eq!(before(&again), None, "still nobody else");
+    let colleague = team("c").written_by(&id("b"), Some(again.clone()));
+    assert_eq!(before(&colleague), Some(team("b").fact));
+    let own = team("d").written_by(&id("b"), Some(colleague));
+    assert_eq!(before(&own), Some(team("b").fact), "what somebody else wrote last");
+    let machine = team("e").written_by(&id("b"), Some(team("x")));
+    assert_eq!(before(&machine), Some(team("x").fact));
+    for facts in [alone, again, own, team("m")] {
+        let written = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&written).unwrap(), facts, "{written}");
+    }
+}
+
+#[test]
+fn encounters_that_tell_of_what_lies_ahead_are_known() {
+    let plans = |text: &str| {
+        let text = format!(r#"{{"resourceType":"Encounter","subject":{{"reference":"Patient/p"}},{text}}}"#);
+        match read(&text) {
+            Some(Facts { fact: Fact::Stay { plans, staff, .. }, .. }) => Some((plans, staff.len())),
+            _ => None,
+        }
+    };
+    let march = tacet_types::Timestamp::parse("2026-03-09T08:00:00Z").unwrap().as_ms();
+    let doctor = r#""participant":[{"individual":{"reference":"Practitioner/d"}}]"#;
+    for (text, expected) in [
+        (r#""status":"planned""#, Some((i64::MAX, 0))),
+        (r#""status":"planned","period":{}"#, Some((i64::MAX, 0))),
+        (r#""status":"planned","period":{"start":"x"}"#, Some((i64::MAX, 0))),
+        (r#""status":"planned","period":{"start":"2026-03-09"}"#, Some((i64::MIN, 0))),
+        (r#""status":"unknown""#, Some((i64::MAX, 0))),
+        (r#""status":"cancelled""#, None),
+        (r#""status":"finished","location":[{"location":{"reference":"Location/l"},"status":"planned"}]"#, None),
+        (
+            r#""status":"in-progress","location":[{"location":{"reference":"Location/l"},"status":"reserved"}]"#,
+            Some((i64::MAX, 0)),
+        ),
+        (
+            r#""status":"in-progress","location":[{"location":{"reference":"Location/l"},"period":{"start":"2026-03-09T08:00:00Z"}}]"#,
+            Some((march, 0)),
+        ),
+        (
+            r#""status":"in-progress","location":[{"location":{"reference":"Location/l"},"period":{"start":"soon"}}]"#,
+            Some((i64::MAX, 0)),
+        ),
+        (
+            r#""status":"in-progress","location":[{"location":{"display":"l"},"period":{"end":"2026-03-09"}}]"#,
+            Some((i64::MIN, 0)),
+        ),
+    ] {
+        assert_eq!(plans(text), expected, "{text}");
+    }
+    assert_eq!(plans(&format!(r#""status":"unknown",{doctor}"#)), Some((i64::MAX, 0)), "no relation comes of it");
+    assert_eq!(plans(&format!(r#""status":"planned",{doctor}"#)), Some((i64::MAX, 1)));
 }
 
 #[test]

@@ -26,6 +26,7 @@ struct Said {
     flags: BTreeMap<ResourceId, PatientFlags>,
     consents: BTreeMap<ResourceId, Vec<ConsentRuling>>,
     emergencies: Vec<ResourceId>,
+    plans: BTreeMap<ResourceId, Vec<ResourceId>>,
 }
 
 impl CareView for Said {
@@ -42,8 +43,9 @@ impl CareView for Said {
     }
 
     fn each_flagged(&self, _: Timestamp, each: &mut dyn FnMut(&ResourceId)) {
-        let consents = self.consents.keys().filter(|patient| !self.flags.contains_key(patient));
-        self.flags.keys().chain(consents).for_each(each);
+        let all: std::collections::BTreeSet<_> =
+            self.flags.keys().chain(self.consents.keys()).chain(self.plans.keys()).collect();
+        all.into_iter().for_each(each);
     }
 
     fn consents(&self, patient: &ResourceId, _: &Subject, _: Timestamp) -> Vec<ConsentRuling> {
@@ -53,6 +55,10 @@ impl CareView for Said {
     fn break_glass(&self, _: &str, _: Timestamp) -> Vec<ResourceId> {
         self.emergencies.clone()
     }
+
+    fn plans(&self, patient: &ResourceId, _: Timestamp) -> Vec<ResourceId> {
+        self.plans.get(patient).cloned().unwrap_or_default()
+    }
 }
 
 fn somebody(role: Role) -> Subject {
@@ -61,9 +67,10 @@ fn somebody(role: Role) -> Subject {
         role,
         practitioner: Some(id("doc")),
         patients: vec![id("p0")],
-        purpose: "TREAT",
+        purpose: Purpose::usual(role).as_str(),
         strong: true,
         supplier: false,
+        approved: None,
     }
 }
 
@@ -71,6 +78,7 @@ fn somebody(role: Role) -> Subject {
 #[derive(Clone, Debug)]
 struct Record {
     resource_type: ResourceType,
+    id: ResourceId,
     patients: Vec<ResourceId>,
     labels: Labels,
     date_ms: i64,
@@ -80,7 +88,7 @@ struct Record {
 impl Record {
     fn meets(&self, criterion: &Criterion) -> bool {
         match criterion {
-            Criterion::Is(..) => false,
+            Criterion::Is(kind, id) => *kind == self.resource_type && *id == self.id,
             Criterion::RefersTo(_, to) => *to == self.encounter,
             Criterion::Within(from, until) => (*from..=*until).contains(&self.date_ms),
         }
@@ -131,6 +139,8 @@ impl Record {
             }
             let emergency = patient.is_some_and(|patient| said.emergencies.contains(patient));
             let tied = emergency || !relations.is_empty();
+            let planned = self.resource_type == kind("Encounter")
+                && patient.and_then(|patient| said.plans.get(patient)).is_some_and(|plans| plans.contains(&self.id));
             let says = |permit: bool| {
                 rulings
                     .iter()
@@ -151,12 +161,13 @@ impl Record {
                     supplier: subject.supplier,
                     category,
                     of_patient: patient.is_some(),
-                    upcoming: category.is_planned() && self.date_ms >= NOW_MS,
+                    upcoming: category.is_planned() && (self.date_ms >= NOW_MS || planned),
                     relations,
                     flags: patient.map(|patient| said.flags(patient)).unwrap_or_default(),
                     label,
                     break_glass: emergency,
                     consent,
+                    approved: false,
                 };
                 policies.decide(&situation).permit
             })
@@ -236,13 +247,18 @@ fn said() -> impl Strategy<Value = Said> {
     let flags = proptest::collection::btree_map(patient(), some_flags(), 0..4);
     let consents = proptest::collection::btree_map(patient(), proptest::collection::vec(ruling(), 1..4), 0..4);
     let emergencies = proptest::collection::vec(patient(), 0..2);
-    (map, hospital, flags, consents, emergencies).prop_map(|(relations, hospital, flags, consents, emergencies)| Said {
-        relations,
-        hospital,
-        flags,
-        consents,
-        emergencies,
-    })
+    let encounter = (0..3).prop_map(|number| id(&format!("e{number}")));
+    let plans = proptest::collection::btree_map(patient(), proptest::collection::vec(encounter, 1..3), 0..4);
+    (map, hospital, flags, consents, emergencies, plans).prop_map(
+        |(relations, hospital, flags, consents, emergencies, plans)| Said {
+            relations,
+            hospital,
+            flags,
+            consents,
+            emergencies,
+            plans,
+        },
+    )
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -251,6 +267,7 @@ fn record() -> impl Strategy<Value = Record> {
     let patients = proptest::collection::btree_set(patient(), 0..3).prop_map(|set| set.into_iter().collect());
     (a_type(), patients, some_labels(), date, encounter).prop_map(
         |(resource_type, patients, labels, date_ms, encounter)| Record {
+            id: encounter.clone(),
             resource_type,
             patients,
             labels,
@@ -262,9 +279,14 @@ fn record() -> impl Strategy<Value = Record> {
 
 fn subject() -> impl Strategy<Value = Subject> {
     let roles = Role::ALL.into_iter().filter(|role| role.may_read_records()).collect::<Vec<_>>();
-    let purpose = prop_oneof![5 => Just("TREAT"), 1 => Just("HOPERAT"), 1 => Just("HRESCH"), 1 => Just("CURIOSITY")];
-    (proptest::sample::select(roles), purpose, prop::bool::weighted(0.9), prop::bool::weighted(0.1))
-        .prop_map(|(role, purpose, strong, supplier)| Subject { purpose, strong, supplier, ..somebody(role) })
+    let others = ["TREAT", "HOPERAT", "HPAYMT", "HRESCH", "CURIOSITY"].map(Some);
+    let purpose = prop_oneof![5 => Just(None), 3 => proptest::sample::select(others.to_vec())];
+    (proptest::sample::select(roles), purpose, prop::bool::weighted(0.9), prop::bool::weighted(0.1)).prop_map(
+        |(role, purpose, strong, supplier)| {
+            let purpose = purpose.unwrap_or(Purpose::usual(role).as_str());
+            Subject { purpose, strong, supplier, ..somebody(role) }
+        },
+    )
 }
 
 proptest! {
@@ -356,6 +378,7 @@ fn a_detained_patient_does_not_see_what_lies_ahead() {
     let mut said = Said::default();
     let own = somebody(Role::Patient);
     let record = |name: &str, date_ms, labels| Record {
+        id: id("e0"),
         resource_type: kind(name),
         patients: vec![id("p0")],
         labels,
@@ -379,6 +402,11 @@ fn a_detained_patient_does_not_see_what_lies_ahead() {
         assert_eq!(record(name, date_ms, labels).shown(&visibility), shown, "{name} {date_ms}");
     }
     assert_eq!(visibility.sight(kind("Encounter"), &[id("p0")], Labels::NONE), Sight::AskIndex);
+    // Planned, without saying for when.
+    said.plans.insert(id("p0"), vec![id("e0")]);
+    let planned = see(&said, &own, Act::Read);
+    assert!(!record("Encounter", NOW_MS - 1, Labels::NONE).shown(&planned));
+    assert!(Record { id: id("e1"), ..record("Encounter", NOW_MS - 1, Labels::NONE) }.shown(&planned));
     assert_eq!(visibility.sight(kind("Appointment"), &[id("p0")], Labels::NONE), Sight::Hidden);
     assert_eq!(visibility.sight(kind("Observation"), &[id("p1")], Labels::NONE), Sight::Hidden);
 }

@@ -158,6 +158,7 @@ fn rulings(care: &CareData, who: &str, purpose: &'static str, now: Timestamp) ->
         purpose: if purpose == "declared" { "TREAT" } else { purpose },
         strong: true,
         supplier: false,
+        approved: None,
     };
     care.consents(&patient, &subject, now)
 }
@@ -294,6 +295,7 @@ fn what_is_not_understood_opens_nothing_and_withholds_widely() {
         purpose: "PATADMIN",
         strong: true,
         supplier: false,
+        approved: None,
     };
     let patient = ResourceId::parse("ex-patient").expect("an id");
     assert_eq!(with_rule(rule).consents(&patient, &subject(None), now()).len(), 1);
