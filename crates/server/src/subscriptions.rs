@@ -13,6 +13,7 @@ mod client;
 mod decide;
 mod deliver;
 mod notice;
+pub(crate) mod standing;
 
 use crate::app::Environment;
 use client::Client;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use tacet_ledger::{Agent, Entry, EventKind, Origin, Outcome, PurposeOfUse};
 use tacet_policy::Scopes;
-use tacet_types::{OperationId, ResourceId, ResourceType, Role, Timestamp};
+use tacet_types::{Labels, OperationId, ResourceId, ResourceType, Role, Timestamp};
 
 /// Who asks, and the circumstances that the ledger keeps.
 #[derive(Clone, Debug)]
@@ -38,6 +38,15 @@ pub struct Caller {
     pub launch_patient: Option<ResourceId>,
     /// The id of the account, where it has one beside its owner's name: what break-glass is declared for.
     pub account: Option<String>,
+    /// What its rights hang on beyond the request, where that is no token of this store: in the words of who let it in, and who tells whether that still
+    /// stands ([`crate::Vault::judge_subscribers`]). For what goes on in its name afterwards.
+    pub hangs_on: Option<String>,
+    /// What a second person has allowed for this one call, with the labels that they were told of.
+    pub approved: Option<Labels>,
+    /// The short id of the session in which this is done, or in which the app that asks was let in.
+    pub session: Option<String>,
+    /// The short id of the device.
+    pub device: Option<String>,
     /// The store's own work, for which no policy is asked: it shows nothing to anybody.
     pub own_work: bool,
 }
@@ -67,6 +76,10 @@ impl Caller {
             scopes: None,
             launch_patient: None,
             account: None,
+            hangs_on: None,
+            session: None,
+            device: None,
+            approved: None,
             own_work: false,
         }
     }
@@ -74,6 +87,16 @@ impl Caller {
     /// What names the account: its id, or its owner.
     pub fn account(&self) -> &str {
         self.account.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// Whether this is who something belongs to that was made by `owner` with the account `account`, none for a machine's token. An account is
+    /// compared by its id: a name may be given to another, and a person may be called what a machine's token is.
+    pub fn is(&self, owner: &str, account: Option<&str>) -> bool {
+        match (self.account.as_deref(), account) {
+            (Some(own), Some(account)) => own == account,
+            (None, None) => self.owner == owner,
+            _ => false,
+        }
     }
 
     /// Marks it as the store's own work.
@@ -104,6 +127,9 @@ impl Caller {
             query: None,
             detail: None,
             basis: None,
+            account: self.account.clone(),
+            session: self.session.clone(),
+            device: self.device.clone(),
         }
     }
 }

@@ -8,7 +8,9 @@
 //! Who may see what is decided by `tacet_policy`, from what the records say of care; here each record is held against it, whatever the
 //! way to it. Nothing here listens on a network or prints.
 
+mod absence;
 mod access;
+mod audit;
 mod bundle;
 mod caller;
 mod change;
@@ -27,8 +29,11 @@ mod head;
 mod history;
 mod import;
 mod index;
+mod inline;
 mod knowledge;
 mod layout;
+mod ledger_index;
+mod ledger_questions;
 mod matching;
 mod members;
 mod meta;
@@ -38,9 +43,11 @@ mod patch;
 mod plan;
 mod references;
 mod rotate;
+mod rules;
 mod search;
 mod subscriptions;
 mod tokens;
+mod transparency;
 mod turns;
 mod vault;
 mod write;
@@ -49,13 +56,14 @@ pub use access::{
     AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
     BreakGlassDeclared,
 };
+pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX};
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
 pub use caller::Caller;
 pub use check::{CheckReport, Finding, INDEX_PLACE};
 pub use conditional::{CONDITIONAL_DELETES_MAX, ConditionalCreate, Criteria};
 pub use copies::{
-    COPIES_KEPT_MAX, COPIES_RUNNING_MAX, COPY_LIFE_MS_MAX, CopyFile, CopyReader, CopyRequest, CopyScope, CopyState,
-    CopyStatus, FOUND_MAX,
+    COPIES_KEPT_MAX, COPIES_RUNNING_MAX, COPY_LIFE_MS_MAX, CopyApproval, CopyFile, CopyReader, CopyRequest, CopyScope,
+    CopyState, CopyStatus, FOUND_MAX,
 };
 pub use disclose::Disclosed;
 pub use erase::{ErasePreview, EraseReport};
@@ -70,21 +78,28 @@ pub use knowledge::{
     DEFINITIONS_OF_A_TYPE_MAX, Definition, DefinitionKind, OperationCall, OperationInput, RequiredProfile,
     ValidateCall, Validation, ValidationSettings, definition_id, is_definition,
 };
+pub use ledger_index::LedgerIndexStatistics;
+pub use ledger_questions::{
+    EXAMINED_MAX, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, LedgerPage, LedgerReading, PatientExtent, SessionExtent,
+};
 pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, MatchGrade, MatchPage};
 pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
 pub use patch::Patch;
 pub use rotate::RotationReport;
+pub use rules::{PROPOSALS_MAX, RULES_BYTES_MAX, Rules, RulesError, RulesInForce, Settled};
 pub use search::{
     CURSOR_LIFE_MS, INCLUDES_MAX, SEARCH_PAGE_DEFAULT, SEARCH_PAGE_MAX, SearchCall, SearchEntry, SearchMode, SearchPage,
 };
 pub use subscriptions::{
     Announced, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX,
-    Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall, SubscriptionState,
+    SubscriberEnd, Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall,
+    SubscriptionState,
 };
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tacet_search::IndexStatistics;
 pub use tacet_search::request::{Handling, QueryLimits, Scope, Summary};
 pub use tacet_types::Role;
 pub use tokens::{NewToken, Token, TokenSecret};
+pub use transparency::{Halt, LogFigures};
 pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};
 pub use write::{Deleted, Stored};

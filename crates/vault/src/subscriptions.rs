@@ -15,9 +15,11 @@ mod announce;
 mod catch_up;
 mod events;
 mod row;
+mod standing;
 mod status;
 
 pub use events::{SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall};
+pub use standing::SubscriberEnd;
 
 pub(crate) use active::Subscribed;
 pub(crate) use row::{forget, remember};
@@ -104,7 +106,7 @@ pub enum Announced {
         /// Their contents, if they were asked for.
         shown: Vec<crate::Disclosed>,
     },
-    /// The token of who asked for the subscription has ended: nothing may be sent.
+    /// Who asked for the subscription may be told nothing any more, for a reason that [`Vault::subscriber_end`] gives: nothing may be sent.
     SubscriberGone,
 }
 

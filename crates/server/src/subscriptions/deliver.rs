@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tacet_types::{Clock, RecordRef, ResourceId, Rng, Timestamp, VersionId};
-use tacet_vault::{Announced, Notification, Subscription, SubscriptionEnd, SubscriptionState, Vault, VaultError};
+use tacet_vault::{
+    Announced, Notification, SubscriberEnd, Subscription, SubscriptionEnd, SubscriptionState, Vault, VaultError,
+};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -25,6 +27,23 @@ const SETTLE_TICKS: u32 = 10;
 
 /// Attempts at a handshake.
 const HANDSHAKES_MAX: u32 = 3;
+
+/// How often it is looked whether who asked still may be told something, where nothing happens.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What stands in the resource where who asked may be told nothing any more.
+fn gone(end: SubscriberEnd) -> &'static str {
+    match end {
+        SubscriberEnd::Token | SubscriberEnd::Replaced => {
+            "the token with which it was asked for was revoked or has expired: store it again with another token"
+        }
+        SubscriberEnd::Grant => {
+            "what let its app in has ended: it was taken back, the session is over, or its time is; start the app anew and store it again \
+             (`offline_access` outlives a session)"
+        }
+        SubscriberEnd::Role => "who asked for it may not read records any more",
+    }
+}
 
 /// What all tasks share.
 pub(super) struct Shared {
@@ -220,15 +239,22 @@ impl Task {
         let mut news = self.shared.news.subscribe();
         let mut stopped = self.shared.stopped.clone();
         let mut last_sent = Instant::now();
+        let mut looked: Option<Instant> = None;
         loop {
             news.borrow_and_update();
             self.not_past(delivery)?;
+            // Also where nothing happens: nobody is to think that something would be sent.
+            if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+                looked = Some(Instant::now());
+                if let Some(over) = self.subscriber_gone()? {
+                    return Err(over);
+                }
+            }
             let mut wait = Duration::from_millis(TICK_MS);
             if self.shared.vault.has_notifications(&self.id, self.version) {
                 let (vault, id, version) = (self.shared.vault.clone(), self.id.clone(), self.version);
-                let looked =
-                    tokio::task::spawn_blocking(move || vault.notifications(&id, version, BATCH_COMMITS)).await;
-                match looked {
+                let found = tokio::task::spawn_blocking(move || vault.notifications(&id, version, BATCH_COMMITS)).await;
+                match found {
                     Ok(Ok(None)) => return Err(Over::Gone),
                     Ok(Ok(Some(batch))) => {
                         for notification in &batch {
@@ -252,6 +278,9 @@ impl Task {
             if let Some(period) = delivery.heartbeat {
                 let quiet = last_sent.elapsed();
                 if quiet >= period {
+                    if let Some(over) = self.subscriber_gone()? {
+                        return Err(over);
+                    }
                     let sent = self.shared.vault.events_sent(&self.id, self.version).unwrap_or(0);
                     let message = notice::state(&self.about(delivery), "active", "heartbeat", sent);
                     // A missed one is made good by the next; an endpoint that is gone shows when there is something to say.
@@ -316,8 +345,9 @@ impl Task {
         let (there, shown) = match self.shared.vault.announce(&self.id, self.version, records, content).await {
             Ok(Announced::Send { there, shown }) => (there, shown),
             Ok(Announced::SubscriberGone) => {
-                let text = "who asked for it may not read records any more, or their token has ended: store it again with another token";
-                return Err(Over::Error(text.to_owned()));
+                return Err(self
+                    .subscriber_gone()?
+                    .unwrap_or_else(|| Over::Error(gone(SubscriberEnd::Token).to_owned())));
             }
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -334,6 +364,19 @@ impl Task {
         let Some(message) = message else { return Ok(Ok(())) };
         drop(shown);
         Ok(self.send(delivery, &message).await?.map_err(Failure::words))
+    }
+
+    /// Why it must end, where who asked for it may be told nothing any more. Where that cannot be told now it is asked again.
+    fn subscriber_gone(&self) -> Result<Option<Over>, Over> {
+        match self.shared.vault.subscriber_end(&self.id, self.version) {
+            Ok(None) => Ok(None),
+            Ok(Some(SubscriberEnd::Replaced)) => Err(Over::Gone),
+            Ok(Some(end)) => Ok(Some(Over::Error(gone(end).to_owned()))),
+            Err(error) => {
+                tracing::warn!(%error, "whether a subscription may go on could not be told");
+                Ok(None)
+            }
+        }
     }
 
     /// A place among those that send.

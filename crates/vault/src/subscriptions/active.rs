@@ -19,6 +19,9 @@ const WAITING_MAX: usize = 1000;
 /// Who is to be woken.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// Who tells whether what somebody's rights hang on still stands. None: that cannot be told now.
+pub(super) type Judge = Arc<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
 /// A subscription's criteria, ready to be evaluated.
 #[derive(Clone)]
 pub(super) struct Criteria {
@@ -51,14 +54,14 @@ pub(super) struct Active {
     waiting: BTreeMap<Sequence, Vec<RecordRef>>,
     /// Commits, first and last, that are looked up in the change feed before anything after the first of them is sent.
     pub(super) unseen: Option<(Sequence, Sequence)>,
-    /// Until when the token need not be looked up again.
-    pub(super) token_good_until: Timestamp,
+    /// Until when it need not be looked up again whether who asked still may.
+    pub(super) good_until: Timestamp,
 }
 
 impl Active {
     pub(super) fn new(version: VersionId, criteria: Criteria, subscriber: Subscriber, reached: Reached) -> Self {
-        let token_good_until = Timestamp::from_ms(0);
-        Self { version, criteria, subscriber, reached, waiting: BTreeMap::new(), unseen: None, token_good_until }
+        let good_until = Timestamp::from_ms(0);
+        Self { version, criteria, subscriber, reached, waiting: BTreeMap::new(), unseen: None, good_until }
     }
 
     /// Takes in a commit; says whether there is something new.
@@ -147,6 +150,7 @@ pub(crate) struct Subscribed {
     /// A Subscription was stored or deleted.
     changed: AtomicBool,
     wake: Mutex<Option<Wake>>,
+    judge: Mutex<Option<Judge>>,
 }
 
 impl Subscribed {
@@ -185,6 +189,14 @@ impl Subscribed {
 
     pub(super) fn watch(&self, wake: Wake) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
+    pub(super) fn set_judge(&self, judge: Judge) {
+        *self.judge.lock().unwrap_or_else(PoisonError::into_inner) = Some(judge);
+    }
+
+    pub(super) fn judge(&self) -> Option<Judge> {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn wake(&self) {

@@ -12,9 +12,6 @@ use tacet_ledger::{ENTRIES_MAX, RECORDS_MAX};
 use tacet_policy::Act;
 use tacet_types::{OperationId, RecordRef, ResourceId, VersionId};
 
-/// How long a token that was found is trusted without looking again, in milliseconds: a revoked one stops the sending within this time.
-const TOKEN_TRUST_MS: i64 = 5_000;
-
 impl Vault {
     /// Writes down that these versions are going to be notified, and opens them where they are to be sent.
     ///
@@ -28,21 +25,13 @@ impl Vault {
         content: NotificationContent,
     ) -> Result<Announced, VaultError> {
         let inner = &self.0;
-        let asked = inner.subscribed()?.with(id, version, |active| {
-            (active.subscriber.clone(), active.criteria.query.clone(), active.token_good_until)
-        });
-        let Some((subscriber, query, good_until)) = asked else { return Ok(Announced::SubscriberGone) };
-        let now = inner.clock.now();
-        if let Some(token) = subscriber.token.as_deref().filter(|_| good_until <= now) {
-            let ends = self.tokens()?.into_iter().find(|known| known.id == token).map(|known| known.expires);
-            let Some(ends) = ends.filter(|ends| *ends > now) else { return Ok(Announced::SubscriberGone) };
-            let good_until = ends.min(now.plus_ms(TOKEN_TRUST_MS));
-            inner.subscribed()?.with(id, version, |active| active.token_good_until = good_until);
-        }
-        let caller = subscriber.caller(OperationId::random(inner.rng.as_ref()));
-        if !caller.role.may_read_records() {
+        if self.subscriber_end(id, version)?.is_some() {
             return Ok(Announced::SubscriberGone);
         }
+        let asked =
+            inner.subscribed()?.with(id, version, |active| (active.subscriber.clone(), active.criteria.query.clone()));
+        let Some((subscriber, query)) = asked else { return Ok(Announced::SubscriberGone) };
+        let caller = subscriber.caller(OperationId::random(inner.rng.as_ref()));
         let sights = inner.sights(&caller, Act::Read)?;
         let mut located = Vec::with_capacity(records.len());
         for record in records {

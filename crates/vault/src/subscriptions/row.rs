@@ -70,6 +70,9 @@ struct Person {
     launch_patient: Option<String>,
     strong: bool,
     supplier: bool,
+    /// In the words of who let them in: what their rights hang on, where that is no token of this store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hangs_on: Option<String>,
 }
 
 impl Subscriber {
@@ -91,19 +94,32 @@ impl Subscriber {
                 launch_patient: caller.launch_patient.as_ref().map(|id| id.as_str().to_owned()),
                 strong: caller.strong,
                 supplier: caller.supplier,
+                hangs_on: caller.hangs_on.clone(),
             },
         }
+    }
+
+    /// What their rights hang on, where that is no token of this store.
+    pub(crate) fn hangs_on(&self) -> Option<&str> {
+        self.person.hangs_on.as_deref()
+    }
+
+    /// Whether their role reads records.
+    pub(crate) fn reads_records(&self) -> bool {
+        self.role.may_read_records()
     }
 
     /// The caller on whose account a notification goes into the ledger.
     pub(crate) fn caller(&self, operation: OperationId) -> Caller {
         let origin = Origin { address: None, channel: Channel::Internal };
-        let Person { account, practitioner, patients, scopes, launch_patient, strong, supplier } = &self.person;
+        let Person { account, practitioner, patients, scopes, launch_patient, strong, supplier, hangs_on } =
+            &self.person;
         let id = |text: &String| ResourceId::parse(text).ok();
         Caller {
             token: self.token.clone(),
             on_behalf_of: self.on_behalf_of.clone(),
             account: account.clone(),
+            hangs_on: hangs_on.clone(),
             practitioner: practitioner.as_ref().and_then(id),
             patients: patients.iter().filter_map(id).collect(),
             scopes: scopes.as_ref().map(|text| Arc::new(Scopes::parse(text).unwrap_or_default())),

@@ -8,8 +8,8 @@ use tacet_fhir::json::Json;
 use tacet_ledger::EventKind;
 use tacet_types::{Sequence, VersionId};
 use tacet_vault::{
-    Announced, Caller, Notification, NotificationContent, Role, Subscription, SubscriptionEnd, SubscriptionEvents,
-    SubscriptionEventsCall, SubscriptionState, VaultError,
+    Announced, Caller, Notification, NotificationContent, Role, SubscriberEnd, Subscription, SubscriptionEnd,
+    SubscriptionEvents, SubscriptionEventsCall, SubscriptionState, VaultError,
 };
 
 const WEIGHTS: &str = "Observation?code:text=weight";
@@ -320,6 +320,54 @@ fn a_notification_is_in_the_ledger_before_it_is_sent() {
     house.clock.advance_ms(6_000);
     let size = house.ledger().len();
     assert!(matches!(announce(NotificationContent::Full), Announced::SubscriberGone));
+    assert_eq!(house.ledger().len(), size);
+}
+
+#[test]
+fn what_an_app_asked_for_goes_on_as_long_as_its_grant_stands() {
+    let house = House::new();
+    house.put("Patient", "p", &patient("p", "Nom")).unwrap();
+    // The token of that moment is none of this store's, and is not what counts.
+    let app = Caller {
+        role: Role::Integrator,
+        token: Some("0011aabb".to_owned()),
+        hangs_on: Some("grant 7".to_owned()),
+        ..clinician()
+    };
+    let body = subscription("s", "requested");
+    block_on(house.vault.update(&app, kind("Subscription"), &rid("s"), body.as_bytes(), BASE_URL, None, false))
+        .unwrap();
+    let asked = only(&house);
+    block_on(house.vault.activate_subscription(&asked.id, asked.version, WEIGHTS, BASE_URL)).unwrap();
+    let version = only(&house).version;
+    weigh(&house, "a");
+    let found = pending(&house, version);
+    let announce = || block_on(house.vault.announce(&rid("s"), version, &found[0].records, NotificationContent::Ids));
+    let size = house.ledger().len();
+    // Nobody can tell: nothing is sent, and nothing ends.
+    assert!(matches!(announce(), Err(VaultError::Unavailable(_))));
+    let answer = Arc::new(AtomicUsize::new(0));
+    house.vault.judge_subscribers({
+        let answer = Arc::clone(&answer);
+        move |hangs_on| {
+            assert_eq!(hangs_on, "grant 7");
+            [None, Some(true), Some(false)][answer.load(Ordering::SeqCst)]
+        }
+    });
+    assert!(matches!(announce(), Err(VaultError::Unavailable(_))));
+    assert_eq!(house.ledger().len(), size);
+    answer.store(1, Ordering::SeqCst);
+    assert!(matches!(announce(), Ok(Announced::Send { .. })));
+    assert_eq!(house.vault.subscriber_end(&rid("s"), version).unwrap(), None);
+    // An answer is trusted for a moment, and no longer.
+    answer.store(2, Ordering::SeqCst);
+    house.clock.advance_ms(4_000);
+    assert!(matches!(announce(), Ok(Announced::Send { .. })));
+    house.clock.advance_ms(1_000);
+    let size = house.ledger().len();
+    assert!(matches!(announce(), Ok(Announced::SubscriberGone)));
+    assert_eq!(house.vault.subscriber_end(&rid("s"), version).unwrap(), Some(SubscriberEnd::Grant));
+    assert_eq!(house.vault.subscriber_end(&rid("s"), version.next()).unwrap(), Some(SubscriberEnd::Replaced));
     assert_eq!(house.ledger().len(), size);
 }
 
