@@ -9,6 +9,8 @@ import { Person, employ, letIn, openBrowser } from "./people.mjs";
 const base = process.env.TACET_BASE;
 const machine = { authorization: `Bearer ${process.env.TACET_TOKEN}`, "content-type": "application/json" };
 const system = `urn:uuid:${randomUUID()}`;
+/** A number for tests, with its key. */
+const INS = `2710375123456${String(97n - (2710375123456n % 97n)).padStart(2, "0")}`;
 const SCOPES =
   "launch/patient launch/encounter openid fhirUser online_access patient/Patient.rs patient/Observation.rs patient/Encounter.r";
 
@@ -23,6 +25,7 @@ const ward = async () => {
   await put({ resourceType: "Practitioner", id: "smart-dr", active: true });
   for (const [id, family] of [["smart-mine", "Lévêque"], ["smart-second", "Lévêque"], ["smart-other", "Lévêque"]]) {
     const identifier = [{ system, value: id }];
+    if (id === "smart-mine") identifier.push({ system: "urn:oid:1.2.250.1.213.1.4.10", value: INS });
     await put({ resourceType: "Patient", id, identifier, name: [{ family, given: [id.slice(6)] }], birthDate: "1971-03-04" });
     const subject = { reference: `Patient/${id}` };
     await put({ resourceType: "Observation", id, status: "final", code: { text: "Weight" }, subject, valueString: "70 kg" });
@@ -92,14 +95,27 @@ await doctor.logIn();
 await page.waitForSelector("#allow");
 assert.equal(await page.getAttribute("html", "lang"), "fr");
 assert.ok((await page.textContent("main")).includes("Growth charts"));
-await page.fill("#patient", "smart-mine");
+// Of three of that name two are the clinician's to see. By the national identity number there is one.
+const found = async (text) => {
+  await page.fill("#search", text);
+  await page.press("#search", "Enter");
+  await page.waitForFunction(() => document.querySelector("[role=status]").textContent !== document.querySelector("main").dataset.working);
+  return page.$$eval("#found label", (labels) => labels.map((label) => label.textContent));
+};
+assert.deepEqual((await found("leveque")).sort(), ["LÉVÊQUE mine, 1971-03-04", "LÉVÊQUE second, 1971-03-04"]);
+assert.deepEqual(await found("leveque other"), []);
+assert.deepEqual(await found(`${INS.slice(0, 1)} ${INS.slice(1)}`), ["LÉVÊQUE mine, 1971-03-04"]);
+await page.check("#found input");
+await page.check("#encounters input[value=smart-mine-stay]");
+assert.equal(await page.inputValue("#patient"), "smart-mine");
 await page.click("#allow");
 const first = await arrived(page);
-assert.equal(first.patient, "smart-mine");
+assert.deepEqual([first.patient, first.encounter], ["smart-mine", "smart-mine-stay"]);
 assert.equal(first.user, "Practitioner/smart-dr");
 assert.equal((await ask(page, "Patient/smart-mine")).birthDate, "1971-03-04");
-const found = await ask(page, "Observation?patient=smart-mine");
-assert.deepEqual(found.entry.map((entry) => entry.resource.id), ["smart-mine"]);
+const results = await ask(page, "Observation?patient=smart-mine");
+assert.deepEqual(results.entry.map((entry) => entry.resource.id), ["smart-mine"]);
+assert.equal((await ask(page, "Encounter/smart-mine-stay")).id, "smart-mine-stay");
 // The clinician may see the second, whom the app was not given, and not the third. To the app both are not there.
 for (const other of ["smart-second", "smart-other"]) {
   assert.equal(await ask(page, `Patient/${other}`), 404);
@@ -116,6 +132,23 @@ const [before, after] = await page.evaluate(async () => {
 assert.notEqual(before.access_token, after.access_token);
 assert.notEqual(before.refresh_token, after.refresh_token);
 assert.equal((await ask(page, "Patient/smart-mine")).id, "smart-mine");
+
+// Scripts of other sites are told what there is, and get neither tokens nor records: the same page under another name is another site.
+const elsewhere = await doctor.context.newPage();
+await elsewhere.goto(`http://localhost:${app.port}/other`);
+const answers = await elsewhere.evaluate(async ([base, token, refresh]) => {
+  const status = async (path, init) => fetch(base + path, init).then((answer) => answer.status, () => "refused by the browser");
+  const headers = { authorization: `Bearer ${token}` };
+  const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: `${refresh}0` });
+  return [
+    await status("/.well-known/smart-configuration"),
+    await status("/metadata"),
+    await status("/Patient/smart-mine", { headers }),
+    await status("/oauth/token", { method: "POST", body }),
+  ];
+}, [base, after.access_token, after.refresh_token]);
+assert.deepEqual(answers, [200, 200, "refused by the browser", "refused by the browser"]);
+await elsewhere.close();
 
 // Leaving ends what was given for the session.
 await doctor.logOut();

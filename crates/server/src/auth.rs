@@ -196,6 +196,7 @@ fn see_other(url: &str) -> Result<Reply, ApiError> {
 fn file(path: &str) -> Result<Reply, ApiError> {
     let (kind, text) = match path.rsplit('/').next() {
         Some("pages.js") => ("text/javascript; charset=utf-8", pages::SCRIPT),
+        Some("consent.js") => ("text/javascript; charset=utf-8", pages::CONSENT_SCRIPT),
         Some("pages.css") => ("text/css; charset=utf-8", pages::STYLE),
         _ => return Err(ApiError::not_found()),
     };

@@ -6,10 +6,12 @@ use crate::routes::{Action, ROUTES, is_kept};
 use hyper::Method;
 use serde_json::{Value, json};
 use tacet_fhir::search::{Parameter, ParameterType, parameters_of};
+use tacet_smart::Endpoints;
 use tacet_types::{ResourceType, Timestamp};
 
-/// The statement as JSON. `at` is the server's start, since what it can do does not change while it runs.
-pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
+/// The statement as JSON. `at` is the server's start, since what it can do does not change while it runs. `oauth`: where the authorization server is, if
+/// there is one.
+pub(crate) fn statement(base_url: &str, at: Timestamp, oauth: Option<&Endpoints>) -> Vec<u8> {
     let types = ResourceType::all().filter(|resource_type| is_kept(*resource_type));
     let types = types.map(|resource_type| resource(resource_type, base_url));
     let statement = json!({
@@ -26,12 +28,7 @@ pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
             "mode": "server",
             "documentation": "Every answer is written into the access ledger before it is given. \
                 What is not listed is refused, never passed over.",
-            "security": {
-                "cors": false,
-                "description": "A bearer token is needed (`Authorization: Bearer`), save for /metadata and /health. \
-                    `X-Purpose-Of-Use` takes a code of HL7 v3 PurposeOfUse, `X-On-Behalf-Of` the name of the person \
-                    for whom a machine asks.",
-            },
+            "security": security(oauth),
             "resource": types.collect::<Vec<_>>(),
             "interaction": system_interactions(),
             "searchParam": SYSTEM_PARAMETERS.map(|(name, kind)| json!({ "name": name, "type": kind })),
@@ -40,6 +37,42 @@ pub(crate) fn statement(base_url: &str, at: Timestamp) -> Vec<u8> {
     });
     statement.to_string().into_bytes()
 }
+
+/// How requests are let in. SMART App Launch 2.2 keeps the addresses here for apps that do not look at `.well-known/smart-configuration` yet; the
+/// extension is that of version 1 (<https://hl7.org/fhir/smart-app-launch/1.0.0/conformance/>).
+fn security(oauth: Option<&Endpoints>) -> Value {
+    let mut security = json!({
+        "cors": oauth.is_some(),
+        "description": "A bearer token is needed (`Authorization: Bearer`), save for /metadata and /health. \
+            `X-Purpose-Of-Use` takes a code of HL7 v3 PurposeOfUse, `X-On-Behalf-Of` the name of the person \
+            for whom a machine asks.",
+    });
+    if let (Some(Endpoints { authorize, token, introspect, revoke, register, jwks: _ }), Some(members)) =
+        (oauth, security.as_object_mut())
+    {
+        let addresses = [
+            ("authorize", authorize),
+            ("token", token),
+            ("register", register),
+            ("introspect", introspect),
+            ("revoke", revoke),
+        ];
+        let addresses = addresses.map(|(name, address)| json!({ "url": name, "valueUri": address }));
+        members.insert("extension".to_owned(), json!([{ "url": OAUTH_URIS, "extension": addresses }]));
+        let coding = json!({ "system": SECURITY_SERVICE, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR" });
+        members.insert(
+            "service".to_owned(),
+            json!([{ "coding": [coding], "text": "OAuth2 using SMART-on-FHIR profile" }]),
+        );
+    }
+    security
+}
+
+/// The extension with the addresses of an authorization server.
+const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
+
+/// How requests are let in, by HL7's code system.
+const SECURITY_SERVICE: &str = "http://terminology.hl7.org/CodeSystem/restful-security-service";
 
 /// Where the backport of topic-based subscriptions is defined.
 const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport";
@@ -232,7 +265,7 @@ mod tests {
 
     #[test]
     fn it_says_what_is_there_and_no_more() {
-        let statement: Value = serde_json::from_slice(&statement("https://h", Timestamp::from_ms(0))).unwrap();
+        let statement: Value = serde_json::from_slice(&statement("https://h", Timestamp::from_ms(0), None)).unwrap();
         let rest = &statement["rest"][0];
         let patient =
             rest["resource"].as_array().unwrap().iter().find(|resource| resource["type"] == "Patient").unwrap();
@@ -273,5 +306,20 @@ mod tests {
             operations += 1;
         }
         assert!(operations > 25, "{operations}");
+    }
+
+    #[test]
+    fn where_apps_get_tokens_is_said_where_there_are_apps() {
+        let security = |oauth: Option<&Endpoints>| {
+            let statement = statement("https://h", Timestamp::from_ms(0), oauth);
+            serde_json::from_slice::<Value>(&statement).unwrap()["rest"][0]["security"].clone()
+        };
+        let without = security(None);
+        assert_eq!((&without["cors"], without.get("service")), (&json!(false), None));
+        let with = security(Some(&tacet_smart::Settings::at("https://h", "https://h").endpoints));
+        assert_eq!((&with["cors"], &with["service"][0]["coding"][0]["code"]), (&json!(true), &json!("SMART-on-FHIR")));
+        let addresses = with["extension"][0]["extension"].as_array().unwrap();
+        let token = addresses.iter().find(|address| address["url"] == "token").unwrap();
+        assert_eq!((token["valueUri"].as_str(), addresses.len()), (Some("https://h/oauth/token"), 5));
     }
 }

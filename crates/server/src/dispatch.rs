@@ -25,7 +25,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
+use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use std::convert::Infallible;
@@ -76,12 +76,10 @@ impl<S: RecordService> Endpoint<S> {
         let operation = OperationId::random(&*self.app.rng);
         let (parts, body) = request.into_parts();
         let _level = self.app.metrics.in_flight();
-        // Apps in browsers are served where apps are.
-        let by_script =
-            self.app.people.is_some() && parts.headers.contains_key(ORIGIN) && browsers::may_ask(&self.lines);
-        if by_script && browsers::is_asked_first(&parts.method, &parts.headers) {
+        let by_script = browsers::may_ask(&self.app, &self.lines, &parts.headers);
+        if let Some(origin) = by_script.clone().filter(|_| browsers::is_asked_first(&parts.method, &parts.headers)) {
             let mut answer = Reply::empty(StatusCode::NO_CONTENT).into_response(Form::DEFAULT, &operation).await;
-            browsers::say_first(answer.headers_mut(), &self.allow);
+            browsers::say_first(answer.headers_mut(), origin, &self.allow);
             return answer;
         }
         let result = match parts.extensions.get::<Arc<Peer>>() {
@@ -101,8 +99,8 @@ impl<S: RecordService> Endpoint<S> {
                 Reply::refusal(error.public_face(&operation)).into_response(form, &operation).await
             }
         };
-        if by_script {
-            browsers::say(answer.headers_mut());
+        if let Some(origin) = by_script {
+            browsers::say(answer.headers_mut(), origin);
         }
         let took = started.elapsed();
         if let Some(figures) = &self.figures {

@@ -110,7 +110,7 @@ impl<S: RecordService> Server<S> {
         let address = listener.local_addr().map_err(failed)?;
         let base_url = base_url(config.base_url, address, tls.is_some())?;
         let app = Arc::new(App {
-            capability: capability::statement(&base_url, environment.clock.now()).into(),
+            capability: capability::statement(&base_url, environment.clock.now(), None).into(),
             base_url,
             clock: environment.clock,
             rng: environment.rng,
@@ -132,7 +132,15 @@ impl<S: RecordService> Server<S> {
     pub fn with_people(mut self, people: People) -> Self {
         // Nobody else has it before it runs.
         if let Some(app) = Arc::get_mut(&mut self.app) {
-            app.people = Some(Arc::new(people));
+            let endpoints = &people.smart.settings().endpoints;
+            app.capability = capability::statement(&app.base_url, app.clock.now(), Some(endpoints)).into();
+            let people = Arc::new(people);
+            if let Some(vault) = &people.vault {
+                // They hold the store, which must not hold them.
+                let (judges, clock) = (Arc::downgrade(&people), Arc::clone(&app.clock));
+                vault.judge_subscribers(move |hangs_on| judges.upgrade()?.stands(hangs_on, clock.now()));
+            }
+            app.people = Some(people);
         }
         self
     }

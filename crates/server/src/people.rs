@@ -4,6 +4,7 @@
 //! `tacet_identity` and `tacet_smart`.
 
 use crate::app::Environment;
+use crate::auth::browsers::KnownSites;
 use crate::auth::outgoing::{Outgoing, OutgoingConfig};
 use crate::auth::rates::Rates;
 use std::sync::Arc;
@@ -52,9 +53,11 @@ pub struct PeopleSettings {
     pub step_up_ms: i64,
     /// How long what apps are given lives.
     pub lifetimes: Lifetimes,
+    /// Whether TLS asks clients for a certificate ([`crate::TlsConfig::client_certificates`]): where not, no app can prove itself by one.
+    pub client_certificates: bool,
     /// What may be fetched from elsewhere: keys of apps, and what providers say.
     pub outgoing: OutgoingConfig,
-    /// Providers at which people may log in, with how their people are found here. The return address is set by the server.
+    /// Providers at which people may log in, with how their people are found here. The return addresses are set by the server.
     pub providers: Vec<(Provider, ForeignRule)>,
 }
 
@@ -68,6 +71,7 @@ impl Default for PeopleSettings {
             session_ms_max: 600 * MINUTE_MS,
             step_up_ms: 5 * MINUTE_MS,
             lifetimes: Lifetimes::default(),
+            client_certificates: false,
             outgoing: OutgoingConfig::default(),
             providers: Vec::new(),
         }
@@ -96,6 +100,8 @@ pub struct People {
     /// The path of the base URL, without a stroke at its end: what stands before every path of ours in a browser.
     pub(crate) prefix: String,
     pub(crate) rates: Rates,
+    /// Where apps in browsers are.
+    pub(crate) sites: KnownSites,
     pub(crate) tokens_for_people: bool,
 }
 
@@ -134,18 +140,23 @@ impl People {
             },
         )?;
         let outgoing = Arc::new(Outgoing::new(&settings.outgoing).map_err(|()| PeopleError::Roots)?);
-        let smart_settings =
-            tacet_smart::Settings { lifetimes: settings.lifetimes, ..tacet_smart::Settings::at(base_url, base_url) };
+        let smart_settings = tacet_smart::Settings {
+            lifetimes: settings.lifetimes,
+            client_certificates: settings.client_certificates,
+            ..tacet_smart::Settings::at(base_url, base_url)
+        };
         let fetch = Arc::clone(&outgoing) as Arc<dyn tacet_smart::FetchJwks>;
         let smart =
             AuthorizationServer::open(Arc::clone(&rows), Arc::clone(&clock), Arc::clone(&rng), smart_settings, fetch)
                 .await?;
         let callback = format!("{base_url}/auth/foreign/callback");
-        let providers = settings
-            .providers
-            .iter()
-            .map(|(provider, _)| Provider { redirect_uri: callback.clone(), ..provider.clone() });
-        let foreign = ForeignLogins::new(rows, clock, rng, outgoing, providers.collect())?;
+        let logged_out = format!("{base_url}/auth/login");
+        let providers = settings.providers.iter().map(|(provider, _)| Provider {
+            redirect_uri: callback.clone(),
+            logged_out_uri: logged_out.clone(),
+            ..provider.clone()
+        });
+        let foreign = ForeignLogins::new(rows, clock, rng, outgoing, providers.collect())?.with_signer(smart.signer());
         let rules = settings.providers.iter().map(|(provider, rule)| (provider.id.clone(), *rule)).collect();
         let tokens_for_people = settings.tokens_for_people;
         Ok(Self {
@@ -157,6 +168,7 @@ impl People {
             origins,
             prefix,
             rates: Rates::default(),
+            sites: KnownSites::default(),
             tokens_for_people,
         })
     }

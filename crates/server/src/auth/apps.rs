@@ -1,7 +1,7 @@
 //! The authorization server over HTTP: discovery, authorization, consent, tokens, registration, launches.
 
 use super::{AuthCall, pages, words::Words};
-use crate::access;
+use crate::access::{self, Who};
 use crate::error::ApiError;
 use crate::lockout::Source;
 use crate::query::Query;
@@ -56,6 +56,20 @@ fn enforceable(scopes: &str) -> bool {
 /// The parameter `scope` of a form or query.
 fn scope_of(form: &str) -> Option<String> {
     form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "scope").map(|(_, scope)| scope.into_owned())
+}
+
+/// The id of a record in a form. None where nothing was chosen; an error where it is none.
+fn record_id(form: &Query, name: &str) -> Result<Result<Option<ResourceId>, ()>, ApiError> {
+    let id = form.get(name)?.map(str::trim).filter(|id| !id.is_empty());
+    Ok(id.map(ResourceId::parse).transpose().map_err(|_| ()))
+}
+
+/// Whether an encounter is this patient's. An encounter of nobody, or without a patient beside it, is not.
+fn is_of(encounter: Option<&Value>, patient: Option<&ResourceId>, base_url: &str) -> bool {
+    let (Some(encounter), Some(patient)) = (encounter, patient) else { return false };
+    let subject = encounter.get("subject").and_then(|subject| subject.get("reference")?.as_str()).unwrap_or_default();
+    let relative = subject.strip_prefix(base_url).and_then(|rest| rest.strip_prefix('/')).unwrap_or(subject);
+    relative.split("/_history/").next().and_then(|plain| plain.strip_prefix("Patient/")) == Some(patient.as_str())
 }
 
 fn oauth_error(error: &OAuthError) -> Reply {
@@ -174,7 +188,15 @@ impl<S: RecordService> AuthCall<'_, S> {
         pages::error(words, &self.people.prefix, status, what)
     }
 
-    /// The person has decided. Staff choose among the patients whom they may see: that is asked of the record store, which writes it down.
+    /// A record, as the person may see it. The record store writes down that it was asked.
+    async fn shown(&self, who: &Who, kind: &str, id: &ResourceId) -> Result<Option<Value>, ApiError> {
+        let caller = access::caller(who, self.peer, &self.parts.headers, self.operation)?;
+        let kind = ResourceType::parse(kind).ok_or_else(ApiError::not_found)?;
+        let found = self.app.service.read(&caller, kind, id).await;
+        Ok(found.ok().and_then(|found| serde_json::from_slice(&found.body).ok()))
+    }
+
+    /// The person has decided. Staff choose among the patients whom they may see, and of these among their encounters: that is asked of the record store.
     pub(super) async fn consent(&self) -> Result<Reply, ApiError> {
         let words = Words::of(&self.parts.headers);
         let (who, _) = self.session()?;
@@ -189,20 +211,22 @@ impl<S: RecordService> AuthCall<'_, S> {
             Some("allow") => {
                 let scopes = form.search().into_iter();
                 let scopes = scopes.filter(|(name, _)| name.starts_with("scope")).map(|(_, scope)| scope).collect();
-                let patient = form.get("patient")?.map(str::trim).filter(|patient| !patient.is_empty());
-                let patient = match patient.map(ResourceId::parse) {
-                    None => None,
-                    Some(Ok(patient)) => Some(patient),
-                    Some(Err(_)) => return Ok(self.page_error(words, 400, words.no_patient)),
+                let ids = (record_id(&form, "patient")?, record_id(&form, "encounter")?);
+                let (Ok(patient), Ok(encounter)) = ids else {
+                    return Ok(self.page_error(words, 400, words.no_patient));
                 };
-                if let Some(patient) = &patient {
-                    let caller = access::caller(who, self.peer, &self.parts.headers, self.operation)?;
-                    let kind = ResourceType::parse("Patient").ok_or_else(ApiError::not_found)?;
-                    if self.app.service.read(&caller, kind, patient).await.is_err() {
-                        return Ok(self.page_error(words, 400, words.no_patient));
+                if let Some(patient) = &patient
+                    && self.shown(who, "Patient", patient).await?.is_none()
+                {
+                    return Ok(self.page_error(words, 400, words.no_patient));
+                }
+                if let Some(encounter) = &encounter {
+                    let found = self.shown(who, "Encounter", encounter).await?;
+                    if !is_of(found.as_ref(), patient.as_ref(), &self.app.base_url) {
+                        return Ok(self.page_error(words, 400, words.no_encounter));
                     }
                 }
-                Decision::Approve { scopes, patient, encounter: None }
+                Decision::Approve { scopes, patient, encounter }
             }
             _ => Decision::Deny,
         };
@@ -223,12 +247,12 @@ impl<S: RecordService> AuthCall<'_, S> {
     }
 
     /// What a client is told where it is refused. That it is not who it says counts against its address.
-    fn client_refused(&self, error: SmartError) -> Result<Reply, ApiError> {
+    async fn client_refused(&self, error: SmartError) -> Result<Reply, ApiError> {
         match error {
             SmartError::Refused(error) => {
                 if error.code == ErrorCode::InvalidClient {
-                    self.app.metrics.authentication_failed();
-                    let _ = self.app.lockout.failed(Source::of(self.peer.address().ip()), self.app.clock.now());
+                    let failure = access::failure_of(Some(self.people), &self.parts.headers);
+                    access::failed(self.app, self.peer, failure, self.operation, "a client did not prove itself").await;
                 }
                 Ok(oauth_error(&error))
             }
@@ -252,7 +276,7 @@ impl<S: RecordService> AuthCall<'_, S> {
             Ok(answer) => {
                 Ok(super::json(StatusCode::OK, &answer.body()).header(PRAGMA, HeaderValue::from_static("no-cache")))
             }
-            Err(error) => self.client_refused(error),
+            Err(error) => self.client_refused(error).await,
         }
     }
 
@@ -266,7 +290,7 @@ impl<S: RecordService> AuthCall<'_, S> {
         };
         match self.people.smart.introspect(form, &self.proof()).await {
             Ok(answer) => Ok(super::json(StatusCode::OK, &answer)),
-            Err(error) => self.client_refused(error),
+            Err(error) => self.client_refused(error).await,
         }
     }
 
@@ -280,7 +304,7 @@ impl<S: RecordService> AuthCall<'_, S> {
         };
         match self.people.smart.revoke(form, &self.proof(), self.asked()).await {
             Ok(()) => Ok(super::json(StatusCode::OK, &json!({}))),
-            Err(error) => self.client_refused(error),
+            Err(error) => self.client_refused(error).await,
         }
     }
 
@@ -296,7 +320,7 @@ impl<S: RecordService> AuthCall<'_, S> {
         }
         match self.people.smart.register(&self.body, by, self.asked()).await {
             Ok(client) => Ok(super::json(StatusCode::CREATED, &client.registered())),
-            Err(error) => self.client_refused(error),
+            Err(error) => self.client_refused(error).await,
         }
     }
 
@@ -351,5 +375,20 @@ mod tests {
         assert!(!enforceable("openid patient/Observation.rs?subject.name=x"));
         assert!(!enforceable("patient/Observation.rs?_has:Group:member:code=1"));
         assert_eq!(scope_of("a=b&scope=x%20y").as_deref(), Some("x y"));
+    }
+
+    #[test]
+    fn an_encounter_is_its_patients() {
+        let patient = ResourceId::parse("p1").unwrap();
+        let of = |reference: &str| {
+            is_of(Some(&json!({ "subject": { "reference": reference } })), Some(&patient), "https://h/fhir")
+        };
+        assert!(of("Patient/p1") && of("https://h/fhir/Patient/p1") && of("Patient/p1/_history/2"));
+        for other in ["", "p1", "Patient/p2", "Patient/p11", "Group/p1", "https://elsewhere/Patient/p1", "Patient/p1/x"]
+        {
+            assert!(!of(other), "{other}");
+        }
+        assert!(!is_of(Some(&json!({})), Some(&patient), "https://h") && !is_of(None, Some(&patient), "https://h"));
+        assert!(!is_of(Some(&json!({ "subject": { "reference": "Patient/p1" } })), None, "https://h"));
     }
 }

@@ -11,6 +11,9 @@ use tacet_smart::{Consent, PatientNeed};
 /// The script of the pages.
 pub(super) const SCRIPT: &str = include_str!("files/pages.js");
 
+/// The script of the page of consent.
+pub(super) const CONSENT_SCRIPT: &str = include_str!("files/consent.js");
+
 /// Their stylesheet.
 pub(super) const STYLE: &str = include_str!("files/pages.css");
 
@@ -47,11 +50,12 @@ fn page(status: StatusCode, words: &Words, prefix: &str, title: &str, data: &[(&
     for (name, value) in data {
         let _ = write!(attributes, " data-{name}=\"{}\"", escaped(value));
     }
+    let script = if data.contains(&("page", "consent")) { "consent.js" } else { "pages.js" };
     let html = format!(
         "<!doctype html>\n<html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
          <link rel=\"stylesheet\" href=\"{prefix}/auth/files/pages.css\">\
-         <script src=\"{prefix}/auth/files/pages.js\" defer></script></head>\
+         <script src=\"{prefix}/auth/files/{script}\" defer></script></head>\
          <body><main data-base=\"{prefix}\"{attributes}><h1>{title}</h1>\n{body}\n\
          <p role=\"status\" aria-live=\"polite\"></p></main></body></html>\n",
         lang = words.lang,
@@ -170,27 +174,46 @@ pub(super) fn consent(words: &Words, prefix: &str, consent: &Consent, who: &str)
     match &consent.patient {
         PatientNeed::None => {}
         PatientNeed::Known(patient) => {
-            let _ = write!(body, "<p>{} <code>{}</code></p>", words.patient, escaped(patient.as_str()));
+            let id = escaped(patient.as_str());
+            let _ = write!(body, "<p>{} <span data-patient=\"{id}\"><code>{id}</code></span></p>", words.patient);
+            if consent.encounter {
+                let _ = write!(body, "<input type=\"hidden\" name=\"patient\" value=\"{id}\">");
+            }
         }
         PatientNeed::OneOf(patients) => {
             let _ = write!(body, "<fieldset><legend>{}</legend>", words.patient);
             for patient in patients {
                 let _ = write!(
                     body,
-                    "<label class=\"choice\"><input type=\"radio\" name=\"patient\" required value=\"{0}\"><code>{0}</code></label>",
+                    "<label class=\"choice\"><input type=\"radio\" name=\"patient\" required value=\"{0}\">\
+                     <span data-patient=\"{0}\"><code>{0}</code></span></label>",
                     escaped(patient.as_str())
                 );
             }
             body.push_str("</fieldset>");
         }
         PatientNeed::Any => {
+            // Looking is the script's: without it only the id can be typed.
             let _ = write!(
                 body,
-                "<label for=\"patient\">{}</label><input type=\"text\" id=\"patient\" name=\"patient\" maxlength=\"64\" \
-                 autocomplete=\"off\" spellcheck=\"false\">",
-                words.patient_id
+                "<fieldset><legend>{}</legend><div id=\"finding\" hidden>\
+                 <label for=\"search\">{}</label>\
+                 <input type=\"text\" id=\"search\" maxlength=\"100\" autocomplete=\"off\" spellcheck=\"false\">\
+                 <label for=\"born\">{}</label><input type=\"date\" id=\"born\">\
+                 <button id=\"find\" type=\"button\">{}</button>\
+                 <div id=\"found\" role=\"radiogroup\" aria-label=\"{}\"></div></div>\
+                 <label for=\"patient\">{}</label><input type=\"text\" id=\"patient\" name=\"patient\" maxlength=\"64\" \
+                 autocomplete=\"off\" spellcheck=\"false\"></fieldset>",
+                words.patient, words.search, words.born, words.find, words.patient, words.patient_id
             );
         }
+    }
+    if consent.encounter && consent.patient != PatientNeed::None {
+        let _ = write!(
+            body,
+            "<fieldset><legend>{0}</legend><div id=\"encounters\" role=\"radiogroup\" aria-label=\"{0}\"></div></fieldset>",
+            words.encounter
+        );
     }
     let _ = write!(
         body,
@@ -198,7 +221,18 @@ pub(super) fn consent(words: &Words, prefix: &str, consent: &Consent, who: &str)
          <button id=\"deny\" name=\"decision\" value=\"deny\">{}</button></form>",
         words.allow, words.deny
     );
-    page(StatusCode::OK, words, prefix, words.consent_title, &[("page", "consent")], &body)
+    let data = [
+        ("page", "consent"),
+        ("working", words.working),
+        ("failed", words.failed_to_look),
+        ("nobody", words.nobody),
+        ("more", words.more),
+        ("narrow", words.narrow),
+        ("none", words.none),
+        ("male", words.male),
+        ("female", words.female),
+    ];
+    page(StatusCode::OK, words, prefix, words.consent_title, &data, &body)
 }
 
 /// Sends the browser on with a page instead of a redirect: a browser counts a redirect after a form as part of it, which the page's

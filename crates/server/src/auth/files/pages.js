@@ -116,8 +116,9 @@ on("further", async () => {
 });
 
 on("logout", async () => {
-  await send("/auth/logout", {});
-  location.assign(base + "/auth/login");
+  // Where the login was made elsewhere, the person is logged out there, too.
+  const { next } = await send("/auth/logout", {});
+  location.assign(next || base + "/auth/login");
 });
 
 // The first code comes behind `#`, which no server and no log sees.
