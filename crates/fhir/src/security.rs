@@ -18,6 +18,7 @@ mod cut;
 
 use crate::json::Json;
 use std::borrow::Cow;
+use std::fmt::Write;
 use tacet_types::Labels;
 
 /// The extension that labels an element (DS4P).
@@ -80,6 +81,34 @@ fn gather(value: &Json<'_>, root: bool, depth: usize, labels: &mut Labels) {
             }
             members.iter().for_each(|(_, member)| gather(member, false, depth + 1, labels));
         }
+        _ => {}
+    }
+}
+
+/// Tells the place (`.note[1].text`) and the labels of every element that carries restricting labels of its own, in the order of the
+/// resource. What is too deep to look at is told as one element with [`Labels::OTHER`].
+pub fn each_inline(resource: &Json<'_>, each: &mut dyn FnMut(&str, Labels)) {
+    tell_inline(resource, &mut String::new(), 0, each);
+}
+
+fn tell_inline(value: &Json<'_>, place: &mut String, depth: usize, each: &mut dyn FnMut(&str, Labels)) {
+    if depth > DEPTH_MAX {
+        return each(place, Labels::OTHER);
+    }
+    let labels = if depth > 0 { element_labels(value) } else { Labels::NONE };
+    if !labels.is_empty() {
+        each(place, labels);
+    }
+    let length = place.len();
+    let mut inner = |step: std::fmt::Arguments<'_>, value: &Json<'_>| {
+        // Writing to a string does not fail.
+        let _ = place.write_fmt(step);
+        tell_inline(value, place, depth + 1, each);
+        place.truncate(length);
+    };
+    match value {
+        Json::Array(items) => items.iter().enumerate().for_each(|(n, item)| inner(format_args!("[{n}]"), item)),
+        Json::Object(members) => members.iter().for_each(|(name, member)| inner(format_args!(".{name}"), member)),
         _ => {}
     }
 }

@@ -169,6 +169,7 @@ impl Vault {
         let (written, _) = self
             .0
             .commit(caller, None, |plan| {
+                plan.of_several();
                 let mut written = HashMap::new();
                 for place in &order {
                     let Some(step) = steps.get_mut(*place) else { continue };

@@ -4,6 +4,7 @@
 //! takes an [`Opener`], which takes a [`Receipt`], which exists only once its ledger entry is durable. One receipt
 //! unwraps one data key, once, so that the keeper's count and the ledger's can be compared.
 
+use crate::absence::{Hidden, Sought};
 use crate::access::{Ground, Look, Sights, is_emergency};
 use crate::caller::Caller;
 use crate::error::VaultError;
@@ -48,8 +49,6 @@ pub(crate) struct Located {
     pub(crate) meta: VersionMeta,
     row: RowKey,
     value: Vec<u8>,
-    /// Hidden whatever this version says by itself: the record is, as it is now.
-    pub(crate) hidden: bool,
 }
 
 impl Located {
@@ -78,8 +77,12 @@ impl Vault {
         resource_type: ResourceType,
         id: &ResourceId,
     ) -> Result<Disclosed, VaultError> {
-        let located = self.0.locate(resource_type, id)?;
-        self.disclose_one(caller, EventKind::Read, located).await
+        let sights = self.0.sights(caller, Act::Read)?;
+        let found = match self.0.seek(sights.as_ref(), resource_type, id)? {
+            Sought::Seen(head) => self.0.locate_version(resource_type, id, head.record.version)?,
+            Sought::Missed(head) => return self.missed(caller, EventKind::Read, head.as_ref().map(Hidden::head)).await,
+        };
+        self.disclose_one(caller, EventKind::Read, sights, found).await
     }
 
     /// Reads one version of a resource.
@@ -92,57 +95,60 @@ impl Vault {
     ) -> Result<Disclosed, VaultError> {
         // Whoever may not see a record as it is now sees no earlier version of it either.
         let sights = self.0.sights(caller, Act::Read)?;
-        let current = self.0.head_of(resource_type, id)?;
-        let mut located = self.0.locate_version(resource_type, id, version)?;
-        if let (Some(found), Some(current)) = (&mut located, current) {
-            found.hidden = self.0.look(sights.as_ref(), resource_type, id, &current.current) == Look::Hidden
-                || self.0.look_back(sights.as_ref(), found, &current.current) == Look::Hidden;
+        let current = match self.0.seek(sights.as_ref(), resource_type, id)? {
+            Sought::Seen(head) => head,
+            Sought::Missed(head) => {
+                return self.missed(caller, EventKind::Vread, head.as_ref().map(Hidden::head)).await;
+            }
+        };
+        let found = self.0.locate_version(resource_type, id, version)?;
+        if let Some(found) = &found
+            && self.0.look_back(sights.as_ref(), found, &current.current) == Look::Hidden
+        {
+            return self.missed(caller, EventKind::Vread, Some(Hidden::version(found))).await;
         }
-        self.disclose_one(caller, EventKind::Vread, located).await
+        self.disclose_one(caller, EventKind::Vread, sights, found).await
     }
 
-    /// Writes the entry and opens. What is not there is written down too: it takes as long, and tells of probing.
+    /// Writes down that nothing was shown, and says so. What is not there is written down too: it takes as long, and tells of probing.
+    async fn missed(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        hidden: Option<Hidden<'_>>,
+    ) -> Result<Disclosed, VaultError> {
+        self.0.missed(caller, kind, None, Outcome::Failed, hidden).await?;
+        Err(VaultError::NotFound)
+    }
+
+    /// Writes the entry and opens.
     async fn disclose_one(
         &self,
         caller: &Caller,
         kind: EventKind,
-        located: Option<Located>,
+        sights: Option<Arc<Sights>>,
+        found: Option<Located>,
     ) -> Result<Disclosed, VaultError> {
-        let sights = self.0.sights(caller, Act::Read)?;
-        let look = located.as_ref().map(|located| self.0.look_at(sights.as_ref(), located));
-        let entry = match (&located, &look) {
-            (Some(located), Some(Look::Seen(ground))) => {
-                let owner = &located.meta.owner;
-                let mut entry = disclosure(caller, self.0.clock.now(), kind, owner, ground.as_ref(), [&located.record]);
-                // That it was there is told, so the entry names it; nothing is opened.
-                if located.meta.method == Method::Delete {
-                    entry.outcome = Outcome::Failed;
-                }
-                entry
-            }
-            // Whoever asked is told that it is not there; who reads the ledger is told that it was, and who asked.
-            (Some(located), _) => {
-                let owner = &located.meta.owner;
-                let mut entry = disclosure(caller, self.0.clock.now(), kind, owner, None, [&located.record]);
-                entry.outcome = Outcome::Refused;
-                entry
-            }
-            (None, _) => caller.entry(self.0.clock.now(), kind, Outcome::Failed, None),
+        let Some(located) = found else { return self.missed(caller, kind, None).await };
+        // INVARIANT: whatever found it, what this caller may not see is not opened here. Whoever asked is told that it is not there; who
+        // reads the ledger is told that it was, and who asked.
+        let Look::Seen(ground) = self.0.look_at(sights.as_ref(), &located) else {
+            return self.missed(caller, kind, Some(Hidden::version(&located))).await;
         };
-        let receipts = self.0.record(vec![entry]).await?;
-        match (located, receipts.first()) {
-            (None, _) => Err(VaultError::NotFound),
-            _ if look == Some(Look::Hidden) => Err(VaultError::NotFound),
-            (Some(located), _) if located.meta.method == Method::Delete => {
-                Err(VaultError::Gone { record: located.record, last_updated: located.meta.last_updated })
-            }
-            (Some(located), Some(receipt)) => {
-                let shown = shown_of(sights.as_ref(), &located);
-                let opener = self.0.opener(receipt, &located.meta.owner)?.ok_or(VaultError::NotFound)?;
-                masked(opener.open(located)?, shown)
-            }
-            (Some(_), None) => Err(VaultError::Internal("the ledger gave no receipt".into())),
+        let owner = &located.meta.owner;
+        let mut entry = disclosure(caller, self.0.clock.now(), kind, owner, ground.as_ref(), [&located.record]);
+        // That it was there is told, so the entry names it; nothing is opened.
+        if located.meta.method == Method::Delete {
+            entry.outcome = Outcome::Failed;
         }
+        let receipts = self.0.record(vec![entry]).await?;
+        if located.meta.method == Method::Delete {
+            return Err(VaultError::Gone { record: located.record, last_updated: located.meta.last_updated });
+        }
+        let receipt = receipts.first().ok_or(VaultError::Internal("the ledger gave no receipt".into()))?;
+        let shown = shown_of(sights.as_ref(), &located);
+        let opener = self.0.opener(receipt, &located.meta.owner)?.ok_or(VaultError::NotFound)?;
+        masked(opener.open(located)?, shown)
     }
 }
 
@@ -184,7 +190,7 @@ impl Inner {
         let head = self.open_head(head_row, &value)?;
         let row = self.version_row(head_row, head.record.version);
         match self.store.reader().get(&row)? {
-            Some(value) => Ok(Some(Located { record: head.record, meta: head.current, row, value, hidden: false })),
+            Some(value) => Ok(Some(Located { record: head.record, meta: head.current, row, value })),
             // An erasure may have come between the two gets; `tacet check` tells a lost row from that.
             None => Ok(None),
         }
@@ -200,13 +206,7 @@ impl Inner {
         let row = self.version_row(&self.head_row(resource_type, id), version);
         let Some(value) = self.store.reader().get(&row)? else { return Ok(None) };
         let (meta, _) = self.open_version_meta(&row, &value)?;
-        Ok(Some(Located {
-            record: RecordRef { resource_type, id: id.clone(), version },
-            meta,
-            row,
-            value,
-            hidden: false,
-        }))
+        Ok(Some(Located { record: RecordRef { resource_type, id: id.clone(), version }, meta, row, value }))
     }
 
     /// Writes one entry for each owner (more where the records exceed an entry's bound), then opens everything in the
@@ -219,7 +219,9 @@ impl Inner {
         query: Option<&str>,
         located: Vec<Located>,
     ) -> Result<Shown, VaultError> {
-        let sights = self.sights(caller, Act::Read)?;
+        // A copy has rules of its own: what somebody sees in care they may not take away, and the other way round.
+        let act = if kind == EventKind::Export { Act::Export } else { Act::Read };
+        let sights = self.sights(caller, act)?;
         // INVARIANT: whatever found them, what this caller may not see is neither opened nor named here.
         let looks: Vec<Look> = located.iter().map(|found| self.look_at(sights.as_ref(), found)).collect();
         type Group<'a> = (&'a Owner, bool, Option<&'a Ground>);
@@ -289,10 +291,7 @@ impl Inner {
 
     /// Whether a located version is seen.
     pub(crate) fn look_at(&self, sights: Option<&Arc<Sights>>, located: &Located) -> Look {
-        match located.hidden {
-            true => Look::Hidden,
-            false => self.look(sights, located.record.resource_type, &located.record.id, &located.meta),
-        }
+        self.look(sights, located.record.resource_type, &located.record.id, &located.meta)
     }
 
     /// The head of a resource as it is now.

@@ -88,19 +88,11 @@ impl Vault {
         let sights = self.0.sights(caller, Act::Read)?;
         let sights = sights.as_ref();
         let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
-        let there = self.0.locate(patient_type, patient)?.filter(|found| found.meta.method != Method::Delete);
-        let Some(there) = there else {
-            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Failed, None).await?;
-            return Err(VaultError::NotFound);
-        };
-        if self.0.look_at(sights, &there) == Look::Hidden {
-            let owner = Some(&there.meta.owner);
-            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Refused, owner).await?;
-            return Err(VaultError::NotFound);
-        }
+        let there = self.0.seek(sights, patient_type, patient)?;
+        let there = self.0.there(caller, EventKind::Everything, QUERY, there).await?;
         let PageOfMembers { located, places, mut next } = self.0.page_of_members(sights, patient, query)?;
         if located.is_empty() {
-            let owner = Some(&there.meta.owner);
+            let owner = Some(&there.current.owner);
             self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Success, owner).await?;
         }
         let known: HashSet<RecordRef> = located.iter().map(|found| found.record.clone()).collect();

@@ -4,6 +4,7 @@
 
 use crate::change::{Change, ChangeSet};
 use crate::head::{Head, Method, Others, VersionMeta};
+use crate::inline::Inline;
 use crate::layout::{self, RowKey};
 use crate::members::{CHUNK_MEMBERS, encode_chunk};
 use crate::owner::Owner;
@@ -35,7 +36,8 @@ fn example() -> (RowKey, Head) {
         last_updated: Timestamp::parse("2026-03-01T08:00:00.123Z").unwrap(),
         method: Method::Put,
         owner: Owner::Patient(id("p-1")),
-        labels: Labels::RESTRICTED.and(Labels::HIV),
+        labels: Labels::RESTRICTED.and(Labels::HIV).and(Labels::INLINE),
+        inline: Inline::decode([0, 0, 0, 8, 0xa1, 0xb2, 0xc3, 0xd4]),
         others: Others::All(vec![id("447a5071-bbdf-4ccd-9939-1d45f7698cb9"), id("p-2")]),
     };
     let keys = keys().row_keys;
@@ -86,9 +88,9 @@ fn the_spaces_are_those_of_the_page() {
 #[test]
 fn the_sizes_are_those_of_the_page() {
     let (row, head) = example();
-    assert_eq!((head.encode().len(), head.current.encode().len()), (240, 150));
-    said("### Head, 240 bytes");
-    said("### Version, 150 bytes");
+    assert_eq!((head.encode().len(), head.current.encode().len()), (248, 158));
+    said("### Head, 248 bytes");
+    said("### Version, 158 bytes");
     assert_eq!((CHUNK_MEMBERS, encode_chunk(&[row]).len()), (56, 952));
     said("### Chunk of members, 952 bytes");
     said("56 members");

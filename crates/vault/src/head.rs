@@ -2,11 +2,12 @@
 //!
 //! Fixed sizes, so that sealed lengths tell nothing. To the byte in `docs/formats/vault.md`.
 
+use crate::inline::Inline;
 use crate::owner::Owner;
 use tacet_types::{Labels, RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 
 /// Format of both records.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// Room for a logical id: its length, then 64 bytes filled up with zeros.
 const ID_BYTES: usize = 65;
@@ -59,6 +60,8 @@ pub(crate) struct VersionMeta {
     pub(crate) owner: Owner,
     /// The security labels that it carries.
     pub(crate) labels: Labels,
+    /// The labels that its elements carry.
+    pub(crate) inline: Inline,
     /// The patients in whose compartment it is, beside the owner.
     pub(crate) others: Others,
 }
@@ -168,6 +171,7 @@ fn put_meta(bytes: &mut Vec<u8>, meta: &VersionMeta) {
     bytes.push(meta.method.code());
     put_id(bytes, meta.owner.patient());
     bytes.extend(meta.labels.bits().to_be_bytes());
+    bytes.extend(meta.inline.encode());
     let end = bytes.len() + 1 + OTHERS_BYTES;
     match &meta.others {
         Others::Many => bytes.push(1),
@@ -241,6 +245,7 @@ impl Cursor<'_> {
             method: Method::from_code(self.byte()?)?,
             owner: self.id()?.map_or(Owner::Establishment, Owner::Patient),
             labels: Labels::from_bits(u64::from_be_bytes(self.array()?)),
+            inline: Inline::decode(self.array()?),
             others: self.others()?,
         })
     }
@@ -291,6 +296,7 @@ mod tests {
                 method: Method::Put,
                 owner,
                 labels: Labels::HIV,
+                inline: Inline::decode([0, 0, 0, 4, 1, 2, 3, 4]),
                 others: Others::NONE,
             },
             patients: [9; 16],
@@ -342,7 +348,7 @@ mod tests {
             assert_eq!(Head::decode(&bytes[..length]), None);
         }
         for (place, value) in
-            [(0, 1), (1, 255), (2, 65), (2, 2), (3, b'/'), (20, 1), (83, 9), (157, 2), (158, 3), (200, 1)]
+            [(0, 1), (1, 255), (2, 65), (2, 2), (3, b'/'), (20, 1), (83, 9), (165, 2), (166, 3), (208, 1)]
         {
             let mut wrong = bytes.clone();
             wrong[place] = value;

@@ -3,12 +3,13 @@
 //! One resource's versions are found by their numbers. A type's and the system's are found by walking the change feed
 //! back, which names rows only; each page opens just the records that it shows, each under its ledger entry.
 
+use crate::absence::{Hidden, Sought};
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::change::ChangeSet;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX};
 use crate::error::VaultError;
-use crate::head::Method;
+use crate::head::{Head, Method};
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
@@ -99,8 +100,6 @@ struct Found {
     total: Option<u64>,
     /// Whose history it is, where it is one resource's.
     owner: Option<Owner>,
-    /// Whether the record is there and hidden from who asks.
-    hidden: bool,
 }
 
 impl Found {
@@ -127,22 +126,19 @@ impl Vault {
         let sights = sights.as_ref();
         let count = if query.count == 0 { HISTORY_PAGE_MAX } else { query.count.min(HISTORY_PAGE_MAX) };
         let found = match scope {
-            HistoryScope::Instance(resource_type, id) => {
-                self.0.instance_history(sights, *resource_type, id, query, count)?
-            }
-            HistoryScope::Type(resource_type) => {
-                Some(self.0.feed_history(sights, Some(*resource_type), query, count)?)
-            }
-            HistoryScope::System => Some(self.0.feed_history(sights, None, query, count)?),
+            HistoryScope::Instance(resource_type, id) => match self.0.seek(sights, *resource_type, id)? {
+                Sought::Seen(current) => self.0.instance_history(sights, &current, query, count)?,
+                // Before anything of the question is looked at: nothing is answered otherwise than for what is not there.
+                Sought::Missed(head) => {
+                    let hidden = head.as_ref().map(Hidden::head);
+                    self.0.missed(caller, EventKind::History, Some(QUERY), Outcome::Failed, hidden).await?;
+                    return Err(VaultError::NotFound);
+                }
+            },
+            HistoryScope::Type(resource_type) => self.0.feed_history(sights, Some(*resource_type), query, count)?,
+            HistoryScope::System => self.0.feed_history(sights, None, query, count)?,
         };
-        if let Some(Found { hidden: true, owner, .. }) = &found {
-            self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Refused, owner.as_ref()).await?;
-            return Err(VaultError::NotFound);
-        }
-        let Some(Found { located, cursors, mut next, total, owner, .. }) = found else {
-            self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Failed, None).await?;
-            return Err(VaultError::NotFound);
-        };
+        let Found { located, cursors, mut next, total, owner, .. } = found;
         if located.is_empty() {
             self.0.disclose_nothing(caller, EventKind::History, QUERY, Outcome::Success, owner.as_ref()).await?;
         }
@@ -168,30 +164,26 @@ impl Vault {
 }
 
 impl Inner {
+    /// Of a record that is seen as it is now.
     fn instance_history(
         &self,
         sights: Option<&Arc<Sights>>,
-        resource_type: ResourceType,
-        id: &ResourceId,
+        current: &Head,
         query: &HistoryQuery,
         count: usize,
-    ) -> Result<Option<Found>, VaultError> {
-        let Some(current) = self.locate(resource_type, id)? else { return Ok(None) };
-        // First, so that nothing about the question is answered otherwise than for what is not there.
-        if self.look_at(sights, &current) == Look::Hidden {
-            let owner = Some(current.meta.owner);
-            return Ok(Some(Found { hidden: true, owner, ..Found::default() }));
-        }
+    ) -> Result<Found, VaultError> {
+        let RecordRef { resource_type, id, .. } = &current.record;
+        let resource_type = *resource_type;
         let newest = current.record.version.0;
         let from = match &query.cursor {
             Some(cursor) => cursor.parse::<u64>().map_err(|_| unknown_cursor())?.min(newest),
             None => newest,
         };
         let total = match query.since.is_none() && query.at.is_none() {
-            true => self.versions_seen(sights, &current)?,
+            true => self.versions_seen(sights, current)?,
             false => None,
         };
-        let mut found = Found { total, owner: Some(current.meta.owner.clone()), ..Found::default() };
+        let mut found = Found { total, owner: Some(current.current.owner.clone()), ..Found::default() };
         // When the version after the one at hand was written; the newest is current until forever.
         let mut superseded = match from {
             from if from < newest => self.written_at(resource_type, id, VersionId(from + 1))?,
@@ -200,27 +192,27 @@ impl Inner {
         for version in (1..=from).rev().take(SCAN_MAX) {
             if found.is_full(count) {
                 found.next = Some(version.to_string());
-                return Ok(Some(found));
+                return Ok(found);
             }
             let Some(located) = self.locate_version(resource_type, id, VersionId(version))? else { continue };
             let written = located.meta.last_updated;
             if query.since.is_some_and(|since| written < since) {
-                return Ok(Some(found));
+                return Ok(found);
             }
             let wanted = query.at.is_none_or(|(low, high)| written < high && superseded.is_none_or(|end| end > low));
             superseded = Some(written);
-            if wanted && self.look_back(sights, &located, &current.meta) != Look::Hidden {
+            if wanted && self.look_back(sights, &located, &current.current) != Look::Hidden {
                 found.push(located, version.to_string());
             }
         }
         if from > SCAN_MAX as u64 {
             found.next = Some((from - SCAN_MAX as u64).to_string());
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     /// How many of the versions up to this one the caller sees. None: there are too many to look at each.
-    fn versions_seen(&self, sights: Option<&Arc<Sights>>, current: &Located) -> Result<Option<u64>, VaultError> {
+    fn versions_seen(&self, sights: Option<&Arc<Sights>>, current: &Head) -> Result<Option<u64>, VaultError> {
         let RecordRef { resource_type, id, version: VersionId(newest) } = &current.record;
         let newest = *newest;
         if sights.is_none_or(|sights| sights.is_everything()) {
@@ -232,7 +224,7 @@ impl Inner {
         let mut seen = 0;
         for version in 1..=newest {
             let located = self.locate_version(*resource_type, id, VersionId(version))?;
-            let looks = located.map(|located| self.look_back(sights, &located, &current.meta));
+            let looks = located.map(|located| self.look_back(sights, &located, &current.current));
             seen += u64::from(looks.is_some_and(|look| look != Look::Hidden));
         }
         Ok(Some(seen))

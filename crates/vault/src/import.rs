@@ -168,6 +168,7 @@ impl Inner {
         }
         let done = self
             .commit(caller, Some(EventKind::Import), |plan| {
+                plan.of_several();
                 // Another import of the same unit was faster: no plan of this one can be kept any more.
                 if !marked && self.left_out_before(mark)?.is_some() {
                     return Err(VaultError::Conflict);

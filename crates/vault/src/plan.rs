@@ -7,16 +7,19 @@ mod allowed;
 mod confirm;
 mod members;
 
-use allowed::Rights;
+use allowed::{Rights, Standing};
 use members::MemberList;
 
-use crate::access::{CareChange, Ground, is_emergency};
+use crate::absence::{Hidden, filled};
+use crate::access::{CareChange, Ground, Sights, is_emergency};
+use crate::audit;
 use crate::caller::Caller;
 use crate::change::{Change, ChangeSet};
 use crate::disclose::content_sealer;
 use crate::error::VaultError;
 use crate::head::{Head, Method, Others, VersionMeta};
 use crate::index::{CUSTOM_PARAMETERS_MAX, Extractor, decode_rows};
+use crate::inline::Inline;
 use crate::knowledge::{DEFINITIONS_OF_A_TYPE_MAX, Redefining, kind_of};
 use crate::layout::{self, RowKey};
 use crate::owner::{Belonging, Owner};
@@ -24,6 +27,7 @@ use crate::subscriptions;
 use crate::vault::Inner;
 use crate::{EventKind, Outcome, PurposeOfUse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use tacet_fhir::json::{self, Json};
 use tacet_fhir::resource;
 use tacet_ledger::{ENTRIES_MAX, Entry, Prepared, RECORDS_MAX};
@@ -56,6 +60,40 @@ pub(crate) struct Planned {
 /// long as the commit's attempts: planning again for a busy patient does not use up the keeper's rate.
 pub(crate) type Unwrapped = HashMap<Owner, (Vec<u8>, Sealer)>;
 
+/// A change that was planned, and what it found.
+struct Attempted {
+    kind: EventKind,
+    row: RowKey,
+    resource_type: ResourceType,
+    id: ResourceId,
+    found: Option<Head>,
+    standing: Standing,
+}
+
+/// A change that was not made: its entry, and what is known of where it should have been.
+pub(crate) struct Refusal {
+    /// What is written down.
+    pub(crate) entry: Entry,
+    row: RowKey,
+    resource_type: ResourceType,
+    id: ResourceId,
+    standing: Standing,
+    sights: Option<Arc<Sights>>,
+}
+
+impl Refusal {
+    /// Does the work that tells nobody what stands there.
+    pub(crate) fn even_out(&self, inner: &Inner) -> Result<(), VaultError> {
+        match self.standing {
+            Standing::Seen => Ok(()),
+            standing => {
+                let about = (self.resource_type, &self.id);
+                inner.even_out(self.sights.as_ref(), &self.row, about, standing.is_hidden())
+            }
+        }
+    }
+}
+
 /// Collects what one commit writes.
 pub(crate) struct Plan<'a> {
     inner: &'a Inner,
@@ -69,14 +107,16 @@ pub(crate) struct Plan<'a> {
     writes: Vec<Write>,
     changes: Vec<Change>,
     touched: BTreeMap<(Owner, Method2, Option<Ground>), Vec<RecordRef>>,
-    /// The change planned last, what it found, and whether that is hidden from who asks.
-    attempted: Option<(EventKind, Option<Head>, bool)>,
+    /// The change planned last.
+    attempted: Option<Attempted>,
     /// What the caller may do.
     rights: Rights,
     /// What the changes say of care.
     care: Vec<CareChange>,
     /// Patients whom planned versions of a person name, who must be there.
     named: BTreeSet<ResourceId>,
+    /// Whether one version alone is planned, so that nobody whom it names is made by the plan.
+    alone: bool,
     /// What the search index is told; none where there is no index.
     extractor: Option<Extractor>,
     /// The criteria of a conditional request, for the entries.
@@ -116,21 +156,56 @@ impl<'a> Plan<'a> {
             rights: Rights::of(inner, caller)?,
             care: Vec::new(),
             named: BTreeSet::new(),
+            alone: true,
         })
+    }
+
+    /// Says that several versions are going to be planned: those named may be among them.
+    pub(crate) fn of_several(&mut self) {
+        self.alone = false;
     }
 
     /// The entry that says that the change planned last was not made. None: none was planned.
     ///
     /// A refusal tells whether a record is there, so it is written down, and takes as long as a change.
-    pub(crate) fn refusal(&self, kind: Option<EventKind>) -> Option<Entry> {
-        let (attempted, found, hidden) = self.attempted.as_ref()?;
-        let patient = found.as_ref().and_then(|head| head.current.owner.ledger_patient());
-        let outcome = if *hidden { Outcome::Refused } else { Outcome::Failed };
-        let mut entry = self.caller.entry(self.now, kind.unwrap_or(*attempted), outcome, patient);
-        entry.records.extend(found.as_ref().map(|head| head.record.clone()));
-        entry.categories.extend(found.as_ref().map(|head| head.record.resource_type));
+    pub(crate) fn refusal(&self, kind: Option<EventKind>) -> Result<Option<Refusal>, VaultError> {
+        let Some(attempted) = &self.attempted else { return Ok(None) };
+        let Attempted { kind: planned, row, resource_type, ref id, ref found, standing } = *attempted;
+        let mut entry = self.caller.entry(self.now, kind.unwrap_or(planned), Outcome::Failed, None);
         entry.query.clone_from(&self.query);
-        Some(entry)
+        let entry = match (found, standing) {
+            (Some(found), Standing::Seen) => {
+                entry.patient = found.current.owner.ledger_patient();
+                entry.records.push(found.record.clone());
+                entry.categories.push(found.record.resource_type);
+                entry
+            }
+            (found, _) => filled(entry, found.as_ref().map(Hidden::head))?,
+        };
+        let sights = self.rights.read.clone();
+        Ok(Some(Refusal { entry, row, resource_type, id: id.clone(), standing, sights }))
+    }
+
+    fn attempt(
+        &mut self,
+        kind: EventKind,
+        row: RowKey,
+        (resource_type, id): (ResourceType, &ResourceId),
+        found: &Option<Head>,
+    ) -> Standing {
+        let standing = self.standing(found);
+        let (id, found) = (id.clone(), found.clone());
+        self.attempted = Some(Attempted { kind, row, resource_type, id, found, standing });
+        standing
+    }
+
+    /// Whether the caller may put a new version in the place of the current one, where there is nothing to change.
+    pub(crate) fn may_update(&mut self, resource_type: ResourceType, id: &ResourceId) -> Result<(), VaultError> {
+        let row = self.inner.head_row(resource_type, id);
+        let before = self.head(&row)?.ok_or(VaultError::NotFound)?;
+        self.may_keep(&before).inspect_err(|_| {
+            self.attempt(EventKind::Update, row, (resource_type, id), &Some(before.clone()));
+        })
     }
 
     /// Plans a new version with this content. The resource's id, references and shape are final.
@@ -142,11 +217,13 @@ impl<'a> Plan<'a> {
         method: Method,
         expect: Expect,
     ) -> Result<Planned, VaultError> {
+        if audit::is_of_ledger(resource_type, id) {
+            return Err(VaultError::NotSupported("ids of AuditEvents that are `l-` and a number are the ledger's own"));
+        }
         let row = self.inner.head_row(resource_type, id);
         let before = self.head(&row)?;
-        let attempted = if method == Method::Post { EventKind::Create } else { EventKind::Update };
-        let standing = self.standing(&before);
-        self.attempted = Some((attempted, before.clone(), standing.is_hidden()));
+        let kind = if method == Method::Post { EventKind::Create } else { EventKind::Update };
+        let standing = self.attempt(kind, row, (resource_type, id), &before);
         meets(before.as_ref().filter(|_| !standing.is_hidden()), expect)?;
         let version = before.as_ref().map_or(VersionId::FIRST, |head| head.record.version.next());
         let record = RecordRef { resource_type, id: id.clone(), version };
@@ -163,12 +240,13 @@ impl<'a> Plan<'a> {
         let belonging = Belonging::of(resource_type, id, resource);
         let labels = tacet_fhir::security::labels_of(resource);
         let others = Others::of(&belonging.patients, &belonging.owner);
-        let meta = VersionMeta { last_updated: self.now, method, owner: belonging.owner.clone(), labels, others };
+        let (owner, inline) = (belonging.owner.clone(), Inline::of(resource, labels));
+        let meta = VersionMeta { last_updated: self.now, method, owner, labels, inline, others };
+        self.name_patients(resource_type, id, &belonging.patients);
         let ground = self.may_put(&record, &before, standing, &meta, resource, method)?;
         if let Some(before) = &before {
             self.may_unflag(before, Some(resource))?;
         }
-        self.name_patients(resource_type, id, &belonging.patients);
         // First what may refuse, so that a refused record leaves nothing of itself in the plan.
         let sealer = self.sealer(&belonging.owner).map(|_| ());
         sealer.map_err(|error| self.told(error))?;
@@ -204,8 +282,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Option<(RecordRef, Timestamp)>, VaultError> {
         let row = self.inner.head_row(resource_type, id);
         let before = self.head(&row)?;
-        let standing = self.standing(&before);
-        self.attempted = Some((EventKind::Delete, before.clone(), standing.is_hidden()));
+        let standing = self.attempt(EventKind::Delete, row, (resource_type, id), &before);
         let Some(before) = before.filter(|_| !standing.is_hidden()) else {
             meets(None, expect)?;
             return Ok(None);

@@ -14,6 +14,7 @@ mod policy;
 pub use cursor::CURSOR_LIFE_MS;
 pub use includes::INCLUDES_MAX;
 
+use crate::absence::{Hidden, Sought};
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::conditional::Fitting;
@@ -23,7 +24,6 @@ use crate::head::Method;
 use crate::index::{IndexState, Indexing};
 use crate::knowledge::SearchCodes;
 use crate::matching::Graded;
-use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::sync::Arc;
@@ -139,8 +139,7 @@ impl Vault {
             let gathered = inner.gather(indexing, sights.as_ref(), &request, count, after.clone())?;
             let Gathered { located, positions, matches, mut next, total } = gathered;
             let shown = if located.is_empty() {
-                let (owner, outcome) = inner.owner_of_scope(sights.as_ref(), &call.scope)?;
-                inner.disclose_nothing(caller, EventKind::Search, &query, outcome, owner.as_ref()).await?;
+                inner.disclose_none_of(caller, sights.as_ref(), &call.scope, &query).await?;
                 Default::default()
             } else {
                 inner.disclose_all(caller, EventKind::Search, Some(&query), located).await?
@@ -296,19 +295,31 @@ impl Inner {
         Ok(gathered)
     }
 
-    /// The owner whom an empty answer tells of: the patient in whose compartment was looked, if they are known here; and whether the
-    /// caller may know that.
-    fn owner_of_scope(
+    /// Writes down that a search showed nothing. Where it looked in the compartment of a patient, the entry names the patient: the answer
+    /// tells of them if the caller sees them, and of nobody if they are hidden or not there.
+    async fn disclose_none_of(
         &self,
+        caller: &Caller,
         sights: Option<&Arc<Sights>>,
         scope: &Scope,
-    ) -> Result<(Option<Owner>, Outcome), VaultError> {
-        let nobody = (None, Outcome::Success);
-        let Scope::Compartment { compartment: Compartment::Patient, id, .. } = scope else { return Ok(nobody) };
-        let Some(patient_type) = ResourceType::parse("Patient") else { return Ok(nobody) };
-        let Some(found) = self.locate(patient_type, id)? else { return Ok(nobody) };
-        let hidden = self.look_at(sights, &found) == Look::Hidden;
-        Ok((Some(found.meta.owner), if hidden { Outcome::Refused } else { Outcome::Success }))
+        query: &str,
+    ) -> Result<(), VaultError> {
+        let (kind, success) = (EventKind::Search, Outcome::Success);
+        let patient = match scope {
+            Scope::Compartment { compartment: Compartment::Patient, id, .. } => {
+                ResourceType::parse("Patient").zip(Some(id))
+            }
+            _ => None,
+        };
+        let Some((patient_type, id)) = patient else {
+            return self.disclose_nothing(caller, kind, query, success, None).await;
+        };
+        match self.seek(sights, patient_type, id)? {
+            Sought::Seen(head) => self.disclose_nothing(caller, kind, query, success, Some(&head.current.owner)).await,
+            Sought::Missed(head) => {
+                self.missed(caller, kind, Some(query), success, head.as_ref().map(Hidden::head)).await
+            }
+        }
     }
 
     /// Writes down that criteria found this one record, which is named to the caller and not shown.
@@ -324,7 +335,7 @@ impl Inner {
 }
 
 /// The part of a record that was asked for.
-fn shaped(disclosed: Disclosed, request: &SearchRequest, mode: SearchMode) -> Result<Disclosed, VaultError> {
+pub(crate) fn shaped(disclosed: Disclosed, request: &SearchRequest, mode: SearchMode) -> Result<Disclosed, VaultError> {
     let wanted = match request.summary {
         Summary::True => Part::Summary,
         Summary::Text => Part::Text,

@@ -161,7 +161,7 @@ impl Inner {
                 let mut plan = Plan::new(self, caller, &mut unwrapped)?;
                 match build(&mut plan).and_then(|built| plan.confirm().map(|()| built)) {
                     Ok(built) => {
-                        let refusal = plan.refusal(kind);
+                        let refusal = plan.refusal(kind)?;
                         _redefining = plan.redefines();
                         (Ok((built, plan.finish(kind)?)), refusal)
                     }
@@ -170,7 +170,7 @@ impl Inner {
                         | VaultError::Erased
                         | VaultError::NotFound
                         | VaultError::NotAllowed(_)),
-                    ) => (Err(error), plan.refusal(kind)),
+                    ) => (Err(error), plan.refusal(kind)?),
                     Err(error) => return Err(error),
                 }
             };
@@ -180,8 +180,9 @@ impl Inner {
                 }
                 // Nothing was changed, or nothing may be: that is told only once it is written down.
                 other => {
-                    if let Some(entry) = refusal {
-                        self.record(vec![entry]).await?;
+                    if let Some(refusal) = refusal {
+                        refusal.even_out(self)?;
+                        self.record(vec![refusal.entry]).await?;
                     }
                     return other.map(|(built, _)| (built, Vec::new()));
                 }

@@ -48,6 +48,25 @@ fn labels_of_the_whole_come_from_everywhere_that_gives_any() {
 }
 
 #[test]
+fn every_labelled_element_is_told_with_its_place() {
+    let of = |text: &str| {
+        let mut told = Vec::new();
+        each_inline(&read(text), &mut |place, labels| told.push((place.to_owned(), labels)));
+        told
+    };
+    assert_eq!(of(r#"{"resourceType":"Patient","extension":[<PSY>]}"#), [], "of the record as a whole");
+    let record = r#"{"resourceType":"Patient","_gender":{"extension":[<PSY>]},"name":[{"family":"x"},{"extension":[<R>],
+        "family":"y","_given":[null,{"extension":[<PSY>,<OK>]}]}]}"#;
+    let told = of(record);
+    let places: Vec<&str> = told.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(places, ["._gender", ".name[1]", ".name[1]._given[1]"]);
+    assert_eq!(
+        told.iter().map(|(_, labels)| *labels).collect::<Vec<_>>(),
+        [Labels::PSYCHIATRY, Labels::RESTRICTED, Labels::PSYCHIATRY]
+    );
+}
+
+#[test]
 fn elements_and_primitives_are_cut() {
     let patient = r#"{"resourceType":"Patient","id":"p","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">111</div>"},"identifier":[{"value":"111","extension":[<R>]},{"value":"2"}],"gender":"male","birthDate":"1956","_birthDate":{"extension":[<PSY>]},"name":[{"family":"F","given":["a","b"],"_given":[null,{"extension":[<R>]}]}]}"#;
     check(

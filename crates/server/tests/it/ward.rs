@@ -46,19 +46,31 @@ pub(crate) const PEOPLE: &[(&str, Role, Option<&str>, &[&str])] = &[
     ("operator", Role::Operator, None, &[]),
 ];
 
-/// An engine in memory that counts what is looked up.
+/// What the store did.
+#[derive(Default)]
+struct Counts {
+    gets: AtomicU64,
+    scans: AtomicU64,
+    ledger_bytes: AtomicU64,
+}
+
+/// First byte of the rows of ledger entries (docs/formats/ledger.md).
+const LEDGER: u8 = 0x10;
+
+/// An engine in memory that counts what is looked up, and how much is written to the ledger.
 struct Counting {
     engine: MemoryEngine,
-    gets: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 impl Reader for Counting {
     fn get(&self, key: &[u8]) -> Result<Option<tacet_store::Value>, StoreError> {
-        self.gets.fetch_add(1, Ordering::SeqCst);
+        self.counts.gets.fetch_add(1, Ordering::SeqCst);
         self.engine.get(key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.counts.scans.fetch_add(1, Ordering::SeqCst);
         self.engine.range(from, to, visit)
     }
 
@@ -73,6 +85,9 @@ impl Engine for Counting {
     }
 
     fn write(&self, writes: &[Write], durability: Durability) -> Result<(), StoreError> {
+        let entries = writes.iter().filter(|write| write.key().first() == Some(&LEDGER));
+        let bytes: usize = entries.map(|write| write.value().map_or(0, <[u8]>::len)).sum();
+        self.counts.ledger_bytes.fetch_add(bytes as u64, Ordering::SeqCst);
         self.engine.write(writes, durability)
     }
 
@@ -102,13 +117,17 @@ pub(crate) struct Work {
     pub(crate) disclosures: u64,
     /// Data keys unwrapped for changes.
     pub(crate) changes: u64,
+    /// Rows looked up.
+    pub(crate) gets: u64,
+    /// Sealed bytes of those entries.
+    pub(crate) ledger_bytes: u64,
 }
 
 pub(crate) struct Ward {
     pub(crate) vault: Vault,
     pub(crate) clock: Arc<ManualClock>,
     address: SocketAddr,
-    gets: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     secrets: HashMap<&'static str, String>,
     _folder: tempfile::TempDir,
 }
@@ -132,6 +151,15 @@ fn policies() -> Arc<Policies> {
     Arc::new(Policies::load(&texts).unwrap())
 }
 
+/// What a role asks for.
+fn purpose(role: Role) -> &'static str {
+    match role {
+        Role::Reception => "PATADMIN",
+        Role::Patient => "PATRQT",
+        _ => "TREAT",
+    }
+}
+
 fn id(text: &str) -> ResourceId {
     ResourceId::parse(text).unwrap()
 }
@@ -146,9 +174,9 @@ impl Ward {
         let clock = Arc::new(ManualClock::new(Timestamp::parse(NOW).unwrap()));
         let limits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
         let keeper = InProcessKeeper::new(root.keys(), clock.clone(), Arc::new(SecureRng), limits);
-        let gets = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let engine = MemoryEngine::open(&Disk::default(), Faults::default());
-        let engine = Arc::new(Counting { engine, gets: Arc::clone(&gets) });
+        let engine = Arc::new(Counting { engine, counts: Arc::clone(&counts) });
         let access = AccessSettings { policies: policies(), care: CareSettings::default() };
         let options = VaultOptions {
             clock: clock.clone(),
@@ -174,7 +202,7 @@ impl Ward {
         let server = Server::bind(config, vault.clone(), environment).await.unwrap();
         let address = server.local_addr();
         tokio::spawn(server.run(std::future::pending()));
-        let ward = Self { vault, clock, address, gets, secrets, _folder: folder };
+        let ward = Self { vault, clock, address, counts, secrets, _folder: folder };
         ward.put_all(&foundation()).await;
         let open = Chart { participants: &["dr-own"], ..Chart::of("p-open") };
         ward.put_all(&open.records()).await;
@@ -188,8 +216,11 @@ impl Ward {
     /// A request by somebody of [`PEOPLE`].
     pub(crate) fn by(&self, name: &str, ask: Ask) -> Ask {
         let ask = ask.bearer(&self.secrets[name]);
-        let is_machine = PEOPLE.iter().any(|(known, role, ..)| *known == name && *role == Role::Integrator);
-        if is_machine { ask } else { ask.header("x-purpose-of-use", "TREAT") }
+        let role = PEOPLE.iter().find(|(known, ..)| *known == name).map(|(_, role, ..)| *role);
+        match role {
+            Some(Role::Integrator) | None => ask,
+            Some(role) => ask.header("x-purpose-of-use", purpose(role)),
+        }
     }
 
     pub(crate) async fn ask(&self, name: &str, ask: Ask) -> Answer {
@@ -207,9 +238,10 @@ impl Ward {
         made.await.unwrap().1.reveal().to_owned()
     }
 
-    /// A request for care, with the secret of a token.
+    /// A request by whoever has the secret of a token.
     pub(crate) async fn ask_with(&self, secret: &str, ask: Ask) -> Answer {
-        ask.bearer(secret).header("x-purpose-of-use", "TREAT").send(self.address).await
+        let role = self.vault.authenticate(secret).unwrap().unwrap().role;
+        ask.bearer(secret).header("x-purpose-of-use", purpose(role)).send(self.address).await
     }
 
     /// Declares an emergency in the name of a token's owner, for an hour.
@@ -244,15 +276,27 @@ impl Ward {
         assert_eq!(answer.status, 200, "{:?}", answer.body);
     }
 
-    /// Entries and keys so far.
+    /// All that was done so far.
     pub(crate) fn work(&self) -> Work {
+        let (gets, ledger_bytes) = (self.gets(), self.counts.ledger_bytes.load(Ordering::SeqCst));
         let now = self.vault.statistics();
-        Work { entries: now.ledger_entries, disclosures: now.unwraps.ledger_entries, changes: now.unwraps.writes }
+        Work {
+            entries: now.ledger_entries,
+            disclosures: now.unwraps.ledger_entries,
+            changes: now.unwraps.writes,
+            gets,
+            ledger_bytes,
+        }
     }
 
     /// Rows looked up so far.
     pub(crate) fn gets(&self) -> u64 {
-        self.gets.load(Ordering::SeqCst)
+        self.counts.gets.load(Ordering::SeqCst)
+    }
+
+    /// Scans of rows so far.
+    pub(crate) fn scans(&self) -> u64 {
+        self.counts.scans.load(Ordering::SeqCst)
     }
 
     /// The entries of one answer.
@@ -270,6 +314,8 @@ impl Work {
             entries: self.entries - before.entries,
             disclosures: self.disclosures - before.disclosures,
             changes: self.changes - before.changes,
+            gets: self.gets - before.gets,
+            ledger_bytes: self.ledger_bytes - before.ledger_bytes,
         }
     }
 }

@@ -5,11 +5,9 @@
 //! what is referred to, only what is the same patient's or nobody's comes along: a reference to somebody else's record opens nothing.
 
 use super::{EverythingPage, EverythingQuery, QUERY, too_much_supporting};
-use crate::access::Look;
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located};
 use crate::error::VaultError;
-use crate::head::Method;
 use crate::search::{SearchCall, SearchPage};
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
@@ -38,21 +36,13 @@ impl Vault {
         }
         let inner = &self.0;
         let resource_type = ResourceType::parse("Encounter").ok_or(VaultError::NotFound)?;
-        let there = inner.locate(resource_type, encounter)?.filter(|found| found.meta.method != Method::Delete);
-        let Some(there) = there else {
-            inner.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Failed, None).await?;
-            return Err(VaultError::NotFound);
-        };
-        if inner.look_at(sights.as_ref(), &there) == Look::Hidden {
-            let owner = Some(&there.meta.owner);
-            inner.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Refused, owner).await?;
-            return Err(VaultError::NotFound);
-        }
+        let there = inner.seek(sights.as_ref(), resource_type, encounter)?;
+        let there = inner.there(caller, EventKind::Everything, QUERY, there).await?;
         let scope = Scope::Compartment { compartment: Compartment::Encounter, id: encounter.clone(), types: None };
         let types: Vec<&ResourceType> = query.types.iter().filter(|of| Compartment::Encounter.holds(**of)).collect();
         if types.is_empty() && !query.types.is_empty() {
             // What the stay refers to comes along with what is shown of it: that is nothing.
-            let owner = Some(&there.meta.owner);
+            let owner = Some(&there.current.owner);
             inner.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Success, owner).await?;
             return Ok(EverythingPage { entries: Vec::new(), next: None });
         }
@@ -74,7 +64,8 @@ impl Vault {
         let SearchPage { entries, next, .. } = self.search(caller, &call).await?;
         let members: Vec<(usize, Disclosed)> = entries.into_iter().map(|entry| entry.disclosed).enumerate().collect();
         let known: HashSet<RecordRef> = members.iter().map(|(_, shown)| shown.record.clone()).collect();
-        let supporting = inner.supporting(sights.as_ref(), &members, &known, &query.types, Some(&there.meta.owner))?;
+        let supporting =
+            inner.supporting(sights.as_ref(), &members, &known, &query.types, Some(&there.current.owner))?;
         let supporting = inner.outside(&scope, supporting)?;
         let supporting = inner.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
         if supporting.cut.is_some() {

@@ -4,6 +4,7 @@
 //! that they cannot see finds nothing, whether or not there is something.
 
 use super::Plan;
+use super::confirm::NOT_STORED;
 use crate::access::{CareChange, Doing, Ground, Look, Sights, is_human};
 use crate::caller::Caller;
 use crate::disclose::json_limits;
@@ -22,7 +23,7 @@ use tacet_types::{Labels, RecordRef};
 /// What the caller may do; none where roles alone decide.
 #[derive(Default)]
 pub(super) struct Rights {
-    read: Option<Arc<Sights>>,
+    pub(super) read: Option<Arc<Sights>>,
     create: Option<Arc<Sights>>,
     update: Option<Arc<Sights>>,
     delete: Option<Arc<Sights>>,
@@ -99,7 +100,14 @@ impl Plan<'_> {
         }
         let creates = method == Method::Post;
         let sights = if creates { self.rights.create.clone() } else { self.rights.update.clone() };
-        let ground = self.may_stand(sights.as_deref(), record, after, resource)?;
+        let unknown = self.unknown_patient()?;
+        let ground = match self.may_stand(sights.as_deref(), record, after, resource, unknown.is_some()) {
+            Ok(ground) => ground,
+            Err(error) => {
+                self.even_out_named(unknown.as_ref())?;
+                return Err(error);
+            }
+        };
         let before = match (before, standing) {
             (_, Standing::Hidden) => return Err(VaultError::NotFound),
             (None, _) => return Ok(ground),
@@ -108,6 +116,15 @@ impl Plan<'_> {
         self.may_change(sights.as_ref(), &before)?;
         self.may_relabel(&before, after)?;
         Ok(ground)
+    }
+
+    /// Whether a current version may be put anew by this caller, who sees it.
+    pub(super) fn may_keep(&mut self, before: &Head) -> Result<(), VaultError> {
+        if !self.rights.held {
+            return Ok(());
+        }
+        let sights = self.rights.update.clone();
+        self.may_change(sights.as_ref(), before).map(|_| ())
     }
 
     /// Whether what is there may be deleted, and on which ground.
@@ -170,18 +187,19 @@ impl Plan<'_> {
         }
     }
 
-    /// Whether a version like this may be written by this caller at all.
+    /// Whether a version like this may be written by this caller at all. `of_unknown`: it names a patient who is not there.
     fn may_stand(
         &self,
         sights: Option<&Sights>,
         record: &RecordRef,
         after: &VersionMeta,
         resource: &Json<'_>,
+        of_unknown: bool,
     ) -> Result<Option<Ground>, VaultError> {
-        const WHY: &str = "this account may not store such a resource";
         let Some(sights) = sights else { return Ok(None) };
         let RecordRef { resource_type, id, version } = record;
-        if let Some(patients) = after.patients() {
+        // Where a patient is not there it is refused as for one who is hidden, and with as much work.
+        if !of_unknown && let Some(patients) = after.patients() {
             match sights.visibility.sight(*resource_type, &patients, after.labels) {
                 tacet_types::Sight::Seen(basis) => return Ok(sights.ground_of(basis)),
                 // Its content decides: by a criterion of the policy, or by the query of a scope.
@@ -191,9 +209,9 @@ impl Plan<'_> {
         let parameters = self.inner.indexing().map_or_else(Parameters::standard, |indexing| indexing.parameters());
         let key = Key { resource_type: *resource_type, id: id.clone() };
         let document = Document::of(resource, key, *version, self.now, &parameters);
-        match sights.sees(&document) {
+        match sights.sees(&document) && !of_unknown {
             true => Ok(sights.conditional_ground(*resource_type, after.patients().as_deref(), after.labels)),
-            false => Err(VaultError::NotAllowed(WHY)),
+            false => Err(VaultError::NotAllowed(NOT_STORED)),
         }
     }
 
@@ -206,7 +224,9 @@ impl Plan<'_> {
     ) -> Result<(), VaultError> {
         let RecordRef { resource_type, id, version } = record;
         let mut said: Vec<(CareChange, tacet_store::Write)> = Vec::new();
-        said.extend(self.inner.care_of(head, (*resource_type, id), *version, resource, self.now)?);
+        // A machine says what others told it; a person may say it of themselves.
+        let writer = self.caller.practitioner.as_ref().filter(|_| is_human(self.caller.role) && !self.caller.own_work);
+        said.extend(self.inner.care_of(head, (*resource_type, id), *version, (resource, writer), self.now)?);
         let made = resource.is_some() && *version == tacet_types::VersionId::FIRST;
         if made
             && resource_type.as_str() == "Patient"

@@ -31,7 +31,20 @@ impl Plan<'_> {
 
     /// Whether the patients whom the planned versions name are there, before the plan or by it.
     pub(crate) fn confirm(&self) -> Result<(), VaultError> {
-        let Some(patient_type) = ResourceType::parse("Patient") else { return Ok(()) };
+        // A version that is planned alone was looked at for that before.
+        if !self.alone && self.first_unknown()?.is_some() {
+            return Err(VaultError::NotAllowed(NOT_STORED));
+        }
+        Ok(())
+    }
+
+    /// A patient whom the version that is planned alone names and who is not there.
+    pub(super) fn unknown_patient(&self) -> Result<Option<ResourceId>, VaultError> {
+        if self.alone { self.first_unknown() } else { Ok(None) }
+    }
+
+    fn first_unknown(&self) -> Result<Option<ResourceId>, VaultError> {
+        let Some(patient_type) = ResourceType::parse("Patient") else { return Ok(None) };
         for patient in &self.named {
             let row = self.inner.head_row(patient_type, patient);
             let there = match self.heads.get(&row) {
@@ -39,10 +52,18 @@ impl Plan<'_> {
                 None => self.inner.head_of(patient_type, patient)?.is_some_and(|head| !head.is_deleted()),
             };
             if !there {
-                return Err(VaultError::NotAllowed(NOT_STORED));
+                return Ok(Some(patient.clone()));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// A version that was refused took as much work whether a patient whom it names is hidden or not there.
+    pub(super) fn even_out_named(&self, unknown: Option<&ResourceId>) -> Result<(), VaultError> {
+        let (true, Some(patient_type)) = (self.alone, ResourceType::parse("Patient")) else { return Ok(()) };
+        let Some(patient) = unknown.or(self.named.first()) else { return Ok(()) };
+        let row = self.inner.head_row(patient_type, patient);
+        self.inner.even_out(self.rights.read.as_ref(), &row, (patient_type, patient), unknown.is_none())
     }
 
     /// That a patient was erased is told to no person: it would say that there was one.

@@ -8,12 +8,17 @@ mod ways;
 use crate::house::*;
 use pollster::block_on;
 use tacet_ledger::Entry;
-use tacet_vault::{Caller, Outcome, Role, VaultError};
+use tacet_vault::{Caller, Outcome, PurposeOfUse, Role, VaultError};
 use ways::{Answer, ways};
 
 /// Somebody of the hospital who stands for this Practitioner.
 pub(crate) fn person(role: Role, practitioner: &str) -> Caller {
-    Caller { owner: format!("Dr {practitioner}"), practitioner: Some(rid(practitioner)), strong: true, ..caller(role) }
+    let caller = caller(role);
+    // Each role asks for what it is there for.
+    let purpose = if role == Role::Reception { PurposeOfUse::PatientAdministration } else { caller.purpose };
+    let practitioner = Some(rid(practitioner));
+    let owner = practitioner.as_ref().map(|id| format!("Dr {}", id.as_str())).unwrap_or_default();
+    Caller { owner, practitioner, strong: true, purpose, ..caller }
 }
 
 fn machine() -> Caller {

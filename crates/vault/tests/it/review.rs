@@ -119,6 +119,58 @@ fn an_older_version_does_not_show_what_was_labelled_since() {
     assert!(String::from_utf8_lossy(&read.unwrap().body).contains("whispered"));
 }
 
+/// A label that is added to a second element reaches back to versions in which the first alone had one, and not to versions that are labelled
+/// in the same places.
+#[test]
+fn an_older_version_does_not_show_an_element_that_was_labelled_after_another() {
+    let house = ward();
+    put(&house, &appointment("mine"));
+    put(
+        &house,
+        r#"{"resourceType":"Encounter","id":"stay-mine","status":"in-progress","class":{"code":"IMP"},"subject":{"reference":"Patient/mine"},"period":{"start":"2026-02-01T08:00:00Z"}}"#,
+    );
+    let label = r#""extension":[{"url":"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label","valueCoding":{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"V"}}],"#;
+    let notes = |first: &str, second: &str, language: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"noted","language":"{language}","status":"final","code":{{"text":"Weight"}},"subject":{{"reference":"Patient/mine"}},"note":[{{{first}"text":"whispered"}},{{{second}"text":"confided"}}]}}"#
+        )
+    };
+    for (first, second, language) in
+        [(label, "", "fr"), (label, label, "fr"), (label, label, "en"), ("", label, "en"), (label, label, "fr")]
+    {
+        put(&house, &notes(first, second, language));
+    }
+    let shown = |who: &Caller, version: u64| {
+        let read =
+            block_on(house.vault.vread(who, kind("Observation"), &rid("noted"), tacet_types::VersionId(version)));
+        read.ok().map(|read| {
+            let text = String::from_utf8(read.body.to_vec()).unwrap();
+            (text.contains("whispered"), text.contains("confided"))
+        })
+    };
+    // Not cleared for what is very restricted: seen are only the versions that are labelled like the current one.
+    let (who, cut, whole) = (person(Role::Clinician, "dr-a"), Some((false, false)), Some((true, true)));
+    let versions = |who: &Caller| (1..=5).map(|version| shown(who, version)).collect::<Vec<_>>();
+    assert_eq!(versions(&who), [None, cut, cut, None, cut]);
+    let scope = HistoryScope::Instance(kind("Observation"), rid("noted"));
+    let page = block_on(house.vault.history(&who, &scope, &Default::default())).unwrap();
+    let listed: Vec<u64> = page.entries.iter().map(|entry| entry.record.version.0).collect();
+    assert_eq!((listed, page.total), (vec![5, 3, 2], Some(3)));
+    for scope in [HistoryScope::Type(kind("Observation")), HistoryScope::System] {
+        let page = block_on(house.vault.history(&who, &scope, &Default::default())).unwrap();
+        let texts =
+            || page.entries.iter().filter_map(|entry| entry.body.as_ref()).map(|body| String::from_utf8_lossy(body));
+        assert!(texts().count() > 0 && texts().all(|text| !text.contains("whispered") && !text.contains("confided")));
+    }
+    // Nothing is withheld from who is cleared for both.
+    put(
+        &house,
+        r#"{"resourceType":"CareTeam","id":"team","status":"active","subject":{"reference":"Patient/mine"},"participant":[{"member":{"reference":"Practitioner/dr-a"}}]}"#,
+    );
+    assert_eq!(versions(&who), [whole; 5]);
+    assert_eq!(versions(&caller(Role::Integrator)), [whole; 5]);
+}
+
 #[test]
 fn places_in_lists_tell_nothing_and_are_not_made_up() {
     let house = ward();

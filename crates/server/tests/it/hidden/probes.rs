@@ -39,6 +39,11 @@ impl Probe {
         self
     }
 
+    /// Whether it shows those that come first by their ids, which may have been drawn.
+    pub(super) fn is_page_by_id(&self) -> bool {
+        ["_sort=_id", "_sort=-_id"].iter().any(|sort| self.path.contains(sort))
+    }
+
     pub(super) fn ask(&self) -> Ask {
         let ask = Ask::new(self.method, &self.path);
         let ask = match &self.body {
@@ -95,7 +100,9 @@ fn of_record(kind: &'static str, id: &str) -> Vec<Probe> {
         get(format!("{path}/_history/2")),
         get(format!("{path}/$meta")),
         get(format!("{path}/_history/1/$meta")),
+        with("POST", format!("{path}/$meta"), &json!({"resourceType": "Parameters"})),
         get(format!("{path}/$everything")),
+        with("POST", format!("{path}/$everything"), &json!({"resourceType": "Parameters"})),
         get(format!("{path}/*")),
         get(format!("{path}/Observation")),
         get(format!("{path}/$validate")),

@@ -40,14 +40,41 @@ pub(super) struct Difference {
     pub(super) absent: String,
 }
 
-/// What reading takes, of what is hidden and of what is absent.
+/// What one kind of request takes, about what is hidden and about what is absent.
 pub(super) struct Timing {
+    pub(super) what: &'static str,
+    /// Requests of each.
     pub(super) requests: usize,
-    pub(super) hidden_us: f64,
-    pub(super) absent_us: f64,
-    /// How often a hidden one took longer than an absent one, of all pairs: a half where time tells nothing.
+    pub(super) hidden: Spread,
+    pub(super) absent: Spread,
+    /// How often a hidden one took longer than an absent one, of all pairs, ties counted half (Mann and Whitney's U over their number): a
+    /// half where time tells nothing.
     pub(super) hidden_longer: f64,
 }
+
+/// Where times lie.
+pub(super) struct Spread {
+    pub(super) median_us: f64,
+    pub(super) p90_us: f64,
+}
+
+impl Spread {
+    fn of(mut times_us: Vec<f64>) -> Self {
+        times_us.sort_by(f64::total_cmp);
+        let at = |share: usize| times_us.get(times_us.len() * share / 100).copied().unwrap_or(0.0);
+        Self { median_us: at(50), p90_us: at(90) }
+    }
+}
+
+/// The kinds of request that are timed.
+const TIMED_KINDS: [(&str, fn(&str) -> Request); 6] = [
+    ("read", |id| request("GET", format!("/Patient/{id}"), "")),
+    ("version", |id| request("GET", format!("/Patient/{id}/_history/1"), "")),
+    ("history", |id| request("GET", format!("/Patient/{id}/_history"), "")),
+    ("everything", |id| request("GET", format!("/Patient/{id}/$everything"), "")),
+    ("search", |id| request("GET", format!("/Observation?patient={id}"), "")),
+    ("update", |id| request("PUT", format!("/Patient/{id}"), &format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#))),
+];
 
 /// Requests that change nothing where the answer is no.
 fn reading(kind: &str, id: &str) -> Vec<Request> {
@@ -268,39 +295,47 @@ fn without_moments(mut value: Value) -> Value {
     value
 }
 
-/// Reads what is hidden and what is absent in turns, and compares how long it took.
-#[expect(clippy::disallowed_methods, reason = "measures how long answers take")]
-pub(super) fn timing(thief: &mut Thief<'_>, stage: &Stage, truth: &Truth, requests: usize) -> Result<Timing, CliError> {
+/// Asks about what is hidden and about what is absent in turns, and compares how long it took.
+pub(super) fn timing(
+    thief: &mut Thief<'_>,
+    stage: &Stage,
+    truth: &Truth,
+    requests: usize,
+) -> Result<Vec<Timing>, CliError> {
     let rng = SeededRng::new(stage.hospital.options().seed ^ 1);
     let hidden: Vec<String> = sampled(&truth.closed, requests).iter().map(|n| stage.hospital.patient_id(*n)).collect();
-    let (mut of_hidden, mut of_absent) = (Vec::new(), Vec::new());
-    for (turn, id) in hidden.iter().cycle().take(requests).enumerate() {
-        let absent = absent_id(&rng);
-        // Each goes first half of the time.
-        let order = if turn % 2 == 0 { [(true, id), (false, &absent)] } else { [(false, &absent), (true, id)] };
-        for (is_hidden, id) in order {
-            let begun = Instant::now();
-            thief.get("a timed read", &format!("/Patient/{id}"))?;
-            let took_us = begun.elapsed().as_secs_f64() * 1e6;
-            if is_hidden { of_hidden.push(took_us) } else { of_absent.push(took_us) }
+    let mut timings = Vec::with_capacity(TIMED_KINDS.len());
+    for (what, make) in TIMED_KINDS {
+        let (mut of_hidden, mut of_absent) = (Vec::new(), Vec::new());
+        for (turn, id) in hidden.iter().cycle().take(requests).enumerate() {
+            let absent = absent_id(&rng);
+            // Each goes first half of the time.
+            let order = if turn % 2 == 0 { [(true, id), (false, &absent)] } else { [(false, &absent), (true, id)] };
+            for (is_hidden, id) in order {
+                let took_us = timed_us(thief, &make(id))?;
+                if is_hidden { of_hidden.push(took_us) } else { of_absent.push(took_us) }
+            }
         }
+        let hidden_longer = larger_share(&of_hidden, &of_absent);
+        let (hidden, absent) = (Spread::of(of_hidden), Spread::of(of_absent));
+        timings.push(Timing { what, requests, hidden, absent, hidden_longer });
     }
-    let longer: f64 = of_hidden
-        .iter()
-        .flat_map(|hidden| of_absent.iter().map(move |absent| f64::from(u8::from(hidden > absent))))
-        .sum();
-    let pairs = (of_hidden.len() * of_absent.len()).max(1) as f64;
-    Ok(Timing {
-        requests,
-        hidden_us: median(&mut of_hidden),
-        absent_us: median(&mut of_absent),
-        hidden_longer: longer / pairs,
-    })
+    Ok(timings)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+#[expect(clippy::disallowed_methods, reason = "measures how long answers take")]
+fn timed_us(thief: &mut Thief<'_>, request: &Request) -> Result<f64, CliError> {
+    let begun = Instant::now();
+    ask(thief, request)?;
+    Ok(begun.elapsed().as_secs_f64() * 1e6)
+}
+
+/// In how many of all pairs the first is the larger one, ties counted half.
+fn larger_share(first: &[f64], second: &[f64]) -> f64 {
+    let against =
+        |one: f64| move |other: &f64| if one > *other { 1.0 } else { f64::from(u8::from(one == *other)) / 2.0 };
+    let wins: f64 = first.iter().flat_map(|one| second.iter().map(against(*one))).sum();
+    wins / (first.len() * second.len()).max(1) as f64
 }
 
 #[cfg(test)]
@@ -324,6 +359,14 @@ mod tests {
         assert_ne!(plain_of("one", "o1", "\r\n"), plain_of("two", "o2", "ETag: 1\r\n\r\n"));
         let status = answer("HTTP/1.1 403 Forbidden\r\n\r\n{}");
         assert_ne!(plain(&status, "one"), plain(&answer("HTTP/1.1 404 Not Found\r\n\r\n{}"), "one"));
+    }
+
+    #[test]
+    fn a_half_says_nothing() {
+        assert_eq!(larger_share(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]), 0.5);
+        assert_eq!((larger_share(&[4.0, 5.0], &[1.0]), larger_share(&[1.0], &[4.0, 5.0])), (1.0, 0.0));
+        let spread = Spread::of((0..100).rev().map(f64::from).collect());
+        assert_eq!((spread.median_us, spread.p90_us), (50.0, 90.0));
     }
 
     #[test]
