@@ -92,6 +92,7 @@ pub fn groups_of(role: Role) -> &'static [&'static str] {
         Role::Reception => &["hospital-staff", "people", "record-roles"],
         Role::Patient => &["people", "record-roles"],
         Role::Integrator => &["record-roles"],
+        Role::Feed => &[],
         Role::Auditor | Role::SecurityOfficer | Role::Administrator | Role::Operator => &["people"],
     }
 }

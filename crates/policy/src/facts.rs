@@ -330,22 +330,15 @@ impl Facts {
             Some(author) if author.writer == writer => author.before,
             _ => Some(Box::new(before.fact)),
         });
+        // What was said of somebody else makes no relation to these patients, and would outlive an erasure.
+        let patients = self.fact.patient_ids();
+        let before = before.filter(|before| before.patient_ids().iter().all(|patient| patients.contains(patient)));
         Self { author: Some(Author { writer, before }), ..self }
     }
 
     /// The patients whom it is about; of a Patient itself none, since its own id is the key. With one of them erased, the facts go.
     pub fn patient_ids(&self) -> Vec<ResourceId> {
-        let links: Vec<&Link> = match &self.fact {
-            Fact::Stay { patient, .. }
-            | Fact::Order { patient, .. }
-            | Fact::Episode { patient, .. }
-            | Fact::Flag { patient, .. } => vec![patient],
-            Fact::Consent(consent) => vec![&consent.patient],
-            Fact::Meeting { patients, .. } | Fact::Person { patients, .. } => patients.iter().collect(),
-            Fact::Team { patient, .. } => patient.iter().collect(),
-            _ => Vec::new(),
-        };
-        links.into_iter().filter_map(Link::resource_id).collect()
+        self.fact.patient_ids()
     }
 
     /// The moment after which it says nothing any more, whatever the settings are, so that it can be forgotten; none if time alone does not
@@ -356,6 +349,21 @@ impl Facts {
 }
 
 impl Fact {
+    /// See [`Facts::patient_ids`].
+    fn patient_ids(&self) -> Vec<ResourceId> {
+        let links: Vec<&Link> = match self {
+            Self::Stay { patient, .. }
+            | Self::Order { patient, .. }
+            | Self::Episode { patient, .. }
+            | Self::Flag { patient, .. } => vec![patient],
+            Self::Consent(consent) => vec![&consent.patient],
+            Self::Meeting { patients, .. } | Self::Person { patients, .. } => patients.iter().collect(),
+            Self::Team { patient, .. } => patient.iter().collect(),
+            _ => Vec::new(),
+        };
+        links.into_iter().filter_map(Link::resource_id).collect()
+    }
+
     /// See [`Facts::ends`].
     pub(crate) fn ends_ms(&self) -> Option<i64> {
         let (end, after) = match self {

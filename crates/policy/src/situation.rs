@@ -422,7 +422,9 @@ impl Purpose {
     /// What somebody of a role asks for who says nothing: care, the running of the hospital, or that they are the patient.
     pub fn usual(role: Role) -> Self {
         Self::of(match role {
-            Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory | Role::Integrator => "TREAT",
+            Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory | Role::Integrator | Role::Feed => {
+                "TREAT"
+            }
             Role::Patient => "PATRQT",
             Role::Reception | Role::Auditor | Role::SecurityOfficer | Role::Administrator | Role::Operator => "HOPERAT",
         })

@@ -30,9 +30,10 @@ use crate::head::{Method, VersionMeta};
 use crate::search::Compiled;
 use crate::vault::Inner;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tacet_ledger::{BASIS_BYTES_MAX, Receipt};
-use tacet_policy::{Act, CareSettings, Policies, Subject};
+use tacet_ledger::{BASIS_BYTES_MAX, PurposeOfUse, Receipt};
+use tacet_policy::{Act, CareAccess, CareData, CareSettings, Maker, Policies, Purpose, Subject};
 use tacet_search::document::{Document, Key};
 use tacet_search::filter::{Filter, Guard, guarded};
 use tacet_search::request::Total;
@@ -43,8 +44,11 @@ use tacet_types::{Basis, Class, Labels, RecordRef, ResourceId, ResourceType, Rol
 /// How long a visibility is used though nothing is known to have changed, in milliseconds: relations begin and end with time alone.
 const VISIBILITY_LIFE_MS: i64 = 1_000;
 
-/// Most visibilities held at a time. Each has the sets of its patients: some tens of kilobytes.
+/// Most visibilities held at a time. Each has the sets of its own patients: some tens of kilobytes. What is open of all others is shared.
 const VISIBILITIES_MAX: usize = 2_000;
+
+/// How often what is over is let go of, in milliseconds: a minute.
+const FORGET_EVERY_MS: i64 = 60_000;
 
 /// The ground that is an emergency.
 const BREAK_GLASS: &str = "break-glass";
@@ -60,13 +64,25 @@ pub struct AccessSettings {
 
 /// What decisions are made from, and those made lately.
 pub(crate) struct Access {
-    pub(crate) policies: Arc<Policies>,
+    policies: RwLock<InForce>,
     pub(crate) settings: CareSettings,
     care: RwLock<Care>,
-    made: Mutex<HashMap<Wanted, Made>>,
+    made: Mutex<HashMap<Wanted, Slot>>,
+    /// When what is over was last let go of, in milliseconds since 1970 UTC.
+    forgot_ms: AtomicI64,
     /// Commits that say something of care and whose callers have gone away.
     left: Left,
 }
+
+/// The rules, and how often they were others before.
+#[derive(Clone)]
+struct InForce {
+    maker: Arc<Maker>,
+    generation: u64,
+}
+
+/// Where one visibility is kept. Whoever wants it while it is being made waits for it, rather than making it too.
+type Slot = Arc<Mutex<Option<Made>>>;
 
 /// What a visibility is made for.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -80,6 +96,8 @@ struct Wanted {
 struct Made {
     sights: Arc<Sights>,
     epoch: u64,
+    /// By which rules it was made.
+    generation: u64,
     until: Timestamp,
 }
 
@@ -112,7 +130,31 @@ pub(crate) enum Look {
 impl Access {
     pub(crate) fn new(settings: AccessSettings) -> Self {
         let AccessSettings { policies, care } = settings;
-        Self { policies, settings: care, care: RwLock::default(), made: Mutex::default(), left: Left::default() }
+        let maker = Arc::new(Maker::new(policies, care.clone()));
+        Self {
+            policies: RwLock::new(InForce { maker, generation: 0 }),
+            settings: care,
+            care: RwLock::default(),
+            made: Mutex::default(),
+            forgot_ms: AtomicI64::new(i64::MIN),
+            left: Left::default(),
+        }
+    }
+
+    /// The rules that apply.
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        Arc::clone(self.in_force().maker.policies())
+    }
+
+    fn in_force(&self) -> InForce {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Other rules apply from now on. What was decided by those before is used no more.
+    pub(crate) fn put_in_force(&self, policies: Arc<Policies>) {
+        let mut now = self.policies.write().unwrap_or_else(PoisonError::into_inner);
+        let maker = Arc::new(Maker::new(policies, self.settings.clone()));
+        *now = InForce { maker, generation: now.generation + 1 };
     }
 
     pub(crate) fn care(&self) -> RwLockReadGuard<'_, Care> {
@@ -123,7 +165,7 @@ impl Access {
         self.care.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn made(&self) -> MutexGuard<'_, HashMap<Wanted, Made>> {
+    fn made(&self) -> MutexGuard<'_, HashMap<Wanted, Slot>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,30 +181,57 @@ impl Access {
         if self.left.any() {
             self.take_in_left();
         }
+        self.forget(now);
         let wanted = Wanted { subject: subject(caller), act, narrow: narrow::Narrow::of(caller, doing) };
+        let slot = self.slot(&wanted);
+        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = self.care().data.epoch();
-        if let Some(made) = self.made().get(&wanted).filter(|made| made.epoch == epoch && now < made.until) {
+        let InForce { maker, generation } = self.in_force();
+        let holds = |made: &&Made| made.epoch == epoch && made.generation == generation && now < made.until;
+        if let Some(made) = kept.as_ref().filter(holds) {
             return Arc::clone(&made.sights);
         }
-        let (visibility, epoch, next) = {
-            let care = self.care();
-            let visibility =
-                tacet_policy::visibility(&self.policies, &care.data, &self.settings, &wanted.subject, act, now);
-            // Consents and emergencies begin and end to the moment.
-            (visibility, care.data.epoch(), care.data.next_change(None, now, &self.settings))
-        };
-        let sights = Arc::new(Sights::new(wanted.narrow.apply(caller, visibility, now)));
+        let made = maker.visibility(self, &wanted.subject, act, now);
+        let sights = Arc::new(Sights::new(wanted.narrow.apply(caller, made.visibility, now)));
         let latest = now.plus_ms(VISIBILITY_LIFE_MS);
-        let made = Made { sights: Arc::clone(&sights), epoch, until: next.map_or(latest, |next| next.min(latest)) };
-        let mut all = self.made();
-        if all.len() >= VISIBILITIES_MAX {
-            all.retain(|_, made| made.epoch == epoch && now < made.until);
-        }
-        if all.len() >= VISIBILITIES_MAX {
-            all.clear();
-        }
-        all.insert(wanted, made);
+        // Consents, emergencies and shifts begin and end to the moment.
+        let until = made.until.map_or(latest, |until| until.min(latest));
+        *kept = Some(Made { sights: Arc::clone(&sights), epoch: made.epoch, generation, until });
         sights
+    }
+
+    fn slot(&self, wanted: &Wanted) -> Slot {
+        let mut all = self.made();
+        if let Some(slot) = all.get(wanted) {
+            return Arc::clone(slot);
+        }
+        if all.len() >= VISIBILITIES_MAX {
+            // Those that nobody is about to use; whoever asks again makes theirs anew.
+            all.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(all.entry(wanted.clone()).or_default())
+    }
+
+    /// Lets go of what is over, now and then.
+    fn forget(&self, now: Timestamp) {
+        let (last, now_ms) = (self.forgot_ms.load(Ordering::Relaxed), now.as_ms());
+        let due = now_ms >= last.saturating_add(FORGET_EVERY_MS);
+        let ours = due && self.forgot_ms.compare_exchange(last, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        // The first time there is nothing to let go of yet: the rows were read a moment ago.
+        if ours && last != i64::MIN {
+            self.care_mut().forget(now);
+        }
+    }
+
+    /// Makes ahead what the first questions of each role need.
+    pub(crate) fn warm(&self, now: Timestamp, go_on: &dyn Fn() -> bool) {
+        self.in_force().maker.warm(self, now, go_on);
+    }
+}
+
+impl CareAccess for Access {
+    fn with<R>(&self, ask: impl FnOnce(&CareData) -> R) -> R {
+        ask(&self.care().data)
     }
 }
 
@@ -176,6 +245,7 @@ pub(crate) fn subject(caller: &Caller) -> Subject {
         purpose: caller.purpose.as_str(),
         strong: caller.strong,
         supplier: caller.supplier,
+        approved: caller.approved,
     }
 }
 
@@ -318,13 +388,19 @@ impl Inner {
 
     /// Whether a version is seen that may be an earlier one of the record that is now this.
     ///
-    /// Elements that were labelled only later stand in it without their labels, so nothing would be cut out of it: it is for those alone
-    /// who see all there is.
+    /// An earlier version is cut by its own labels, and one that was set later stands in none of them. So where elements are labelled now that
+    /// were not, or the other way round, it is for those alone from whom nothing of either is withheld.
     pub(crate) fn look_back(&self, sights: Option<&Arc<Sights>>, found: &Located, now: &VersionMeta) -> Look {
-        let labelled_later = now.labels.meets(Labels::INLINE) && !found.meta.labels.meets(Labels::INLINE);
-        match sights {
-            Some(sights) if labelled_later && !sights.everything && found.meta.method != Method::Delete => Look::Hidden,
-            _ => self.look_at(sights, found),
+        let look = self.look_at(sights, found);
+        let Some(sights) = sights.filter(|sights| !sights.everything && found.meta.method != Method::Delete) else {
+            return look;
+        };
+        match found.meta.inline.beside(now.inline) {
+            None => look,
+            Some(both) => {
+                let cleared = |meta| sights.cleared(found.record.resource_type, meta).0;
+                if both.within(cleared(&found.meta)) && both.within(cleared(now)) { look } else { Look::Hidden }
+            }
         }
     }
 
@@ -407,6 +483,11 @@ impl CareNews {
     pub(crate) fn leave(self, ticket: Ticket<Vec<Receipt>>) {
         self.access.left.add(ticket, self.changes);
     }
+}
+
+/// What a caller of this role asks for who says nothing.
+pub fn usual_purpose(role: Role) -> PurposeOfUse {
+    PurposeOfUse::parse(Purpose::usual(role).as_str()).unwrap_or(PurposeOfUse::Treatment)
 }
 
 /// Whether a role is one of people, who are held to more than machines: they choose no ids.

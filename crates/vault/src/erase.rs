@@ -88,8 +88,7 @@ impl Vault {
             match committed {
                 Ok(committed) => {
                     self.0.end_copies(&ending);
-                    let gone = erasure.heads.iter().map(|(head, Change { key, .. })| CareChange::Erased {
-                        head: *head,
+                    let gone = erasure.heads.iter().map(|(_, Change { key, .. })| CareChange::Erased {
                         resource_type: key.resource_type,
                         id: key.id.clone(),
                     });

@@ -15,7 +15,7 @@ use crate::consent::Asker;
 use crate::facts::Link;
 use crate::openings::{Opening, Standing};
 use crate::policies::Policies;
-use crate::situation::{Act, CareSettings, Purpose, Relation, RelationSet, Subject};
+use crate::situation::{Act, CareSettings, ConsentSays, Purpose, Relation, RelationSet, Subject};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use tacet_types::{ResourceId, Role, Timestamp, Visibility};
@@ -127,18 +127,18 @@ impl Maker {
                 supplier: false,
                 approved: None,
             };
-            for act in [Act::Read, Act::Write] {
-                if !go_on() {
-                    return;
-                }
-                self.visibility(care, &subject, act, now);
-                let read = self.policies.decider.relations_read(role);
-                for relation in read.iter() {
+            let of_one = self.policies.decider.relations_read(role).iter().map(|relation| RelationSet::of([relation]));
+            let standings = std::iter::once(RelationSet::NONE).chain(of_one);
+            let reads = standings.map(|relations| (Act::Read, relations));
+            for (act, relations) in std::iter::once((Act::Write, RelationSet::NONE)).chain(reads) {
+                for consent in ConsentSays::ALL {
                     if !go_on() {
                         return;
                     }
-                    let relations = RelationSet::of([relation]);
-                    self.policies.opened(Standing { relations, ..Standing::of(&subject, act) });
+                    self.policies.opened(Standing { relations, consent: *consent, ..Standing::of(&subject, act) });
+                }
+                if relations.is_empty() {
+                    self.visibility(care, &subject, act, now);
                 }
             }
         }

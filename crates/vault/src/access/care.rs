@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use tacet_fhir::json::Json;
 use tacet_ledger::noted::{RowWrite, Table};
 use tacet_ledger::people::BreakGlassRow;
-use tacet_policy::{BreakGlass, BtgReason, CareData, CareSettings, Facts};
+use tacet_policy::{BreakGlass, BtgReason, CareData, CareSettings, FORGET_EACH_MAX, Facts};
 use tacet_seal::Purpose;
 use tacet_store::{Commit, Write};
 use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
@@ -60,12 +60,18 @@ const SAID: u8 = 1;
 /// First byte of a row that says who put a patient on file.
 const REGISTERED: u8 = 2;
 
+/// A record, whatever its version.
+type RecordKey = (ResourceType, ResourceId);
+
 /// All that is known of care.
 #[derive(Default)]
 pub(crate) struct Care {
     pub(crate) data: CareData,
-    /// The newest version of each record that was taken in, by its head row: commits come in any order.
-    versions: HashMap<RowKey, VersionId>,
+    /// The newest version of each record that was taken in: commits come in any order.
+    versions: HashMap<RecordKey, VersionId>,
+    /// Records that say nothing since lately, and since a while ago: no older version of these comes in any more.
+    silent: Vec<RecordKey>,
+    long_silent: Vec<RecordKey>,
     /// When each account declared which emergency, lately.
     declared: HashMap<String, BTreeSet<(Timestamp, String)>>,
 }
@@ -74,9 +80,9 @@ pub(crate) struct Care {
 #[derive(Clone)]
 pub(crate) enum CareChange {
     /// A record says this from here on; none: nothing, or it is gone.
-    Says { head: RowKey, resource_type: ResourceType, id: ResourceId, version: VersionId, facts: Option<Box<Facts>> },
+    Says { resource_type: ResourceType, id: ResourceId, version: VersionId, facts: Option<Box<Facts>> },
     /// A record is gone for good, and its id may begin anew.
-    Erased { head: RowKey, resource_type: ResourceType, id: ResourceId },
+    Erased { resource_type: ResourceType, id: ResourceId },
     /// A patient is gone for good.
     ErasedPatient(ResourceId),
     /// A practitioner put a patient on file.
@@ -105,16 +111,21 @@ struct RegisteredForm {
 impl Care {
     pub(crate) fn take_in(&mut self, change: CareChange) {
         match change {
-            CareChange::Says { head, resource_type, id, version, facts } => {
-                let newest = self.versions.entry(head).or_insert(version);
+            CareChange::Says { resource_type, id, version, facts } => {
+                let key = (resource_type, id);
+                let newest = self.versions.entry(key.clone()).or_insert(version);
                 if version >= *newest {
                     *newest = version;
-                    self.data.put((resource_type, id), facts.map(|facts| *facts));
+                    if facts.is_none() {
+                        self.silent.push(key.clone());
+                    }
+                    self.data.put(key, facts.map(|facts| *facts));
                 }
             }
-            CareChange::Erased { head, resource_type, id } => {
-                self.versions.remove(&head);
-                self.data.put((resource_type, id), None);
+            CareChange::Erased { resource_type, id } => {
+                let key = (resource_type, id);
+                self.versions.remove(&key);
+                self.data.put(key, None);
             }
             CareChange::Registered { patient, practitioner, at } => {
                 self.data.put_registration(patient, practitioner, at);
@@ -123,6 +134,29 @@ impl Care {
             CareChange::NoEmergency(id) => drop(self.data.end_break_glass(&id)),
             CareChange::ErasedPatient(patient) => self.data.erase(&patient),
         }
+    }
+
+    /// Lets go of what is over, a part at a time: `true` if there may be more. What has said nothing since the time before is let go of
+    /// for good, so it is to be called no more often than commits may take to come in.
+    pub(crate) fn forget(&mut self, now: Timestamp) -> bool {
+        for key in std::mem::take(&mut self.long_silent) {
+            if !self.data.knows(key.0, &key.1) {
+                self.versions.remove(&key);
+            }
+        }
+        let over = self.data.forget(now);
+        let more = over.len() >= FORGET_EACH_MAX;
+        self.long_silent = std::mem::take(&mut self.silent);
+        self.long_silent.extend(over);
+        more
+    }
+
+    /// Notes that an account tried to declare an emergency, and could not: it counts as if it had.
+    pub(crate) fn tried_to_declare(&mut self, account: &str, at: Timestamp) {
+        let times = self.declared.entry(account.to_owned()).or_default();
+        times.retain(|(then, _)| then.plus_ms(DECLARED_WITHIN_MS) >= at);
+        let try_of = format!("try {}", times.len());
+        times.insert((at, try_of));
     }
 
     fn emergency(&mut self, row: &BreakGlassRow) {
@@ -150,13 +184,14 @@ impl Care {
 }
 
 impl Inner {
-    /// What a version says of care, with the write of its row. None: records of this type never say anything.
+    /// What a version says of care, with the write of its row. None: records of this type never say anything. `writer`: who writes it, where
+    /// that is somebody whom it may name.
     pub(crate) fn care_of(
         &self,
         head: RowKey,
         (resource_type, id): (ResourceType, &ResourceId),
         version: VersionId,
-        resource: Option<&Json<'_>>,
+        (resource, writer): (Option<&Json<'_>>, Option<&ResourceId>),
         now: Timestamp,
     ) -> Result<Option<(CareChange, Write)>, VaultError> {
         if !SPEAKING.contains(&resource_type.as_str()) {
@@ -165,6 +200,10 @@ impl Inner {
         let facts = resource.and_then(|resource| tacet_policy::facts_of(resource_type, id, resource));
         let facts = facts.filter(|facts| !is_over(facts.ends(), now));
         let row = layout::facts(&self.keys.row_keys, &head);
+        let facts = match (facts, writer) {
+            (Some(facts), Some(writer)) => Some(facts.written_by(writer, self.said_before(&row)?)),
+            (facts, _) => facts,
+        };
         let write = match &facts {
             None => Write::Delete { key: row.to_vec() },
             Some(facts) => {
@@ -174,7 +213,21 @@ impl Inner {
             }
         };
         let facts = facts.map(Box::new);
-        Ok(Some((CareChange::Says { head, resource_type, id: id.clone(), version, facts }, write)))
+        Ok(Some((CareChange::Says { resource_type, id: id.clone(), version, facts }, write)))
+    }
+
+    /// What the current version says, by its row: it was written with the version, so whoever plans on that version reads what it says.
+    fn said_before(&self, row: &RowKey) -> Result<Option<Facts>, VaultError> {
+        let Some(value) = self.store.reader().get(row)? else { return Ok(None) };
+        let plain = self.open_structure(Purpose::State, row, &value)?;
+        match read_form(&plain) {
+            Some((SAID, json)) => {
+                let damaged = |_| VaultError::Damaged("a row of what is known of care cannot be read");
+                let form: SaidForm = serde_json::from_slice(json).map_err(damaged)?;
+                Ok(Some(form.facts))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Notes who puts a patient on file.
@@ -218,7 +271,7 @@ impl Inner {
             for (key, value) in rows {
                 let plain = self.open_structure(Purpose::State, &key, &value)?;
                 let damaged = VaultError::Damaged("a row of what is known of care cannot be read");
-                let (change, ends) = decode(self, &plain, settings).ok_or(damaged)?;
+                let (change, ends) = decode(&plain, settings).ok_or(damaged)?;
                 if is_over(ends, now) {
                     over.push(Write::Delete { key });
                 } else {
@@ -256,17 +309,22 @@ fn is_over(ends: Option<Timestamp>, now: Timestamp) -> bool {
     ends.is_some_and(|ends| ends < now)
 }
 
-fn decode(inner: &Inner, plain: &[u8], settings: &CareSettings) -> Option<(CareChange, Option<Timestamp>)> {
+/// The first byte of a row, opened, and the JSON in it.
+fn read_form(plain: &[u8]) -> Option<(u8, &[u8])> {
     let (first, rest) = plain.split_first()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (json, _) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    match *first {
+    Some((*first, json))
+}
+
+fn decode(plain: &[u8], settings: &CareSettings) -> Option<(CareChange, Option<Timestamp>)> {
+    let (first, json) = read_form(plain)?;
+    match first {
         SAID => {
             let SaidForm { kind, id, version, facts } = serde_json::from_slice(json).ok()?;
             let (resource_type, id) = (ResourceType::parse(&kind)?, ResourceId::parse(&id).ok()?);
-            let (head, ends) = (inner.head_row(resource_type, &id), facts.ends());
-            let version = VersionId(version);
-            Some((CareChange::Says { head, resource_type, id, version, facts: Some(Box::new(facts)) }, ends))
+            let (ends, version) = (facts.ends(), VersionId(version));
+            Some((CareChange::Says { resource_type, id, version, facts: Some(Box::new(facts)) }, ends))
         }
         REGISTERED => {
             let RegisteredForm { patient, practitioner, at_ms } = serde_json::from_slice(json).ok()?;

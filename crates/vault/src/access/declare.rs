@@ -22,7 +22,7 @@ use tacet_policy::{Act, BtgReason};
 use tacet_store::{Commit, Committed, Precondition, StoreError, Ticket};
 use tacet_types::{ResourceId, ResourceType, Role, Timestamp};
 
-/// Longest emergency that is declared at once, in minutes: four hours. A longer one needs a second person.
+/// Longest emergency that is declared at once, in minutes: four hours. What lasts longer is declared again, and told and reviewed again.
 pub const BREAK_GLASS_MINUTES_MAX: u32 = 240;
 
 /// Most emergencies that one account declares within 24 hours.
@@ -37,10 +37,13 @@ pub const BREAK_GLASS_TEXT_BYTES_MIN: usize = 10;
 /// How long who declared too many has to wait before asking again, in milliseconds.
 const RETRY_MS: u64 = 3_600_000;
 
+/// What is said to whoever may not.
+const NOT_OPEN: &str = "break-glass is not open to this account for this patient";
+
 /// An emergency that was declared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BreakGlassDeclared {
-    /// Its id: what a review and a longer time name it by.
+    /// Its id: what a review names it by.
     pub id: String,
     /// When it ends by itself.
     pub until: Timestamp,
@@ -51,7 +54,7 @@ impl Vault {
     /// security officer and to the patient's record at once.
     ///
     /// [`VaultError::NotFound`] for a patient who is not there, [`VaultError::NotAllowed`] where the policy lets this caller declare none for
-    /// this patient, [`VaultError::Busy`] where the account has declared too many.
+    /// this patient, [`VaultError::Busy`] where the account has declared, or tried to declare, too many.
     pub async fn break_glass(
         &self,
         caller: &Caller,
@@ -119,18 +122,26 @@ impl Inner {
             self.record(vec![entry]).await?;
             return Err(VaultError::Busy { what: "emergencies declared by one account", retry_after_ms: RETRY_MS });
         }
+        // Who may declare none at all learns nothing of who is there.
+        if sights.as_ref().is_some_and(|sights| sights.is_nothing()) {
+            self.record(vec![entry]).await?;
+            return Err(VaultError::NotAllowed(NOT_OPEN));
+        }
         let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
         let found = self.locate(patient_type, patient)?;
         let found = found.filter(|found| found.meta.method != crate::head::Method::Delete);
         let Some(found) = found else {
+            // It counts like one that succeeds: else ids could be tried until one is somebody's.
+            access.care_mut().tried_to_declare(caller.account(), now);
             entry.outcome = Outcome::Failed;
             self.record(vec![entry]).await?;
             return Err(VaultError::NotFound);
         };
         entry.patient = found.meta.owner.ledger_patient();
         let Look::Seen(ground) = self.look(sights.as_ref(), patient_type, patient, &found.meta) else {
+            access.care_mut().tried_to_declare(caller.account(), now);
             self.record(vec![entry]).await?;
-            return Err(VaultError::NotAllowed("break-glass is not open to this account for this patient"));
+            return Err(VaultError::NotAllowed(NOT_OPEN));
         };
         let until = now.plus_ms(i64::from(minutes) * 60_000);
         let (account, role) = (caller.account(), caller.role.as_str());

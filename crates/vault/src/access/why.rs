@@ -11,7 +11,22 @@ use tacet_types::{ResourceId, ResourceType};
 impl Vault {
     /// The rules that apply. None: the store was opened without any.
     pub fn policies(&self) -> Option<Arc<Policies>> {
-        self.0.access.as_ref().map(|access| Arc::clone(&access.policies))
+        self.0.access.as_ref().map(|access| access.policies())
+    }
+
+    /// Makes ahead, in a thread of its own, what the first question of each role needs: else a clinician would wait for it. It ends with the
+    /// store.
+    pub fn warm(&self) -> std::io::Result<()> {
+        let inner = Arc::downgrade(&self.0);
+        let warm = move || {
+            let Some((access, clock)) =
+                inner.upgrade().and_then(|inner| Some((Arc::clone(inner.access.as_ref()?), Arc::clone(&inner.clock))))
+            else {
+                return;
+            };
+            access.warm(clock.now(), &|| inner.strong_count() > 0);
+        };
+        std::thread::Builder::new().name("tacet-rules".to_owned()).spawn(warm).map(drop)
     }
 
     /// Why `caller` may do this to the record as it is now, or may not. By what stands beside the record: its labels, its patients. It is
@@ -36,8 +51,9 @@ impl Vault {
             .patients()
             .ok_or(VaultError::NotSupported("an explanation for a record of so many patients: ask for one of them"))?;
         let care = access.care();
+        // It looks at the record's patients and no others.
         Ok(tacet_policy::explain(
-            &access.policies,
+            &access.policies(),
             &care.data,
             &access.settings,
             &subject(caller),

@@ -3,6 +3,7 @@
 //! `dr-a` takes part in the stay of `mine`, `dr-b` in that of `other`. What `dr-a` may not see answers as what is not there.
 
 mod emergency;
+mod own_word;
 mod ways;
 
 use crate::house::*;

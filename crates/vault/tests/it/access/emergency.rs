@@ -54,7 +54,8 @@ fn an_emergency_opens_one_record_for_a_while_and_is_told() {
     assert!(matches!(declare(&house, &keeper, "other", 30), Err(VaultError::Forbidden)));
     assert!(declare(&house, &dr_a(), "other", 0).is_err());
     assert!(declare(&house, &dr_a(), "other", tacet_vault::BREAK_GLASS_MINUTES_MAX + 1).is_err());
-    for _ in 2..tacet_vault::BREAK_GLASS_A_DAY_MAX {
+    // Who is not there counts too.
+    for _ in 3..tacet_vault::BREAK_GLASS_A_DAY_MAX {
         let declared = declare(&house, &dr_a(), "other", 5).unwrap();
         block_on(house.vault.end_break_glass(&dr_a(), &declared.id)).unwrap();
         house.clock.advance_ms(1000);
@@ -62,6 +63,33 @@ fn an_emergency_opens_one_record_for_a_while_and_is_told() {
     let (refused, entries) = noted(&house, || declare(&house, &dr_a(), "other", 5));
     assert!(matches!(refused, Err(VaultError::Busy { .. })));
     assert_eq!((entries.len(), entries[0].outcome), (1, Outcome::Refused));
+}
+
+#[test]
+fn ids_are_not_tried_by_declaring_emergencies() {
+    let house = ward();
+    let declare = |caller: &Caller, patient: &str| {
+        let text = "unconscious, arrived by ambulance";
+        block_on(house.vault.break_glass(caller, &rid(patient), "vital-emergency", text, 5))
+    };
+    for number in 0..tacet_vault::BREAK_GLASS_A_DAY_MAX {
+        assert!(matches!(declare(&dr_a(), &format!("absent-{number}")), Err(VaultError::NotFound)));
+    }
+    for patient in ["absent", "other"] {
+        let (refused, entries) = noted(&house, || declare(&dr_a(), patient));
+        assert!(matches!(refused, Err(VaultError::Busy { .. })), "{patient}");
+        assert_eq!((entries.len(), entries[0].outcome), (1, Outcome::Refused));
+        assert_eq!(entries[0].patient, None, "it was not looked for");
+    }
+    house.clock.advance_ms(86_400_000);
+    assert!(declare(&dr_a(), "other").is_ok(), "another day");
+    // Who may declare none at all is told the same of everybody.
+    let pharmacist = person(Role::Pharmacist, "dr-a");
+    let told = |patient: &str| {
+        let (refused, entries) = noted(&house, || declare(&pharmacist, patient));
+        (refused.unwrap_err().to_string(), entries.len(), entries[0].outcome, entries[0].patient.clone())
+    };
+    assert_eq!(told("other"), told("absent"));
 }
 
 #[test]
