@@ -32,6 +32,9 @@ pub const LEDGER_PAGE_MAX: usize = 1000;
 /// short pages, with a way on.
 pub const EXAMINED_MAX: usize = 20_000;
 
+/// Records after which a page is full: an entry may name hundreds.
+const PAGE_RECORDS_MAX: usize = 100_000;
+
 /// Entries opened at a time.
 const BATCH_ENTRIES: usize = 256;
 
@@ -196,6 +199,13 @@ impl Vault {
             }
         };
         let indexed = self.0.indexed()?;
+        // INVARIANT: nothing of the ledger is looked at before it is written down who looks.
+        let mut entry = caller.entry(self.0.clock.now(), EventKind::LedgerAccess, Outcome::Success, None);
+        entry.patient.clone_from(&question.patient);
+        asked.truncate(asked.floor_char_boundary(QUERY_BYTES_MAX));
+        entry.query = Some(asked);
+        entry.detail = next.map(|next| format!("from entry {next} on"));
+        self.0.record(vec![entry]).await?;
         let reached = indexed.index.catch_up(&|| self.0.store.snapshot(), BEHIND_MAX)?;
         if reached.entries < reached.size {
             return Err(VaultError::LedgerIndex("it is being made from the ledger's entries"));
@@ -204,13 +214,6 @@ impl Vault {
         let view = indexed.index.view(&groups, UNREAD_COUNTED_MAX).map_err(|error| indexed.refused(&error))?;
         let newest_first = order == LedgerOrder::NewestFirst;
         let search = Search::new(view, question, groups, newest_first, size, next);
-
-        let mut entry = caller.entry(self.0.clock.now(), EventKind::LedgerAccess, Outcome::Success, None);
-        entry.patient.clone_from(&question.patient);
-        asked.truncate(asked.floor_char_boundary(QUERY_BYTES_MAX));
-        entry.query = Some(asked);
-        entry.detail = next.map(|next| format!("from entry {next} on"));
-        self.0.record(vec![entry]).await?;
         let (inner, question) = (Arc::clone(&self.0), question.clone());
         Ok(LedgerReading { inner, question, search, bound, held: None })
     }
@@ -232,15 +235,15 @@ pub struct LedgerReading {
 }
 
 impl LedgerReading {
-    /// The next entries, at most `count`. Fewer, where [`EXAMINED_MAX`] were opened; none and no [`LedgerReading::cursor`]: this was all.
+    /// The next entries, at most `count`. Fewer, where [`EXAMINED_MAX`] were opened or those that answer name very many records; none and no [`LedgerReading::cursor`]: this was all.
     ///
     /// # Errors
     /// The index or the ledger cannot be read.
     pub fn next(&mut self, count: usize) -> Result<Vec<LedgerLine>, VaultError> {
         let indexed = self.inner.indexed()?;
         let mut lines = Vec::new();
-        let mut examined = 0;
-        while lines.len() < count && examined < EXAMINED_MAX {
+        let (mut examined, mut records) = (0, 0);
+        while lines.len() < count && examined < EXAMINED_MAX && records < PAGE_RECORDS_MAX {
             let mut found = Vec::with_capacity(BATCH_ENTRIES);
             found.extend(self.held.take());
             // No more than the page still takes: what is opened and answers is shown.
@@ -257,7 +260,10 @@ impl LedgerReading {
             let reader = self.inner.store.reader();
             for (index, entry) in tacet_ledger::read_each(reader, &self.inner.ledger_keys, &found)? {
                 match entry {
-                    Ok(entry) if self.question.matches(&entry) => lines.push(LedgerLine::Entry { index, entry }),
+                    Ok(entry) if self.question.matches(&entry) => {
+                        records += entry.records.len();
+                        lines.push(LedgerLine::Entry { index, entry });
+                    }
                     Ok(_) => {}
                     Err(LedgerError::KeyNotHeld { .. }) => lines.push(LedgerLine::Expired { index }),
                     Err(_) => lines.push(LedgerLine::Damaged { index }),

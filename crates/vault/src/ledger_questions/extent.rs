@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::vault::Vault;
 use crate::{EventKind, Outcome};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -110,6 +111,49 @@ impl SessionExtent {
     /// Patients of whom something was shown or changed.
     pub fn patients_touched(&self) -> usize {
         self.patients.iter().filter(|patient| patient.entries > 0).count()
+    }
+}
+
+impl SessionExtent {
+    /// As JSON: what both the command line and the server give.
+    pub fn to_json(&self) -> serde_json::Value {
+        let counts = |counts: &BTreeMap<ResourceType, u64>| -> serde_json::Map<String, serde_json::Value> {
+            counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect()
+        };
+        let kinds: serde_json::Map<String, serde_json::Value> =
+            self.kinds.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
+        let patient = |patient: &PatientExtent| {
+            json!({
+                "patient": format!("{}/{}", patient.resource_type, patient.id.as_str()),
+                "entries": patient.entries,
+                "records": patient.records,
+                "refused": patient.refused,
+                "categories": patient.categories.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+                "first": patient.first.to_string(),
+                "last": patient.last.to_string(),
+            })
+        };
+        json!({
+            "session": self.session,
+            "entries": self.entries,
+            "first": self.first.map(|at| at.to_string()),
+            "last": self.last.map(|at| at.to_string()),
+            "people": self.people,
+            "roles": self.roles,
+            "addresses": self.addresses,
+            "devices": self.devices,
+            "kinds": kinds,
+            "shown": counts(&self.shown),
+            "changed": counts(&self.changed),
+            "refused": self.refused,
+            "patients_touched": self.patients_touched(),
+            "patients": self.patients.iter().map(patient).collect::<Vec<_>>(),
+            "records_exact": self.records_exact,
+            "expired": self.expired,
+            "damaged": self.damaged,
+            "unread": self.unread,
+            "size": self.size,
+        })
     }
 }
 

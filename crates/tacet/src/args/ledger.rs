@@ -1,0 +1,95 @@
+//! The questions to the ledger.
+
+use clap::Args;
+
+/// Which entries, besides those of whom the command is about.
+#[derive(Args)]
+pub(crate) struct LedgerFilterArgs {
+    /// From this moment on: an instant such as `2026-03-01T08:00:00Z`, or a date
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) from: Option<String>,
+    /// Before this moment
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) to: Option<String>,
+    /// Only entries of this kind, such as `read` or `break-glass`; may be given several times
+    #[arg(long)]
+    pub(crate) kind: Vec<String>,
+    /// Only entries with this outcome: `success`, `refused` or `failed`
+    #[arg(long)]
+    pub(crate) outcome: Option<String>,
+    /// Only entries from this network address
+    #[arg(long)]
+    pub(crate) address: Option<std::net::IpAddr>,
+    /// Only entries from the device with this short id
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+}
+
+/// In which order and form.
+#[derive(Args)]
+pub(crate) struct LedgerFormArgs {
+    /// The oldest first
+    #[arg(long)]
+    pub(crate) oldest_first: bool,
+    /// As CSV, a line for each entry
+    #[arg(long, conflicts_with = "ndjson")]
+    pub(crate) csv: bool,
+    /// As NDJSON, a line for each entry
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerListArgs {
+    /// How many
+    #[arg(long, default_value_t = 20)]
+    pub(crate) count: usize,
+    #[command(flatten)]
+    pub(crate) filter: LedgerFilterArgs,
+    #[command(flatten)]
+    pub(crate) form: LedgerFormArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerWhoSawArgs {
+    /// The logical id of the Patient
+    pub(crate) patient: String,
+    /// At most so many; all where it is not given
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    #[command(flatten)]
+    pub(crate) filter: LedgerFilterArgs,
+    #[command(flatten)]
+    pub(crate) form: LedgerFormArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerWhatDidArgs {
+    /// A name as entries give it, or the id of an account
+    pub(crate) person: String,
+    /// At most so many; all where it is not given
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    #[command(flatten)]
+    pub(crate) filter: LedgerFilterArgs,
+    #[command(flatten)]
+    pub(crate) form: LedgerFormArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerSessionArgs {
+    /// The short id of a session or of a token, as entries give it
+    pub(crate) session: String,
+    /// Open each patient's record for the name: written into the ledger, each
+    #[arg(long)]
+    pub(crate) names: bool,
+    /// The patients as CSV
+    #[arg(long, conflicts_with_all = ["ndjson", "entries"])]
+    pub(crate) csv: bool,
+    /// Its entries as NDJSON, oldest first, instead of what they come to
+    #[arg(long, requires = "entries")]
+    pub(crate) ndjson: bool,
+    /// Its entries, oldest first, instead of what they come to
+    #[arg(long)]
+    pub(crate) entries: bool,
+}
