@@ -66,6 +66,7 @@ mod error;
 mod head;
 pub mod index;
 mod keys;
+pub mod listing;
 pub mod log;
 pub mod noted;
 mod opening;

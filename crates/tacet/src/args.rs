@@ -1,7 +1,11 @@
 //! The shape of the command line.
 
+mod ledger;
 mod people;
 
+pub(crate) use ledger::{
+    LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerSessionArgs, LedgerWhatDidArgs, LedgerWhoSawArgs,
+};
 pub(crate) use people::{
     AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs,
     PolicyCommand,
@@ -248,12 +252,14 @@ pub(crate) struct LedgerArgs {
 pub(crate) enum LedgerCommand {
     /// Derive the tree again from its entries, open each, and compare
     Verify,
-    /// Print entries, newest first
-    List {
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        count: usize,
-    },
+    /// Print entries, newest first: all of them, or those of an address, a device, a time
+    List(LedgerListArgs),
+    /// Who saw or changed the record of a patient
+    WhoSaw(LedgerWhoSawArgs),
+    /// What somebody saw or changed: from where, when and why
+    WhatDid(LedgerWhatDidArgs),
+    /// Everything that one session touched: the patients, what of theirs, from where
+    Session(LedgerSessionArgs),
 }
 
 #[derive(Args)]

@@ -38,6 +38,11 @@ impl Output {
         let _ = stdout.flush();
     }
 
+    /// Prints lines as they come. False: the reader went away, and no more need come.
+    pub(crate) fn lines(&self, text: &str) -> bool {
+        std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
+    }
+
     /// A message for whoever looks on.
     pub(crate) fn note(&self, message: &str) {
         let _ = writeln!(std::io::stderr(), "{message}");

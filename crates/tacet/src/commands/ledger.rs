@@ -1,19 +1,45 @@
 //! `tacet ledger`.
 
-use crate::args::{Global, LedgerArgs, LedgerCommand};
+use crate::args::{Global, LedgerArgs, LedgerCommand, LedgerFilterArgs, LedgerFormArgs, LedgerSessionArgs};
+use crate::config::data_directory;
 use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS};
 use crate::output::Output;
 use indicatif::ProgressBar;
 use serde_json::json;
+use std::collections::BTreeMap;
+use tacet_ledger::index::Question;
+use tacet_ledger::listing::{CSV_HEADER, csv_cells, csv_line, entry_json, parse_moment};
 use tacet_ledger::{Entry, PurposeOfUse};
-use tacet_vault::{EventKind, Outcome, Role};
+use tacet_types::{ResourceId, ResourceType};
+use tacet_vault::{
+    EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent, Vault, VaultError,
+};
 
 pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result<u8, CliError> {
-    match args.command {
+    match &args.command {
         LedgerCommand::Verify => verify(global, output),
-        LedgerCommand::List { count } => list(global, count, output),
+        LedgerCommand::List(args) => {
+            let question = question(&args.filter)?;
+            answer(global, "ledger list", &question, Some(args.count), &args.form, output)
+        }
+        LedgerCommand::WhoSaw(args) => {
+            let patient = ResourceType::parse("Patient").zip(ResourceId::parse(&args.patient).ok());
+            let patient = patient.ok_or_else(|| CliError::Usage("this can be no id of a Patient".to_owned()))?;
+            let question = Question { patient: Some(patient), ..question(&args.filter)? };
+            answer(global, "ledger who-saw", &question, args.count, &args.form, output)
+        }
+        LedgerCommand::WhatDid(args) => {
+            let question = Question { person: Some(args.person.clone()), ..question(&args.filter)? };
+            answer(global, "ledger what-did", &question, args.count, &args.form, output)
+        }
+        LedgerCommand::Session(args) if args.entries => {
+            let question = Question { session: Some(args.session.clone()), ..Question::default() };
+            let form = LedgerFormArgs { oldest_first: true, csv: false, ndjson: args.ndjson };
+            answer(global, "ledger session", &question, None, &form, output)
+        }
+        LedgerCommand::Session(args) => session(global, args, output),
     }
 }
 
@@ -49,29 +75,126 @@ fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
     Ok(if verification.is_sound() { exit::OK } else { exit::FINDINGS })
 }
 
-fn list(global: &Global, count: usize, output: &Output) -> Result<u8, CliError> {
+fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {
+    let moment = |text: &Option<String>| {
+        let wrong = || CliError::Usage("a moment is an instant such as `2026-03-01T08:00:00Z`, or a date".to_owned());
+        text.as_ref().map(|text| parse_moment(text).ok_or_else(wrong)).transpose()
+    };
+    let kind = |text: &String| {
+        EventKind::parse(text).ok_or_else(|| {
+            let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            CliError::Usage(format!("`{text}` is no kind of entry: there are {}", known.join(", ")))
+        })
+    };
+    let outcome = |text: &String| {
+        Outcome::parse(text)
+            .ok_or_else(|| CliError::Usage(format!("`{text}` is no outcome: success, refused or failed")))
+    };
+    Ok(Question {
+        from: moment(&filter.from)?,
+        to: moment(&filter.to)?,
+        kinds: filter.kind.iter().map(kind).collect::<Result<_, _>>()?,
+        outcome: filter.outcome.as_ref().map(outcome).transpose()?,
+        address: filter.address,
+        device: filter.device.clone(),
+        ..Question::default()
+    })
+}
+
+/// Opens the store with the ledger's index, brought up to date.
+fn open_indexed(global: &Global, output: &Output) -> Result<Vault, CliError> {
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
-    // Who reads the ledger is in the ledger, before it is shown.
+    let directory = open::Paths::of(&data_directory(global)).ledger_index;
+    opened.vault.keep_ledger_index_in(&directory, false)?;
+    let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    opened.vault.bring_up_ledger_index(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(opened.vault)
+}
+
+/// Prints the entries that answer a question. Who asks is in the ledger, before anything is shown.
+fn answer(
+    global: &Global,
+    command: &str,
+    question: &Question,
+    count: Option<usize>,
+    form: &LedgerFormArgs,
+    output: &Output,
+) -> Result<u8, CliError> {
+    let vault = open_indexed(global, output)?;
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
-    open::wait(opened.vault.note(&caller, EventKind::LedgerAccess, Outcome::Success))?;
-    let size = opened.vault.ledger_head()?.map_or(0, |head| head.size());
-    let mut entries = Vec::new();
-    let mut text = String::new();
-    for index in (0..size).rev().take(count) {
-        let entry = opened.vault.ledger_entry(index)?;
-        text += &line(index, &entry);
-        entries.push(value(index, &entry));
+    let order = if form.oldest_first { LedgerOrder::OldestFirst } else { LedgerOrder::NewestFirst };
+    let mut reading = open::wait(vault.read_ledger(&caller, question, order, None))?;
+    let (mut left, mut entries, mut text) = (count.unwrap_or(usize::MAX), Vec::new(), String::new());
+    let mut found = 0_u64;
+    let mut listened = !form.csv || output.lines(CSV_HEADER);
+    while left > 0 && listened && !reading.is_done() {
+        let lines = reading.next(left.min(LEDGER_PAGE_MAX))?;
+        left -= lines.len().min(left);
+        found += lines.len() as u64;
+        let mut part = String::new();
+        for line in &lines {
+            match (form.csv, form.ndjson) {
+                (true, _) => part += &csv(line),
+                (_, true) => part += &format!("{}\n", value(line)),
+                _ => {
+                    entries.push(value(line));
+                    text += &self::line(line);
+                }
+            }
+        }
+        listened = part.is_empty() || output.lines(&part);
     }
-    opened.vault.close()?;
-    output.result("ledger list", json!({ "size": size, "entries": entries }), &text);
+    let (size, unread) = (reading.size(), reading.unread());
+    drop(reading);
+    vault.close()?;
+    if unread > 0 {
+        output
+            .note(&format!("{unread} entries of the ledger cannot be read: nobody can say whether they would answer"));
+    }
+    if !form.csv && !form.ndjson {
+        if found == 0 {
+            text += "No entry answers this.";
+        }
+        output.result(command, json!({ "size": size, "entries": entries, "unread": unread }), &text);
+    }
     Ok(exit::OK)
 }
 
-fn line(index: u64, entry: &Entry) -> String {
+fn value(line: &LedgerLine) -> serde_json::Value {
+    match line {
+        LedgerLine::Entry { index, entry } => entry_json(*index, entry),
+        LedgerLine::Expired { index } => json!({ "index": index, "unreadable": "expired" }),
+        LedgerLine::Damaged { index } => json!({ "index": index, "unreadable": "damaged" }),
+    }
+}
+
+fn csv(line: &LedgerLine) -> String {
+    match line {
+        LedgerLine::Entry { index, entry } => csv_line(*index, entry),
+        LedgerLine::Expired { index } => format!("{index},,(retention is over)\r\n"),
+        LedgerLine::Damaged { index } => format!("{index},,(does not open)\r\n"),
+    }
+}
+
+fn line(line: &LedgerLine) -> String {
+    match line {
+        LedgerLine::Entry { index, entry } => entry_line(*index, entry),
+        LedgerLine::Expired { index } => format!("{index} (its retention is over)\n"),
+        LedgerLine::Damaged { index } => format!("{index} DOES NOT OPEN: run `tacet ledger verify`\n"),
+    }
+}
+
+fn entry_line(index: u64, entry: &Entry) -> String {
     let patient = entry.patient.as_ref().map(|(kind, id)| format!(" {kind}/{}", id.as_str())).unwrap_or_default();
+    let from = entry.origin.address.map(|address| format!(" from {address}")).unwrap_or_default();
+    let basis = entry.basis.as_deref().map(|basis| format!(", by {basis}")).unwrap_or_default();
     let detail = entry.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     format!(
-        "{index} {} {} {} by {} ({}) for {}{patient}, {} records{detail}\n",
+        "{index} {} {} {} by {} ({}) for {}{patient}, {} records{from}{basis}{detail}\n",
         entry.at,
         entry.kind,
         entry.outcome,
@@ -82,19 +205,119 @@ fn line(index: u64, entry: &Entry) -> String {
     )
 }
 
-fn value(index: u64, entry: &Entry) -> serde_json::Value {
-    let name = |kind: &tacet_types::ResourceType, id: &tacet_types::ResourceId| format!("{kind}/{}", id.as_str());
-    let records: Vec<String> = entry
-        .records
-        .iter()
-        .map(|record| format!("{}/_history/{}", name(&record.resource_type, &record.id), record.version))
-        .collect();
-    json!({
-        "index": index, "at": entry.at.to_string(), "kind": entry.kind.as_str(), "outcome": entry.outcome.as_str(),
-        "owner": entry.agent.owner, "role": entry.agent.role, "token": entry.agent.token,
-        "on_behalf_of": entry.on_behalf_of, "patient": entry.patient.as_ref().map(|(kind, id)| name(kind, id)),
-        "records": records, "categories": entry.categories.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
-        "purpose": entry.purpose.as_str(), "address": entry.origin.address, "channel": entry.origin.channel.as_str(),
-        "operation": entry.operation.to_string(), "query": entry.query, "detail": entry.detail,
-    })
+/// Prints what one session touched.
+fn session(global: &Global, args: &LedgerSessionArgs, output: &Output) -> Result<u8, CliError> {
+    let vault = open_indexed(global, output)?;
+    let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
+    let extent = open::wait(vault.session_extent(&caller, &args.session))?;
+    let names = if args.names { names(global, &vault, &extent)? } else { BTreeMap::new() };
+    vault.close()?;
+    if args.csv {
+        output.lines(&extent_csv(&extent, &names));
+        return Ok(exit::OK);
+    }
+    output.result("ledger session", extent_value(&extent, &names), &extent_text(&extent, &names));
+    Ok(exit::OK)
+}
+
+/// The name of each patient: an ordinary disclosure of each record, with its entry.
+fn names(global: &Global, vault: &Vault, extent: &SessionExtent) -> Result<BTreeMap<String, String>, CliError> {
+    let reader = open::caller(global, Role::Integrator, PurposeOfUse::Legal);
+    let mut names = BTreeMap::new();
+    for patient in &extent.patients {
+        match open::wait(vault.read(&reader, patient.resource_type, &patient.id)) {
+            Ok(disclosed) => {
+                names.insert(patient.id.as_str().to_owned(), name_in(&disclosed.body));
+            }
+            // Erased or deleted since, or tried under an id that is nobody's.
+            Err(VaultError::NotFound | VaultError::Gone { .. } | VaultError::Erased) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(names)
+}
+
+/// The first name in a record, family name first; empty where there is none.
+fn name_in(body: &[u8]) -> String {
+    let Ok(record) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
+    let Some(name) = record.pointer("/name/0") else { return String::new() };
+    if let Some(text) = name.get("text").and_then(serde_json::Value::as_str) {
+        return text.to_owned();
+    }
+    let given = name.get("given").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let parts = name.get("family").into_iter().chain(given).filter_map(serde_json::Value::as_str);
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn extent_value(extent: &SessionExtent, names: &BTreeMap<String, String>) -> serde_json::Value {
+    let mut value = extent.to_json();
+    let patients = value.get_mut("patients").and_then(serde_json::Value::as_array_mut).into_iter().flatten();
+    for (line, patient) in patients.zip(&extent.patients) {
+        if let (Some(line), Some(name)) = (line.as_object_mut(), names.get(patient.id.as_str())) {
+            line.insert("name".to_owned(), json!(name));
+        }
+    }
+    value
+}
+
+fn extent_csv(extent: &SessionExtent, names: &BTreeMap<String, String>) -> String {
+    let mut out = String::from("patient,name,entries,records,refused,first,last,categories\r\n");
+    for patient in &extent.patients {
+        let categories: Vec<&str> = patient.categories.iter().map(|kind| kind.as_str()).collect();
+        out += &csv_cells(&[
+            format!("{}/{}", patient.resource_type, patient.id.as_str()),
+            names.get(patient.id.as_str()).cloned().unwrap_or_default(),
+            patient.entries.to_string(),
+            patient.records.to_string(),
+            patient.refused.to_string(),
+            patient.first.to_string(),
+            patient.last.to_string(),
+            categories.join(" "),
+        ]);
+    }
+    out
+}
+
+fn extent_text(extent: &SessionExtent, names: &BTreeMap<String, String>) -> String {
+    let Some((first, last)) = extent.first.zip(extent.last) else {
+        return "No entry names this session or token.".to_owned();
+    };
+    let list = |items: Vec<String>| if items.is_empty() { "-".to_owned() } else { items.join(", ") };
+    let mut text = format!("{} entries, {first} to {last}\n", extent.entries);
+    text += &format!(
+        "by {} ({})\n",
+        list(extent.people.iter().cloned().collect()),
+        list(extent.roles.iter().cloned().collect())
+    );
+    text += &format!("from {}", list(extent.addresses.iter().map(ToString::to_string).collect()));
+    text += &format!("; devices {}\n", list(extent.devices.iter().cloned().collect()));
+    let counts = |counts: &BTreeMap<ResourceType, u64>| {
+        list(counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect())
+    };
+    text += &format!("shown: {}\nchanged: {}\n", counts(&extent.shown), counts(&extent.changed));
+    text += &format!("refused or not there: {}\n", extent.refused);
+    if !extent.records_exact {
+        text += "There are too many records to count each once: some are counted several times.\n";
+    }
+    if extent.expired + extent.damaged + extent.unread > 0 {
+        text += &format!(
+            "NOT IN THIS: {} entries of it past their retention, {} that do not open, {} of the ledger that nobody can attribute\n",
+            extent.expired, extent.damaged, extent.unread
+        );
+    }
+    text += &format!("{} patients\n", extent.patients_touched());
+    for patient in &extent.patients {
+        let name = names.get(patient.id.as_str()).map(|name| format!(" {name}")).unwrap_or_default();
+        text += &format!(
+            "  {}/{}{name}: {} records in {} entries, {} refused, {} to {}\n",
+            patient.resource_type,
+            patient.id.as_str(),
+            patient.records,
+            patient.entries,
+            patient.refused,
+            patient.first,
+            patient.last
+        );
+    }
+    text
 }
