@@ -18,7 +18,7 @@ use crate::rows::{COMMITMENT_BYTES, entry_key, split_row};
 use aws_lc_rs::digest::{Context, SHA256};
 use tacet_store::Reader;
 
-/// Bytes of the salt.
+/// Bytes of the salt that stands before an entry under its seal.
 pub const SALT_BYTES: usize = 32;
 
 /// First byte of what is hashed: leaves of the tree have `00` and nodes `01`.

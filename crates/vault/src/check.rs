@@ -160,7 +160,7 @@ impl Check<'_> {
 
     /// No row stands outside of the known spaces.
     fn spaces(&mut self) -> Result<(), VaultError> {
-        let known = [0x0a..=0x0a, 0x0f..=0x0f, 0x12..=0xff];
+        let known = [0x0a..=0x0a, 0x0f..=0x0f, 0x13..=0xff];
         for unknown in known {
             for space in unknown {
                 let (from, to) = (vec![space], if space == 0xff { vec![0xff; 32] } else { vec![space + 1] });

@@ -55,6 +55,9 @@ pub enum VaultError {
     /// The ledger or the store cannot write, so nothing is disclosed and nothing changed.
     #[error("the store cannot write, so nothing is shown or changed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The ledger is not what was signed, or not witnessed, so nothing is disclosed.
+    #[error("nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`")]
+    Halted(crate::transparency::Halt),
     /// The key keeper's rate is used up.
     #[error("more records are asked for than the key keeper lets through: try again in {retry_after_ms} ms")]
     RateExceeded {
@@ -86,6 +89,9 @@ pub enum VaultError {
     /// The search index cannot be used.
     #[error("the search index cannot be used ({0}): rebuild it with `tacet index rebuild`")]
     Index(&'static str),
+    /// The ledger's index cannot answer at this moment.
+    #[error("the ledger's index cannot answer now ({0}): ask again in a while")]
+    LedgerIndex(&'static str),
     /// A search that cannot be understood, is not supported or not allowed; the issues say why.
     #[error("the search is refused")]
     Search(Vec<Issue>),
@@ -115,6 +121,9 @@ pub enum VaultError {
     /// The definitions of the store (value sets, profiles) are not known yet, or cannot be read.
     #[error("the definitions of this store are being read: try again later")]
     Definitions,
+    /// Texts of policies that are not taken.
+    #[error("these policies are not taken: {0}")]
+    Rules(#[from] crate::rules::RulesError),
     /// An operation on terminology, or `$validate`, that cannot be carried out.
     #[error("the operation is refused: {0}")]
     Operation(#[source] TerminologyError),
@@ -129,7 +138,7 @@ impl VaultError {
         match self {
             Self::NotFound | Self::Forbidden => "404 Not Found",
             Self::Gone { .. } | Self::Erased | Self::CursorExpired => "410 Gone",
-            Self::Invalid(_) | Self::Patch(_) => "422 Unprocessable Entity",
+            Self::Invalid(_) | Self::Patch(_) | Self::Rules(_) => "422 Unprocessable Entity",
             Self::Malformed(_) | Self::IdMismatch | Self::Search(_) | Self::TooCostly { .. } | Self::CursorRefused => {
                 "400 Bad Request"
             }
@@ -138,7 +147,7 @@ impl VaultError {
             Self::Conflict => "409 Conflict",
             Self::NotSupported(_) => "501 Not Implemented",
             Self::TooLarge { .. } => "413 Content Too Large",
-            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) | Self::Definitions => "503 Service Unavailable",
+            Self::Unavailable(_) | Self::Halted(_) | Self::Indexing(_) | Self::Index(_) | Self::LedgerIndex(_) | Self::Definitions => "503 Service Unavailable",
             Self::Operation(error) => match error.kind {
                 ErrorKind::NotFound => "404 Not Found",
                 ErrorKind::Invalid | ErrorKind::TooCostly => "422 Unprocessable Entity",
@@ -161,10 +170,10 @@ impl VaultError {
             Self::PreconditionFailed | Self::Conflict => IssueType::Conflict,
             Self::NotSupported(_) => IssueType::NotSupported,
             Self::TooLarge { .. } => IssueType::TooLong,
-            Self::Unavailable(_) | Self::Indexing(_) | Self::Index(_) | Self::Definitions => IssueType::Transient,
+            Self::Unavailable(_) | Self::Halted(_) | Self::Indexing(_) | Self::Index(_) | Self::LedgerIndex(_) | Self::Definitions => IssueType::Transient,
             Self::Operation(error) => return vec![error.to_issue()],
             Self::TooCostly { .. } => IssueType::TooCostly,
-            Self::OnlyByMatch => IssueType::BusinessRule,
+            Self::OnlyByMatch | Self::Rules(_) => IssueType::BusinessRule,
             Self::NotAllowed(_) => IssueType::Forbidden,
             Self::SeveralMatch => IssueType::MultipleMatches,
             Self::CursorExpired => IssueType::Expired,

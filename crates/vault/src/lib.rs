@@ -54,9 +54,9 @@ mod write;
 
 pub use access::{
     AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
-    BreakGlassDeclared,
+    BreakGlassDeclared, usual_purpose,
 };
-pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX};
+pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX, is_audit_id};
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
 pub use caller::Caller;
 pub use check::{CheckReport, Finding, INDEX_PLACE};

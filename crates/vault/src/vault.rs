@@ -6,8 +6,10 @@ use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
 use crate::knowledge::{Knowing, Reader, ValidationSettings};
+use crate::ledger_questions::Indexed;
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::tokens::TokenCache;
+use crate::transparency::{LogFigures, Transparency};
 use crate::turns::Turns;
 use crate::{Caller, EventKind, Outcome};
 use std::ops::ControlFlow;
@@ -23,10 +25,10 @@ use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreErr
 use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
 
 /// Format of the description row.
-const DESCRIPTION_FORMAT: u8 = 2;
+const DESCRIPTION_FORMAT: u8 = 3;
 
-/// The format of stores whose rows say nothing of labels and of further patients.
-const DESCRIPTION_FORMAT_BEFORE: u8 = 1;
+/// The formats of stores whose rows say nothing of labels and of further patients, or nothing of the labels of elements.
+const DESCRIPTION_FORMATS_BEFORE: [u8; 2] = [1, 2];
 
 /// Largest sealed structural record (head, version, members, feed of one commit), opened, in bytes.
 const STRUCTURE_BYTES_MAX: usize = 16 << 20;
@@ -84,6 +86,8 @@ pub struct VaultOptions {
 pub enum Health {
     /// Reads and writes work.
     Ready,
+    /// The ledger is not what was signed, or not witnessed: nothing is shown ([`Vault::halted`]).
+    Halted,
     /// The store refused a write; nothing is shown or changed until it is opened again.
     Failed,
 }
@@ -95,6 +99,8 @@ pub struct VaultStatistics {
     pub unwraps: UnwrapCounts,
     /// Entries in the ledger.
     pub ledger_entries: u64,
+    /// Of the published log.
+    pub log: LogFigures,
     /// Commits that changed records.
     pub last_sequence: Sequence,
     /// Changes planned since the start. More than were committed: some were refused, or planned again because another
@@ -126,10 +132,16 @@ pub(crate) struct Inner {
     pub(crate) criteria: Turns,
     /// The copies that are kept, if there is a directory for them.
     pub(crate) copies: OnceLock<Copies>,
+    /// The ledger's index, if there is a directory for it.
+    pub(crate) ledger_index: OnceLock<Indexed>,
     /// The store's own definitions.
     pub(crate) knowing: Arc<Knowing>,
+    /// The published log, and whether anything may be shown.
+    pub(crate) transparency: Transparency,
     /// Who may see what; none: roles alone decide.
     pub(crate) access: Option<Arc<Access>>,
+    /// What the establishment is called, for the forms of the ledger's entries.
+    pub(crate) called: OnceLock<String>,
 }
 
 impl Vault {
@@ -207,9 +219,13 @@ impl Vault {
             index: OnceLock::new(),
             criteria: Turns::default(),
             copies: OnceLock::new(),
+            ledger_index: OnceLock::new(),
             knowing: Arc::new(Knowing::new()),
+            transparency: Transparency::default(),
             access: options.access.map(|settings| Arc::new(Access::new(settings))),
+            called: OnceLock::new(),
         });
+        inner.hold_log()?;
         if let Some(access) = &inner.access {
             *access.care_mut() = inner.read_care(&access.settings)?;
         }
@@ -229,6 +245,7 @@ impl Vault {
     /// Closes the store: what is queued is written, and the next start need not look for damage.
     pub fn close(self) -> Result<(), VaultError> {
         self.0.stop_copies();
+        self.0.stop_ledger_index();
         self.2.stop();
         if let Some((background, indexing)) = self.1.as_ref().zip(self.0.indexing()) {
             background.stop();
@@ -248,7 +265,13 @@ impl Vault {
 
     /// Whether the vault can do its work.
     pub fn health(&self) -> Health {
-        if self.0.store.has_failed() { Health::Failed } else { Health::Ready }
+        if self.0.store.has_failed() {
+            Health::Failed
+        } else if self.halted().is_some() {
+            Health::Halted
+        } else {
+            Health::Ready
+        }
     }
 
     /// Figures without personal data.
@@ -256,6 +279,7 @@ impl Vault {
         VaultStatistics {
             unwraps: self.0.keeper.counts(),
             ledger_entries: self.ledger_head().ok().flatten().map_or(0, |head| head.size()),
+            log: self.log_figures(),
             last_sequence: self.0.store.last_sequence(),
             plans: self.0.plans.load(Ordering::Relaxed),
             engine: self.0.store.reader().statistics(),
@@ -278,16 +302,28 @@ impl Vault {
         Ok(tacet_ledger::verify(snapshot.as_ref(), &self.0.ledger_keys, progress)?)
     }
 
-    /// Writes an entry that names no record: a start, a refused login, a command.
+    /// Writes an entry that names no record: a start, a command.
     pub async fn note(&self, caller: &Caller, kind: EventKind, outcome: Outcome) -> Result<(), VaultError> {
-        let entry = caller.entry(self.0.clock.now(), kind, outcome, None);
+        self.note_with(caller, kind, outcome, None).await
+    }
+
+    /// The same, with more in words: no personal data.
+    pub async fn note_with(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        outcome: Outcome,
+        detail: Option<String>,
+    ) -> Result<(), VaultError> {
+        let mut entry = caller.entry(self.0.clock.now(), kind, outcome, None);
+        entry.detail = detail;
         self.0.record(vec![entry]).await.map(|_| ())
     }
 }
 
 fn read_description(row: &[u8]) -> Result<(EstablishmentId, WrappedKey), VaultError> {
     let damaged = VaultError::Damaged("its description row cannot be read");
-    if row.first() == Some(&DESCRIPTION_FORMAT_BEFORE) {
+    if row.first().is_some_and(|format| DESCRIPTION_FORMATS_BEFORE.contains(format)) {
         return Err(VaultError::NotSupported(
             "this store was made by an earlier version of Tacet: export it with that one, and import it into a new store",
         ));
@@ -311,9 +347,13 @@ pub(crate) fn wrapped_establishment_key(row: &[u8]) -> Result<WrappedKey, VaultE
 impl Inner {
     /// Makes entries durable in the ledger; the receipts come back in the same order.
     pub(crate) async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, VaultError> {
+        let mut entries = entries;
+        // INVARIANT: where disclosures are stopped, what would have shown something is written down as refused, and refused.
+        let halt = self.transparency.judge(&mut entries);
         let item = Prepared::all(&entries)?;
         let commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item };
-        Ok(self.store.submit(commit).await?.outcome)
+        let receipts = self.store.submit(commit).await?.outcome;
+        halt.map_or(Ok(receipts), |halt| Err(VaultError::Halted(halt)))
     }
 
     pub(crate) fn head_row(&self, resource_type: ResourceType, id: &ResourceId) -> RowKey {
