@@ -143,6 +143,7 @@ fn situations() -> Vec<Situation> {
                         flags,
                         label: None,
                         break_glass: false,
+                        approved: false,
                         consent: ConsentSays::Nothing,
                     });
                 }

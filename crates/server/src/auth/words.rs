@@ -50,6 +50,7 @@ pub(super) struct Words {
     reads: &'static str,
     writes: &'static str,
     knows: &'static str,
+    opens: &'static str,
     stays: &'static str,
     other: &'static str,
 }
@@ -83,7 +84,7 @@ static ENGLISH: Words = Words {
     search: "Name, or national identity number (INS)",
     born: "Date of birth",
     find: "Search",
-    nobody: "Nobody was found.",
+    nobody: "No patient was found.",
     more: "More were found: say more of the name, or the date of birth.",
     narrow: "Give the beginning of the name with the date of birth, or the national identity number.",
     failed_to_look: "The search did not work. Try again.",
@@ -100,6 +101,7 @@ static ENGLISH: Words = Words {
     reads: "read: ",
     writes: "read and change: ",
     knows: "know who you are: ",
+    opens: "know which record is open: ",
     stays: "stay connected: ",
     other: "",
 };
@@ -133,7 +135,7 @@ static FRENCH: Words = Words {
     search: "Nom, ou matricule INS",
     born: "Date de naissance",
     find: "Rechercher",
-    nobody: "Personne n’a été trouvé.",
+    nobody: "Aucun patient trouvé.",
     more: "D’autres correspondent : précisez le nom ou la date de naissance.",
     narrow: "Indiquez le début du nom avec la date de naissance, ou le matricule INS.",
     failed_to_look: "La recherche n’a pas fonctionné. Réessayez.",
@@ -150,6 +152,7 @@ static FRENCH: Words = Words {
     reads: "lire : ",
     writes: "lire et modifier : ",
     knows: "savoir qui vous êtes : ",
+    opens: "savoir quel dossier est ouvert : ",
     stays: "rester connectée : ",
     other: "",
 };
@@ -184,6 +187,7 @@ impl Words {
                 if reads { self.reads } else { self.writes }
             }
             _ if matches!(scope, "openid" | "fhirUser" | "profile") => self.knows,
+            _ if matches!(scope, "launch" | "launch/patient" | "launch/encounter") => self.opens,
             _ if matches!(scope, "online_access" | "offline_access") => self.stays,
             _ => self.other,
         }
@@ -208,5 +212,6 @@ mod tests {
         assert_eq!(of(""), "en");
         assert_eq!(ENGLISH.scope("patient/*.rs?x=1"), ENGLISH.reads);
         assert_eq!(ENGLISH.scope("user/Observation.cruds"), ENGLISH.writes);
+        assert_eq!(ENGLISH.scope("launch/patient"), ENGLISH.opens);
     }
 }

@@ -126,7 +126,17 @@ if (field("search")) {
       find();
     });
   }
-  field("patient").addEventListener("change", (event) => choose(event.target.value.trim()));
+  const typed = field("patient");
+  const byId = () => {
+    for (const other of document.querySelectorAll("#found input")) other.checked = false;
+    choose(typed.value.trim());
+  };
+  typed.addEventListener("change", byId);
+  typed.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    byId();
+  });
 }
 
 // Whose record it is, by name where the page has an id.
