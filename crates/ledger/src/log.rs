@@ -13,7 +13,7 @@
 mod tiles;
 
 pub(crate) use tiles::kept_tile;
-pub use tiles::{LogRows, next_tiles};
+pub use tiles::{LogRows, forget_tiles, next_tiles};
 
 use crate::error::LedgerError;
 use crate::keys::LedgerKeys;

@@ -4,6 +4,7 @@ mod bulk;
 mod everything;
 mod history;
 mod import;
+mod log;
 mod matching;
 mod meta;
 mod record;
@@ -14,6 +15,7 @@ mod terminology;
 mod validate;
 
 pub(crate) use everything::PARAMETERS_BYTES_MAX;
+pub(crate) use log::log_file;
 pub(crate) use system::{index, metrics, public};
 
 use crate::app::App;
@@ -96,12 +98,16 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::SubscriptionEvents => subscriptions::events(call).await,
         Action::Match => matching::find(call).await,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment => search::search(action, call).await,
+        Action::AuditSearch => search::search(action, call).await,
+        Action::AuditRead => record::read_audit(&call).await,
         Action::Metadata
         | Action::Health
         | Action::WellKnown
         | Action::Metrics
         | Action::IndexStatus
         | Action::IndexRebuild
+        | Action::LogFile
+        | Action::FeedAdt
         | Action::Auth(_)
         | Action::Admin(_)
         | Action::Absent(_) => Err(ApiError::internal("a route of the table reached a handler that is not its own")),

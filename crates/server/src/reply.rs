@@ -176,7 +176,7 @@ fn fhir(bytes: Bytes, form: Form) -> Result<(Option<HeaderValue>, Bytes, bool), 
     Ok((Some(form.content_type()), written, packed))
 }
 
-/// Puts on what every answer wears: nothing is kept by caches, guessed by browsers or run by them.
+/// Puts on what every answer wears: nothing is kept by caches unless the answer says otherwise, guessed by browsers or run by them.
 pub(crate) fn response(
     status: StatusCode,
     headers: HeaderMap,
@@ -191,7 +191,7 @@ pub(crate) fn response(
     if let Some(kind) = kind {
         headers.insert(CONTENT_TYPE, kind);
     }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);

@@ -294,6 +294,15 @@ impl Vault {
         }
     }
 
+    /// Throws the kept tiles away, which the next publication makes again from the entries. May block.
+    pub fn remake_log_tiles(&self) -> Result<(), VaultError> {
+        let _one = self.0.transparency.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(change) = log::forget_tiles(self.0.store.reader())? {
+            self.0.commit_log(change)?;
+        }
+        Ok(())
+    }
+
     /// The latest checkpoint that was signed, with its cosignatures.
     pub fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, VaultError> {
         Ok(log::latest(self.0.store.reader(), &self.0.ledger_keys, &self.0.identity()?)?)

@@ -17,6 +17,9 @@ const TILES: u8 = 3;
 /// Hashes added to a tile in one change: each is made of 256 entries, or of a tile.
 const HASHES_A_CHANGE: usize = 64;
 
+/// Tiles that are removed in one change.
+const TILES_A_CHANGE: usize = 1000;
+
 fn tile_row(level: u8, index: u64) -> [u8; 11] {
     let [a, b, c, d, e, f, g, h] = index.to_be_bytes();
     [SPACE_LOG, TILES, level, a, b, c, d, e, f, g, h]
@@ -142,6 +145,19 @@ pub fn next_tiles(reader: &dyn Reader, size: u64) -> Result<Option<Change>, Ledg
         return Ok(Some(Change { preconditions: Vec::new(), writes }));
     }
     Ok(None)
+}
+
+/// Removes some of the tiles that are kept; `None` where there are none. To be called, and committed, until then: [`next_tiles`] makes them again.
+///
+/// # Errors
+/// Rows cannot be read.
+pub fn forget_tiles(reader: &dyn Reader) -> Result<Option<Change>, LedgerError> {
+    let mut writes = Vec::new();
+    reader.range(&[SPACE_LOG, TILES], &[SPACE_LOG, TILES + 1], &mut |key, _| {
+        writes.push(Write::delete(key));
+        if writes.len() < TILES_A_CHANGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok((!writes.is_empty()).then_some(Change { preconditions: Vec::new(), writes }))
 }
 
 /// The tiles that are kept, in order, as the verification compares them with what it derives.
