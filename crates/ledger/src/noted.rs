@@ -57,6 +57,8 @@ pub enum Table {
     Policies = 16,
     /// Messages of feeds that were taken, by sender and number.
     Feeds = 17,
+    /// How far the ledger was sent to each audit record repository and SIEM.
+    AuditFeeds = 18,
 }
 
 /// A row.

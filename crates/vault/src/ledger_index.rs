@@ -15,6 +15,9 @@
 //! What it is not: it decides nothing about who may ask ([`crate::ledger_questions`] does), and writes nothing into the ledger.
 
 mod disk;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "measuring")]
+mod measure;
 mod merge;
 mod search;
 mod tail;

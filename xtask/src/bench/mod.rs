@@ -16,6 +16,7 @@ mod access;
 mod draw;
 mod growing;
 mod hospital;
+mod ledger;
 mod load;
 mod machine;
 mod measure;
@@ -34,6 +35,8 @@ pub(crate) enum What {
     Search(search::Arguments),
     /// Measure what deciding who may see what costs
     Access(access::Arguments),
+    /// Measure the ledger: durable entries, verification, the index and questions
+    Ledger(ledger::Arguments),
 }
 
 /// What to measure; by default imports, reads and writes.
@@ -85,6 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
         Some(What::Search(arguments)) => return search::run(arguments),
         Some(What::Access(arguments)) => return access::run(arguments),
+        Some(What::Ledger(arguments)) => return ledger::run(arguments),
         None => {}
     }
     if arguments.rounds == 0 || arguments.connections.contains(&0) || !(0.1..=3_600.0).contains(&arguments.seconds) {

@@ -12,6 +12,7 @@ mod appending;
 mod crashes;
 mod published;
 mod reading;
+mod schema;
 mod speed;
 mod tampering;
 
