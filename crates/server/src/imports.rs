@@ -90,6 +90,7 @@ impl Outcome {
 #[derive(Default)]
 pub(crate) struct Job {
     owner: String,
+    account: Option<String>,
     all: u64,
     done: AtomicU64,
     given_up: AtomicBool,
@@ -101,7 +102,8 @@ pub(crate) struct Job {
 impl Job {
     /// Of an import of `body`.
     pub(crate) fn new(caller: &Caller, body: &[u8]) -> Self {
-        Self { owner: caller.owner.clone(), all: lines(body).count() as u64, ..Self::default() }
+        let (owner, account) = (caller.owner.clone(), caller.account.clone());
+        Self { owner, account, all: lines(body).count() as u64, ..Self::default() }
     }
 
     /// Lines done, and lines in all.
@@ -231,7 +233,7 @@ impl Imports {
     /// The import of this id, if it is this caller's.
     pub(crate) fn find(&self, caller: &Caller, id: &str, now: Timestamp) -> Result<Arc<Job>, VaultError> {
         let job = self.jobs().get(id).cloned();
-        job.filter(|job| job.owner == caller.owner && !job.is_over(now)).ok_or(VaultError::NotFound)
+        job.filter(|job| caller.is(&job.owner, job.account.as_deref()) && !job.is_over(now)).ok_or(VaultError::NotFound)
     }
 
     /// Gives an import up, or forgets its outcome.

@@ -27,8 +27,12 @@ const SOURCES_MAX: usize = 4096;
 /// Pairs of address and token remembered as having worked; beyond it all are forgotten, to be learnt anew.
 const KNOWN_MAX: usize = 65_536;
 
-/// Time between two ledger entries about failures from one address, in milliseconds.
+/// Time within which ledger entries about failures are counted together, in milliseconds.
 const NOTE_MS: i64 = 60_000;
+
+/// Failures from one address within [`NOTE_MS`] that get an entry each. Those after them are told as a number, with the one that locks or with the
+/// next entry.
+const NOTES_OF_SOURCE_MAX: u32 = 3;
 
 /// Ledger entries about failures within [`NOTE_MS`], all addresses together.
 const NOTES_MAX: u32 = 30;
@@ -52,7 +56,10 @@ struct Tries {
     since: Timestamp,
     last: Timestamp,
     locked_until: Option<Timestamp>,
-    noted: Option<Timestamp>,
+    /// Since when entries are counted, and how many there are since.
+    notes: (Timestamp, u32),
+    /// Failures that no entry tells of yet.
+    untold: u32,
 }
 
 #[derive(Default)]
@@ -68,8 +75,20 @@ struct State {
 pub(crate) struct Failed {
     /// It was the one that locked the address.
     pub(crate) locks: bool,
-    /// It is to be written into the ledger.
-    pub(crate) note: bool,
+    /// It is to be written into the ledger, as one of so many that have no entry yet.
+    pub(crate) note: Option<u32>,
+}
+
+/// What is known of a failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// Somebody there tried, and the ledger is to have it.
+    Tried,
+    /// The same, and the ledger has it already.
+    Noted,
+    /// A page of another site made a browser try: whoever sits there knows nothing of it and must not be locked out by it. The ledger is
+    /// to have it.
+    OfAnotherSite,
 }
 
 /// The failed attempts of all addresses.
@@ -98,28 +117,27 @@ impl Lockout {
     }
 
     /// Counts a failure.
-    pub(crate) fn failed(&self, source: Source, now: Timestamp) -> Failed {
+    pub(crate) fn failed(&self, source: Source, failure: Failure, now: Timestamp) -> Failed {
         let mut state = self.state();
         let state = &mut *state;
         if !state.sources.contains_key(&source) {
             make_room(&mut state.sources, now);
         }
-        let fresh = Tries { failures: 0, since: now, last: now, locked_until: None, noted: None };
+        let fresh = Tries { failures: 0, since: now, last: now, locked_until: None, notes: (now, 0), untold: 0 };
         let tries = state.sources.entry(source).or_insert(fresh);
         if is_over(tries, now) {
-            *tries = Tries { noted: tries.noted, ..fresh };
+            *tries = Tries { notes: tries.notes, untold: tries.untold, ..fresh };
         }
-        tries.failures += 1;
         tries.last = now;
-        let locks = tries.failures == FAILURES_MAX;
+        let mut locks = false;
+        if failure != Failure::OfAnotherSite {
+            tries.failures = tries.failures.saturating_add(1);
+            locks = tries.failures == FAILURES_MAX;
+        }
         if locks {
             tries.locked_until = Some(now.plus_ms(LOCK_MS));
         }
-        let due = tries.noted.is_none_or(|noted| noted.plus_ms(NOTE_MS) <= now);
-        let note = due && take_note(&mut state.notes, now);
-        if note {
-            tries.noted = Some(now);
-        }
+        let note = if failure == Failure::Noted { None } else { tries.note(locks, &mut state.notes, now) };
         self.tracked.store(state.sources.len(), Ordering::Relaxed);
         Failed { locks, note }
     }
@@ -148,6 +166,21 @@ impl Lockout {
     pub(crate) fn is_known(&self, source: Source, token: &str) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.contains(&self.hasher.hash_one((source, token)))
+    }
+}
+
+impl Tries {
+    /// Whether an entry is to be written now, and for how many failures it stands.
+    fn note(&mut self, locks: bool, all: &mut Option<(Timestamp, u32)>, now: Timestamp) -> Option<u32> {
+        self.untold = self.untold.saturating_add(1);
+        if self.notes.0.plus_ms(NOTE_MS) <= now {
+            self.notes = (now, 0);
+        }
+        let due = locks || self.notes.1 < NOTES_OF_SOURCE_MAX;
+        (due && take_note(all, now)).then(|| {
+            self.notes.1 += 1;
+            std::mem::take(&mut self.untold)
+        })
     }
 }
 
@@ -202,12 +235,12 @@ mod tests {
         let here = source("192.0.2.1");
         for failure in 1..=FAILURES_MAX {
             assert_eq!(lockout.locked_s(here, now), None);
-            assert_eq!(lockout.failed(here, now).locks, failure == FAILURES_MAX);
+            assert_eq!(lockout.failed(here, Failure::Tried, now).locks, failure == FAILURES_MAX);
         }
         assert_eq!(lockout.locked_s(here, now), Some(300));
         assert_eq!(lockout.locked_s(source("192.0.2.2"), now), None);
         assert_eq!(lockout.locked_s(here, now.plus_ms(LOCK_MS)), None);
-        assert!(!lockout.failed(here, now.plus_ms(LOCK_MS)).locks, "it starts to count anew");
+        assert!(!lockout.failed(here, Failure::Tried, now.plus_ms(LOCK_MS)).locks, "it starts to count anew");
     }
 
     #[test]
@@ -215,7 +248,7 @@ mod tests {
         let (lockout, here) = (Lockout::default(), source("192.0.2.1"));
         let mut now = Timestamp::from_ms(START);
         for _ in 0..50 {
-            assert!(!lockout.failed(here, now).locks);
+            assert!(!lockout.failed(here, Failure::Tried, now).locks);
             now = now.plus_ms(WINDOW_MS / 5);
         }
     }
@@ -228,17 +261,32 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_bounded() {
+    fn notes_are_bounded_and_leave_none_out() {
         let (lockout, now) = (Lockout::default(), Timestamp::from_ms(START));
         let one = source("192.0.2.1");
-        let noted = (0..1000).filter(|_| lockout.failed(one, now).note).count();
-        assert_eq!(noted, 1, "one a source");
+        let fail = |source: Source, now: Timestamp| lockout.failed(source, Failure::Tried, now);
+        let told: Vec<u32> = (0..FAILURES_MAX).filter_map(|_| fail(one, now).note).collect();
+        assert_eq!(told, [1, 1, 1, 7], "the first ones, and the others with the one that locks");
+        assert!((0..1000).all(|_| fail(one, now).note.is_none()));
         let many = (0..10_000u32).map(|n| Source::of(IpAddr::V4(n.into())));
-        let noted = many.filter(|source| lockout.failed(*source, now).note).count();
-        assert_eq!(noted, NOTES_MAX as usize - 1, "and a bound on all");
+        let noted = many.filter(|source| fail(*source, now).note.is_some()).count();
+        assert_eq!(noted, NOTES_MAX as usize - told.len(), "and a bound on all");
         assert!(lockout.state().sources.len() <= SOURCES_MAX);
         assert!(lockout.locked_s(one, now).is_some(), "a flood of addresses opens no lock");
-        assert!(lockout.failed(source("192.0.2.9"), now.plus_ms(NOTE_MS)).note);
+        assert_eq!(fail(source("192.0.2.9"), now.plus_ms(NOTE_MS)).note, Some(1));
+        assert_eq!(fail(one, now.plus_ms(LOCK_MS)).note, Some(1001), "told later, where somebody fails again");
+    }
+
+    #[test]
+    fn another_site_locks_nobody_out_and_what_is_noted_is_not_told_again() {
+        let (lockout, here, now) = (Lockout::default(), source("192.0.2.1"), Timestamp::from_ms(START));
+        for _ in 0..100 {
+            assert!(!lockout.failed(here, Failure::OfAnotherSite, now).locks);
+        }
+        assert_eq!(lockout.locked_s(here, now), None);
+        let there = source("192.0.2.2");
+        let failed: Vec<Failed> = (0..FAILURES_MAX).map(|_| lockout.failed(there, Failure::Noted, now)).collect();
+        assert!(failed.iter().all(|failed| failed.note.is_none()) && lockout.locked_s(there, now).is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{AuthCall, cookies, pages, words::Words};
 use crate::access::Who;
 use crate::error::ApiError;
-use crate::lockout::Source;
+use crate::lockout::{Failure, Source};
 use crate::reply::Reply;
 use crate::service::RecordService;
 use hyper::StatusCode;
@@ -52,12 +52,12 @@ pub(super) fn next<'a>(prefix: &str, asked: Option<&'a str>) -> Option<&'a str> 
 }
 
 impl<S: RecordService> AuthCall<'_, S> {
-    fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         Source::of(self.peer.address().ip())
     }
 
     /// Refuses who failed too often from there, whatever they failed at. A device that logged in before goes on.
-    fn unless_locked(&self) -> Result<(), ApiError> {
+    pub(super) fn unless_locked(&self) -> Result<(), ApiError> {
         let locked = self.app.lockout.locked_s(self.source(), self.app.clock.now());
         let known =
             cookies::device(&self.parts.headers).is_some_and(|device| self.app.lockout.is_known(self.source(), device));
@@ -74,7 +74,7 @@ impl<S: RecordService> AuthCall<'_, S> {
     fn tried(&self, error: IdentityError) -> ApiError {
         if matches!(error, IdentityError::Refused | IdentityError::TooManyTries(_)) {
             self.app.metrics.authentication_failed();
-            let _ = self.app.lockout.failed(self.source(), self.app.clock.now());
+            let _ = self.app.lockout.failed(self.source(), Failure::Noted, self.app.clock.now());
         }
         error.into()
     }
@@ -173,7 +173,16 @@ impl<S: RecordService> AuthCall<'_, S> {
     pub(super) async fn logout(&self) -> Result<Reply, ApiError> {
         let (_, person) = self.session()?;
         self.end(person).await?;
-        let reply = super::json(StatusCode::OK, &json!({}));
+        // Who logged in elsewhere is still logged in there: the browser goes on to where that ends.
+        let next = match self.people.foreign.logout(&person.session).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(operation = %self.operation, error = %error, "a person could not be logged out at their provider");
+                None
+            }
+        };
+        let answer = next.map_or_else(|| json!({}), |next| json!({ "next": next }));
+        let reply = super::json(StatusCode::OK, &answer);
         Ok(match cookies::clear_session() {
             Some(cookie) => reply.cookie(cookie),
             None => reply,
@@ -209,8 +218,10 @@ impl<S: RecordService> AuthCall<'_, S> {
 
     /// Makes the browser known, where it is not yet.
     fn with_device(&self, reply: Reply) -> Reply {
-        let known = cookies::device(&self.parts.headers).is_some_and(|device| device.starts_with("tacet_"));
-        let cookie = (!known).then(|| cookies::set_device(self.people.identity.new_device().reveal())).flatten();
+        // What is no device's secret is replaced: a browser that kept it could never log in.
+        let cookie = (!self.connection.has_device())
+            .then(|| cookies::set_device(self.people.identity.new_device().reveal()))
+            .flatten();
         match cookie {
             Some(cookie) => reply.cookie(cookie),
             None => reply,

@@ -31,7 +31,8 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutgoingConfig {
-    /// Hosts, or `host:port`, whose https addresses may be asked. `http` is taken for this machine alone.
+    /// Hosts, or `host:port`, whose https addresses may be asked. A host alone is its port 443, and no other. `http` is taken for this machine
+    /// alone, where a host alone is its port 80.
     pub hosts: Vec<String>,
     /// PEM file of the certificates that are trusted.
     pub roots: Option<PathBuf>,
@@ -64,9 +65,12 @@ impl Outgoing {
         let uri: Uri = url.parse().ok()?;
         let authority = uri.authority()?.as_str().to_ascii_lowercase();
         let host = uri.host()?.to_ascii_lowercase();
-        let listed = self.hosts.iter().any(|known| *known == authority || *known == host);
         let here = matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost");
         let https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let usual = port == if https { 443 } else { 80 };
+        let with_port = format!("{host}:{port}");
+        let listed = self.hosts.iter().any(|known| *known == with_port || (usual && *known == host));
         let fits = https || (here && uri.scheme_str() == Some("http"));
         (listed && fits && !authority.contains('@')).then_some((uri, host, https))
     }
@@ -192,10 +196,11 @@ mod tests {
         let outgoing = Outgoing::new(&config).unwrap();
         for url in [
             "https://keys.example/jwks",
-            "https://keys.example:444/jwks?x=1",
+            "https://keys.example:443/jwks?x=1",
             "https://other.example:8443/",
             "http://127.0.0.1:9/jwks",
             "http://localhost:80/jwks",
+            "http://localhost/jwks",
         ] {
             assert!(outgoing.allowed(url).is_some(), "{url}");
         }
@@ -209,6 +214,11 @@ mod tests {
             "https://user@keys.example/",
             "ftp://keys.example/",
             "http://127.0.0.1:10/",
+            "http://127.0.0.1/",
+            "https://keys.example:444/jwks",
+            "https://keys.example:80/jwks",
+            "http://localhost:443/",
+            "http://localhost:9200/",
             "https://169.254.169.254/",
         ] {
             assert!(outgoing.allowed(url).is_none(), "{url}");

@@ -52,7 +52,7 @@ fn health<S: RecordService>(app: &App<S>) -> Reply {
 pub(crate) async fn index<S: RecordService>(app: &App<S>, action: Action, caller: &Caller) -> Result<Reply, ApiError> {
     let mut status = StatusCode::OK;
     if action == Action::IndexRebuild {
-        app.service.note(caller, EventKind::Check, Outcome::Success).await?;
+        app.service.note(caller, EventKind::Check, Outcome::Success, None).await?;
         app.service.rebuild_index()?;
         status = StatusCode::ACCEPTED;
     }

@@ -3,10 +3,10 @@
 mod emergencies;
 mod exports;
 mod keeping;
+mod policies;
 mod separation;
 
 use crate::client::{Answer, Ask};
-use crate::passkey::{ORIGIN, Passkey};
 use crate::running::config;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -20,8 +20,12 @@ use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
 use tacet_server::{Environment, People, PeopleSettings, Server, ServerConfig};
 use tacet_store::StoreOptions;
 use tacet_store::memory::{Disk, Faults, MemoryEngine};
+use tacet_testkit::passkey::Passkey;
 use tacet_types::{Clock, ManualClock, OperationId, ResourceId, ResourceType, Timestamp};
 use tacet_vault::{AccessSettings, Caller, Limits, NewToken, Role, Vault, VaultOptions};
+
+/// Where the pages are.
+pub(crate) const ORIGIN: &str = "https://tacet.hospital.example";
 
 const AGENT: &str = "Browser 1";
 const MINUTE_MS: i64 = 60_000;
@@ -60,6 +64,11 @@ fn at_the_machine(role: Role) -> Caller {
 
 impl Office {
     pub(crate) async fn open() -> Self {
+        Self::open_with(&PeopleSettings::default(), config()).await
+    }
+
+    /// One that lets people in by these settings, and listens as configured.
+    pub(crate) async fn open_with(people: &PeopleSettings, settings: ServerConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (path, cost) = (folder.path().join("root.key"), PassphraseCost::DANGEROUSLY_CHEAP);
         let (root, _) =
@@ -82,10 +91,10 @@ impl Office {
         let copies = folder.path().join("copies");
         vault.keep_copies_in(&copies, &at_the_machine(Role::Operator)).await.unwrap();
         let environment = Environment { clock: Arc::clone(&clock) as _, rng: Arc::new(SecureRng) };
-        let settings = ServerConfig { base_url: Some(ORIGIN.to_owned()), ..config() };
+        let settings = ServerConfig { base_url: Some(ORIGIN.to_owned()), ..settings };
         let people = || async {
             let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
-            People::open(rows, Some(vault.clone()), &environment, &PeopleSettings::default(), ORIGIN).await.unwrap()
+            People::open(rows, Some(vault.clone()), &environment, people, ORIGIN).await.unwrap()
         };
         let server = Server::bind(settings, vault.clone(), environment.clone()).await.unwrap();
         let server = server.with_people(people().await);
@@ -97,7 +106,11 @@ impl Office {
 
     /// Two administrators, a security officer and an auditor, each with a fresh session.
     pub(crate) async fn with_staff() -> (Self, Staff) {
-        let office = Self::open().await;
+        Self::staffed(Self::open().await).await
+    }
+
+    /// The same for one that was opened.
+    pub(crate) async fn staffed(office: Self) -> (Self, Staff) {
         let mut staff = Vec::new();
         for (login, role) in [
             ("adm1", Role::Administrator),
@@ -110,12 +123,12 @@ impl Office {
             staff.push(office.identity().bootstrap(&actor, Draft::new(login, login, role)).await.unwrap());
         }
         let mut somebodies = Vec::new();
-        for invited in staff {
-            let login = invited.account.login.clone();
-            somebodies.push(office.enrolled(invited.first.reveal(), invited.second.reveal(), &login).await);
+        // The administrators last: as soon as two can log in, what was made at the machine is of no use any more.
+        for invited in staff.iter().rev() {
+            let login = &invited.account.login;
+            somebodies.push(office.enrolled(invited.first.reveal(), invited.second.reveal(), login).await);
         }
-        let mut next = somebodies.into_iter();
-        let mut one = || next.next().unwrap();
+        let mut one = || somebodies.pop().unwrap();
         (office, Staff { adm1: one(), adm2: one(), sec: one(), aud: one() })
     }
 
@@ -132,8 +145,8 @@ impl Office {
         let device = self.identity().new_device().into_inner();
         let connection = self.connection(&device);
         let offer = self.identity().begin_enrolment(first, second, &connection).await.unwrap();
-        let mut key = Passkey::new(name, ORIGIN);
-        let answer = serde_json::from_value(key.create(&offer.options)).unwrap();
+        let mut key = Passkey::new(name, ORIGIN).unwrap();
+        let answer = key.create(&offer.options).unwrap();
         self.identity().finish_enrolment(&offer.ceremony, &answer, "phone", None, &connection).await.unwrap();
         self.logged_in(key).await.unwrap()
     }
@@ -142,7 +155,7 @@ impl Office {
         let device = self.identity().new_device().into_inner();
         let connection = self.connection(&device);
         let Offer { ceremony, options, .. } = self.identity().begin_login(&connection)?;
-        let answer = serde_json::from_value(key.get(&options)).unwrap();
+        let answer = key.get(&options).unwrap();
         let done = self.identity().finish_login(&ceremony, &answer, &connection).await?;
         let id = done.person.account.as_str().to_owned();
         Ok(Somebody { key, id, device, secret: done.secret.into_inner() })

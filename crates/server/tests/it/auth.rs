@@ -1,11 +1,18 @@
 //! Login, sessions and apps over HTTP, before the real vault with its rules; and what thieves would try.
 
 mod apps;
+mod bound;
+mod choosing;
+mod elsewhere;
+mod key;
+mod notified;
+mod owners;
+mod provider;
 mod sessions;
+mod tries;
 
-use crate::admin::Office;
+use crate::admin::{ORIGIN, Office};
 use crate::client::{Answer, Ask};
-use crate::passkey::ORIGIN;
 use serde_json::Value;
 
 /// A browser: its cookies, and the page that it is on.

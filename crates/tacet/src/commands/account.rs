@@ -107,7 +107,7 @@ fn bootstrap(
     }
     output.note(
         "Shown this once. Give each person the link and the second code by two different ways, and not to the same hands; \
-         both end after two days.",
+         both end after two days, and as soon as two administrators have enrolled: let them be the last.",
     );
     output.result("account bootstrap", json!({ "accounts": made }), &text);
     Ok(())

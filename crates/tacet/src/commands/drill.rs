@@ -8,7 +8,6 @@ mod http;
 mod look;
 mod needles;
 mod packed;
-mod passkey;
 mod people;
 mod play;
 mod proof;

@@ -19,9 +19,6 @@ mod keys;
 mod kills;
 mod operations;
 mod packages;
-#[path = "../../../server/tests/it/passkey.rs"]
-#[allow(dead_code, reason = "the server's own tests log in with it, too")]
-mod passkey;
 mod people;
 mod place;
 mod program_kills;

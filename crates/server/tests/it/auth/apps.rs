@@ -1,29 +1,20 @@
 //! Apps: registered, allowed by a person, held to their scopes and their patient, and cut off.
 
+use super::key::{Key, sha256_url};
 use super::{Browser, form, post_form};
-use crate::admin::{Office, Somebody, clinician, ward};
+use crate::admin::{ORIGIN, Office, Somebody, clinician, ward};
 use crate::client::{Answer, Ask};
-use crate::passkey::ORIGIN;
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tacet_ledger::{Channel, Origin};
 use tacet_smart::{Approval, Asked};
 use tacet_types::{Clock, OperationId};
 use tacet_vault::Role;
 
-const CALLBACK: &str = "https://app.example/callback";
-const VERIFIER: &str = "a-verifier-of-at-least-forty-three-letters-0123";
-
-fn sha256_url(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
-}
+pub(super) const CALLBACK: &str = "https://app.example/callback";
+pub(super) const VERIFIER: &str = "a-verifier-of-at-least-forty-three-letters-0123";
 
 /// Registers an app over HTTP and lets it in. Gives its id.
-async fn app(office: &Office, metadata: Value) -> String {
+pub(super) async fn app(office: &Office, metadata: Value) -> String {
     let ask = Ask::new("POST", "/oauth/register").json(metadata.to_string()).header("content-type", "application/json");
     let answer = ask.send(office.address).await;
     assert_eq!(answer.status, 201, "{:?}", answer.body);
@@ -34,7 +25,7 @@ async fn app(office: &Office, metadata: Value) -> String {
     id
 }
 
-async fn web_app(office: &Office, scope: &str) -> String {
+pub(super) async fn web_app(office: &Office, scope: &str) -> String {
     let metadata = json!({
         "client_name": "Growth charts <b>", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "scope": scope,
@@ -42,7 +33,7 @@ async fn web_app(office: &Office, scope: &str) -> String {
     app(office, metadata).await
 }
 
-fn browser_of(somebody: &Somebody) -> Browser {
+pub(super) fn browser_of(somebody: &Somebody) -> Browser {
     Browser {
         session: Some(somebody.secret.clone()),
         device: Some(somebody.device.clone()),
@@ -50,7 +41,7 @@ fn browser_of(somebody: &Somebody) -> Browser {
     }
 }
 
-fn request(client: &str, scope: &str) -> String {
+pub(super) fn request(client: &str, scope: &str) -> String {
     let challenge = sha256_url(VERIFIER);
     let query = form(&[
         ("response_type", "code"),
@@ -66,14 +57,20 @@ fn request(client: &str, scope: &str) -> String {
 }
 
 /// The value of a hidden field of a page.
-fn hidden(page: &Answer, name: &str) -> String {
+pub(super) fn hidden(page: &Answer, name: &str) -> String {
     let text = String::from_utf8(page.body.to_vec()).unwrap();
     let (_, rest) = text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{text}"));
     rest.split('"').next().unwrap().to_owned()
 }
 
 /// Agrees, and gives the answer that leads back to the app.
-async fn agree(office: &Office, browser: &mut Browser, page: &Answer, scopes: &[&str], patient: &str) -> Answer {
+pub(super) async fn agree(
+    office: &Office,
+    browser: &mut Browser,
+    page: &Answer,
+    scopes: &[&str],
+    patient: &str,
+) -> Answer {
     let ticket = hidden(page, "ticket");
     let names: Vec<String> = (0..scopes.len()).map(|n| format!("scope{n}")).collect();
     let mut fields = vec![("ticket", ticket.as_str()), ("decision", "allow"), ("patient", patient)];
@@ -81,14 +78,14 @@ async fn agree(office: &Office, browser: &mut Browser, page: &Answer, scopes: &[
     browser.ask(office, post_form("/oauth/consent", &fields)).await
 }
 
-fn param(answer: &Answer, name: &str) -> String {
+pub(super) fn param(answer: &Answer, name: &str) -> String {
     let to = answer.header("refresh").unwrap_or_else(|| panic!("{:?}", answer.body));
     let url = url::Url::parse(to.strip_prefix("0;url=").unwrap()).unwrap();
     assert!(url.as_str().starts_with(CALLBACK), "{url}");
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned()).unwrap()
 }
 
-async fn exchange(office: &Office, client: &str, code: &str) -> Answer {
+pub(super) async fn exchange(office: &Office, client: &str, code: &str) -> Answer {
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -99,7 +96,7 @@ async fn exchange(office: &Office, client: &str, code: &str) -> Answer {
     post_form("/oauth/token", &fields).send(office.address).await
 }
 
-async fn get(office: &Office, token: &str, path: &str) -> Answer {
+pub(super) async fn get(office: &Office, token: &str, path: &str) -> Answer {
     Ask::new("GET", path).bearer(token).send(office.address).await
 }
 
@@ -201,35 +198,6 @@ async fn criteria_that_cannot_be_held_to_are_refused() {
     assert_eq!(Browser::new().ask(&office, Ask::new("GET", &path)).await.status, 400);
 }
 
-/// A key of a machine, or of an app that proves possession.
-struct Key(EcdsaKeyPair);
-
-impl Key {
-    fn new() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
-    }
-
-    fn jwk(&self) -> Value {
-        let point = self.0.public_key().as_ref();
-        json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..65]) })
-    }
-
-    fn sign(&self, header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}", part(header), part(claims));
-        let signature = self.0.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
-        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-
-    fn proof(&self, office: &Office, method: &str, path: &str, id: &str, token: Option<&str>) -> String {
-        let mut claims = json!({ "jti": id, "htm": method, "htu": format!("{ORIGIN}{path}"), "iat": office.clock.now().as_ms() / 1000 });
-        if let Some(token) = token {
-            claims["ath"] = json!(sha256_url(token));
-        }
-        self.sign(&json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() }), &claims)
-    }
-}
-
 #[tokio::test]
 async fn a_machine_proves_itself_and_a_bound_token_is_of_no_use_to_others() {
     let office = Office::open().await;
@@ -323,28 +291,61 @@ async fn a_launch_is_the_record_systems_to_make() {
 }
 
 #[tokio::test]
-async fn apps_in_browsers_may_ask_but_not_by_a_cookie() {
+async fn scripts_may_ask_where_their_app_was_let_in_and_never_by_a_cookie() {
     let office = Office::open().await;
-    let first = |path: &str| {
-        let ask = Ask::new("OPTIONS", path).header("origin", "https://app.example");
+    let first = |path: &str, origin: &str| {
+        let ask = Ask::new("OPTIONS", path).header("origin", origin);
         ask.header("access-control-request-method", "GET").header("access-control-request-headers", "authorization")
     };
-    for path in ["/Patient/p1", "/oauth/token", "/.well-known/smart-configuration", "/metadata"] {
-        let answer = first(path).send(office.address).await;
+    const SITE: &str = "https://app.example";
+    let open = ["/.well-known/smart-configuration", "/.well-known/openid-configuration", "/oauth/jwks", "/metadata"];
+    let of_apps = ["/Patient/p1", "/Observation", "/", "/oauth/token", "/oauth/revoke"];
+    for path in open {
+        let answer = first(path, "https://anybody.example").send(office.address).await;
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("*")), "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), None);
     }
-    for path in
-        ["/auth/session", "/auth/login/start", "/_accounts", "/oauth/authorize", "/oauth/consent", "/nonsense/x/y/z/a"]
-    {
-        let answer = first(path).send(office.address).await;
+    // Nobody was let in yet.
+    for path in of_apps {
+        let answer = first(path, SITE).send(office.address).await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
     }
-    let found = Ask::new("GET", "/.well-known/smart-configuration").header("origin", "https://app.example");
+    let client = web_app(&office, "patient/Patient.r").await;
+    office.clock.advance_ms(2_000);
+    for path in of_apps {
+        let answer = first(path, SITE).send(office.address).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some(SITE)), "{path}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        assert!(answer.headers.get_all("vary").iter().any(|names| names == "Origin"));
+        for other in ["https://evil.example", "null", "http://app.example", "https://app.example.evil.example"] {
+            let answer = first(path, other).send(office.address).await;
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{path} {other}");
+        }
+    }
+    for path in [
+        "/auth/session",
+        "/auth/login/start",
+        "/_accounts",
+        "/oauth/authorize",
+        "/oauth/consent",
+        "/oauth/register",
+        "/metrics",
+    ] {
+        let answer = first(path, SITE).send(office.address).await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    }
+    let found = Ask::new("GET", "/.well-known/smart-configuration").header("origin", "https://anybody.example");
     let found = found.send(office.address).await;
     assert_eq!((found.status, found.header("access-control-allow-origin")), (200, Some("*")));
     assert_eq!(found.value()["authorization_endpoint"], format!("{ORIGIN}/oauth/authorize"));
     assert_eq!(found.value()["code_challenge_methods_supported"], json!(["S256"]));
-    let refused = Ask::new("GET", "/Patient/p1").header("origin", "https://app.example").send(office.address).await;
-    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some("*")));
+    let refused = || Ask::new("GET", "/Patient/p1").header("origin", SITE);
+    let answer = refused().send(office.address).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (401, Some(SITE)));
+    // Once the app is ended its scripts are strangers'.
+    let asked = Asked { origin: Origin { address: None, channel: Channel::Http }, operation: OperationId([3; 16]) };
+    office.people.smart().revoke_client(&client, "somebody", asked).await.unwrap();
+    office.clock.advance_ms(2_000);
+    let answer = refused().send(office.address).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (401, None));
 }

@@ -1,11 +1,11 @@
 //! A browser logs in, works and leaves; and what somebody else does with what they got hold of.
 
 use super::Browser;
-use crate::admin::Office;
+use crate::admin::{ORIGIN, Office};
 use crate::client::Ask;
-use crate::passkey::{ORIGIN, Passkey};
 use serde_json::{Value, json};
 use tacet_identity::{Actor, Draft};
+use tacet_testkit::passkey::Passkey;
 use tacet_types::OperationId;
 use tacet_vault::Role;
 
@@ -17,8 +17,8 @@ async fn enrolled(office: &Office, browser: &mut Browser) -> Passkey {
     let codes = json!({ "first": invited.first.reveal(), "second": invited.second.reveal() });
     let begun = browser.post(office, "/auth/enrol/start", codes).await;
     assert_eq!(begun.status, 200, "{:?}", begun.body);
-    let mut key = Passkey::new("adm", ORIGIN);
-    let answer = key.create(&begun.value()["options"]);
+    let mut key = Passkey::new("adm", ORIGIN).unwrap();
+    let answer: Value = key.create(&begun.value()["options"]).unwrap();
     let body = json!({ "ceremony": begun.value()["ceremony"], "answer": answer, "label": "phone" });
     let done = browser.post(office, "/auth/enrol/finish", body).await;
     assert_eq!((done.status, &done.value()["login"]), (200, &json!("adm")));
@@ -28,7 +28,7 @@ async fn enrolled(office: &Office, browser: &mut Browser) -> Passkey {
 async fn login(office: &Office, browser: &mut Browser, key: &mut Passkey, next: &str) -> Value {
     let begun = browser.post(office, "/auth/login/start", json!({})).await;
     assert_eq!(begun.status, 200, "{:?}", begun.body);
-    let answer = key.get(&begun.value()["options"]);
+    let answer: Value = key.get(&begun.value()["options"]).unwrap();
     let body = json!({ "ceremony": begun.value()["ceremony"], "answer": answer, "next": next });
     let done = browser.post(office, "/auth/login/finish", body).await;
     assert_eq!(done.status, 200, "{:?}", done.body);
@@ -54,7 +54,8 @@ async fn a_person_enrols_logs_in_and_leaves() {
     assert_eq!(browser.ask(&office, Ask::new("GET", "/Patient/p1")).await.status, 403);
     // The passkey once more.
     let begun = browser.post(&office, "/auth/step-up/start", json!({})).await;
-    let body = json!({ "ceremony": begun.value()["ceremony"], "answer": key.get(&begun.value()["options"]) });
+    let answer: Value = key.get(&begun.value()["options"]).unwrap();
+    let body = json!({ "ceremony": begun.value()["ceremony"], "answer": answer });
     assert_eq!(browser.post(&office, "/auth/step-up/finish", body).await.status, 200);
     let kept = browser.session.clone();
     assert_eq!(browser.post(&office, "/auth/logout", json!({})).await.status, 200);

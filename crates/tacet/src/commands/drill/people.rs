@@ -1,12 +1,12 @@
 //! The people of a stage: accounts with passkeys, made as the first accounts and by second persons, and their live sessions.
 
 use super::http::{Client, Session};
-use super::passkey::Passkey;
 use super::staged::Stage;
 use crate::error::CliError;
 use std::net::IpAddr;
 use tacet_identity::{Account, Act, Actor, Connection, Draft, Identity, IdentityError, LoggedIn, Person, Request};
 use tacet_seal::SecureRng;
+use tacet_testkit::passkey::{Passkey, PasskeyError};
 use tacet_types::{OperationId, Role};
 
 /// What the browsers of the stage call themselves.
@@ -51,7 +51,7 @@ pub(super) fn office(stage: &Stage) -> Result<Office, CliError> {
         let draft = Draft::new(login, login, role);
         stage.wait(identity.bootstrap(&root, draft)).map_err(refused)
     };
-    // All are invited before two administrators can log in: then nobody is any more.
+    // Invited and enrolled before two administrators can log in: then nobody is any more, and these invitations end.
     let invited = [
         first("adm-one", Role::Administrator)?,
         first("adm-two", Role::Administrator)?,
@@ -59,12 +59,11 @@ pub(super) fn office(stage: &Stage) -> Result<Office, CliError> {
         first("auditor", Role::Auditor)?,
     ];
     let mut sessions = Vec::new();
-    for invited in &invited {
+    for invited in invited.iter().rev() {
         sessions.push(enter(stage, invited.first.reveal(), invited.second.reveal())?);
     }
-    let mut sessions = sessions.into_iter();
     let mut next =
-        || sessions.next().ok_or_else(|| CliError::Usage("the drill could not be played: nobody logged in".into()));
+        || sessions.pop().ok_or_else(|| CliError::Usage("the drill could not be played: nobody logged in".into()));
     Ok(Office { administrator: next()?, second: next()?, security: next()?, auditor: next()? })
 }
 
@@ -111,12 +110,13 @@ fn enter(stage: &Stage, first: &str, second: &str) -> Result<Somebody, CliError>
     let origin = format!("http://{HOST}:{}", stage.address.port());
     let device = identity.new_device().into_inner();
     let connection = connection(&device);
-    let mut key = Passkey::new(&origin)?;
+    let no_key = |error: PasskeyError| CliError::other("the drill's passkey in software does not work", error);
+    let mut key = Passkey::new(&device, &origin).map_err(no_key)?;
     let offer = stage.wait(identity.begin_enrolment(first, second, &connection)).map_err(refused)?;
-    let made = key.create(HOST, &offer.options)?;
+    let made = key.create(&offer.options).map_err(no_key)?;
     stage.wait(identity.finish_enrolment(&offer.ceremony, &made, "phone", None, &connection)).map_err(refused)?;
     let offer = identity.begin_login(&connection).map_err(refused)?;
-    let shown = key.get(HOST, &offer.options)?;
+    let shown = key.get(&offer.options).map_err(no_key)?;
     let LoggedIn { secret, person } =
         stage.wait(identity.finish_login(&offer.ceremony, &shown, &connection)).map_err(refused)?;
     let session = Session { secret: secret.into_inner(), device, agent: AGENT.to_owned(), origin };
