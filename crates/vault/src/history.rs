@@ -274,11 +274,12 @@ impl Inner {
                     if !in_time || only.is_some_and(|only| only != change.resource_type) {
                         continue;
                     }
-                    let Some(current) = self.locate_row(&change.head)? else { continue };
-                    if self.look_at(sights, &current) == Look::Hidden {
+                    let Some(head) = self.store.reader().get(&change.head)? else { continue };
+                    let Head { record: RecordRef { resource_type, id, .. }, current, .. } =
+                        &self.open_head(&change.head, &head)?;
+                    if self.look(sights, *resource_type, id, current) == Look::Hidden {
                         continue;
                     }
-                    let RecordRef { resource_type, id, .. } = &current.record;
                     if let Some((low, _)) = query.at {
                         let end = self.written_at(*resource_type, id, change.version.next())?;
                         if end.is_some_and(|end| end <= low) {
@@ -287,7 +288,7 @@ impl Inner {
                     }
                     let located = self.locate_version(*resource_type, id, change.version)?;
                     if let Some(located) =
-                        located.filter(|found| self.look_back(sights, found, &current.meta) != Look::Hidden)
+                        located.filter(|found| self.look_back(sights, found, current) != Look::Hidden)
                     {
                         found.push(located, cursor());
                     }

@@ -260,7 +260,13 @@ impl Inner {
         count: usize,
         after: Option<Position>,
     ) -> Result<Gathered, VaultError> {
-        let total = if count == 0 { Total::Accurate } else { request.total };
+        // What is cheap to count depends on how much there is that the caller does not see.
+        let guarded = sights.is_some_and(|sights| !sights.is_everything());
+        let total = match request.total {
+            Total::Estimate if guarded => Total::Accurate,
+            _ if count == 0 => Total::Accurate,
+            total => total,
+        };
         let page = Page { sort: request.sort.clone(), count, after, total };
         let hits = self.ask_index(indexing, request, &page)?;
         let mut gathered =

@@ -44,6 +44,13 @@ impl Probe {
         ["_sort=_id", "_sort=-_id"].iter().any(|sort| self.path.contains(sort))
     }
 
+    /// Whether it passes over what others wrote: a history of a type or of everything takes longer the more there is that is not shown
+    /// (docs/http-api.md).
+    pub(super) fn walks_the_feed(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        path.ends_with("/_history") && path.split('/').count() < 4
+    }
+
     pub(super) fn ask(&self) -> Ask {
         let ask = Ask::new(self.method, &self.path);
         let ask = match &self.body {
