@@ -50,6 +50,7 @@ impl Capability {
             Self::OwnAccount => role != Role::Integrator,
             Self::Launch => role == Role::Integrator,
             Self::Policy => role.may_review() || role.may_read_ledger(),
+            Self::AuditRead => role.may_read_ledger() || role.may_read_records(),
         }
     }
 }

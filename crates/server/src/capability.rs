@@ -142,11 +142,18 @@ const SYSTEM_PARAMETERS: [(&str, &str); 6] = [
 ];
 
 /// What is to be said of a type beyond what the statement has members for.
-const SAID: [(&str, &str); 1] = [(
-    "Subscription",
-    "Channel rest-hook, by R4 criteria or by a topic (one for each type of resource, narrowed by filter criteria), to endpoints that the \
-     operator of this server allows.",
-)];
+const SAID: [(&str, &str); 2] = [
+    (
+        "AuditEvent",
+        "To auditors, and to patients for their own records, read and search give the entries of the access ledger, by the profiles of \
+         IHE BALP; to others, AuditEvents that were stored here.",
+    ),
+    (
+        "Subscription",
+        "Channel rest-hook, by R4 criteria or by a topic (one for each type of resource, narrowed by filter criteria), to endpoints that the \
+         operator of this server allows.",
+    ),
+];
 
 /// Operations: the route that each has, its name, its definition, and the types that it is for (all where there are none).
 const OPERATIONS: [(Action, &str, &str, &[&str]); 17] = [

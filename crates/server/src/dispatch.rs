@@ -302,7 +302,9 @@ fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Opt
         Action::Patch | Action::ConditionalPatch => (Taken::Patch, limits.body_bytes_max),
         Action::Bundle => (Taken::Resource, limits.bundle_bytes_max),
         Action::Import => (Taken::Lines, limits.bundle_bytes_max),
-        Action::SearchType | Action::SearchSystem | Action::SearchCompartment if method == Method::POST => {
+        Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::AuditSearch
+            if method == Method::POST =>
+        {
             (Taken::Form, handlers::PARAMETERS_BYTES_MAX)
         }
         Action::Everything

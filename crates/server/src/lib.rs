@@ -47,6 +47,7 @@ mod query;
 mod reply;
 mod routes;
 mod service;
+mod siem;
 mod subscriptions;
 mod tls;
 mod tried;
@@ -62,5 +63,9 @@ pub use listener::{ServeError, Server, Stopped, serve};
 pub use people::{ForeignRule, People, PeopleError, PeopleSettings};
 pub use routes::{Access, Action, Capability, ROUTES, Route};
 pub use service::RecordService;
+pub use siem::{
+    AUDIT_FEEDS_MAX, AuditFeedConfig, AuditFeedError, AuditFeedFigures, AuditFeedForm, AuditFeedFrame, AuditFeedPatients,
+    AuditFeedStart, AuditFeeds,
+};
 pub use subscriptions::{Subscriptions, SubscriptionsConfig, SubscriptionsError};
 pub use tls::TlsError;

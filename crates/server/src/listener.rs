@@ -12,6 +12,7 @@ use crate::lockout::Lockout;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::service::RecordService;
+use crate::siem::AuditFeeds;
 use crate::tls::{self, Identity, TlsError};
 use axum::Router;
 use std::future::Future;
@@ -142,6 +143,12 @@ impl<S: RecordService> Server<S> {
             }
             app.people = Some(people);
         }
+        self
+    }
+
+    /// Has the figures of these feeds among its metrics.
+    pub fn with_audit_feeds(self, feeds: &AuditFeeds) -> Self {
+        self.app.metrics.with_audit_feeds(feeds.figures());
         self
     }
 

@@ -5,13 +5,14 @@
 
 use crate::routes;
 use crate::service::RecordService;
+use crate::siem::AuditFeedFigures;
 use hyper::{Method, StatusCode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ pub(crate) struct Metrics {
     connections: AtomicI64,
     authentication_failures: AtomicU64,
     locked_out: AtomicU64,
+    audit_feeds: OnceLock<Vec<Arc<AuditFeedFigures>>>,
 }
 
 impl Metrics {
@@ -92,7 +94,13 @@ impl Metrics {
             connections: AtomicI64::new(0),
             authentication_failures: AtomicU64::new(0),
             locked_out: AtomicU64::new(0),
+            audit_feeds: OnceLock::new(),
         }
+    }
+
+    /// Has the figures of these feeds written too. The first call stays.
+    pub(crate) fn with_audit_feeds(&self, feeds: &[Arc<AuditFeedFigures>]) {
+        let _ = self.audit_feeds.set(feeds.to_vec());
     }
 
     /// The figures of a path of the table, or of [`NO_ROUTE`].
@@ -120,7 +128,11 @@ impl Metrics {
     pub(crate) fn render<S: RecordService>(self: &Arc<Self>, service: &S) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Arc::clone(self)));
-        registry.register_collector(Box::new(StoreFigures(service.statistics())));
+        let statistics = service.statistics();
+        if let Some(feeds) = self.audit_feeds.get().filter(|feeds| !feeds.is_empty()) {
+            registry.register_collector(Box::new(FeedFigures(feeds.clone(), statistics.ledger_entries)));
+        }
+        registry.register_collector(Box::new(StoreFigures(statistics)));
         let mut text = String::with_capacity(16 * 1024);
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
@@ -207,6 +219,42 @@ fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) 
 
 fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: i64) -> Result<(), fmt::Error> {
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+}
+
+/// The feeds to other systems, and the entries in the ledger.
+#[derive(Debug)]
+struct FeedFigures(Vec<Arc<AuditFeedFigures>>, u64);
+
+/// One figure of a feed: its name, its words, whether it only grows, and its value.
+type FeedFigure<'a> = (&'a str, &'a str, bool, &'a dyn Fn(&AuditFeedFigures) -> u64);
+
+impl Collector for FeedFigures {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let Self(feeds, entries) = self;
+        let figures: [FeedFigure<'_>; 4] = [
+            ("tacet_audit_feed_lag_entries", "Entries that a receiver may not have taken yet", false, &|feed| {
+                entries.saturating_sub(feed.next())
+            }),
+            ("tacet_audit_feed_connected", "1 while a receiver is connected", false, &|feed| {
+                u64::from(feed.is_connected())
+            }),
+            ("tacet_audit_feed_sent_entries", "Entries sent, those sent again included", true, &AuditFeedFigures::sent),
+            ("tacet_audit_feed_breaks", "Connections that broke or were not made", true, &AuditFeedFigures::breaks),
+        ];
+        for (name, help, grows, value) in figures {
+            let kind = if grows { MetricType::Counter } else { MetricType::Gauge };
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for feed in feeds {
+                let labels = [("feed", feed.name.as_str())];
+                let mut one = family.encode_family(&labels)?;
+                match grows {
+                    true => one.encode_counter::<NoLabelSet, _, u64>(&value(feed), None)?,
+                    false => one.encode_gauge(&i64::try_from(value(feed)).unwrap_or(i64::MAX))?,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 
 use crate::app::Environment;
 use crate::auth::outgoing::{Outgoing, OutgoingConfig};
+use crate::siem::AuditFeedConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +51,8 @@ pub struct LedgerConfig {
     pub quorum: usize,
     /// How old a cosignature may be to count, in seconds.
     pub witness_age_seconds: u64,
+    /// To which audit record repositories and SIEMs its entries are sent, by name.
+    pub feeds: BTreeMap<String, AuditFeedConfig>,
 }
 
 impl Default for LedgerConfig {
@@ -62,6 +65,7 @@ impl Default for LedgerConfig {
             require_witnesses: false,
             quorum: 1,
             witness_age_seconds: 3600,
+            feeds: BTreeMap::new(),
         }
     }
 }

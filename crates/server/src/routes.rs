@@ -60,6 +60,8 @@ pub enum Capability {
     Launch,
     /// Reading the rules, and asking why somebody may see something.
     Policy,
+    /// Reading AuditEvents: those of the ledger, or those that are stored, by the role.
+    AuditRead,
 }
 
 /// What a route does.
@@ -139,6 +141,10 @@ pub enum Action {
     CopyFile,
     /// Ends a copy.
     CopyEnd,
+    /// An AuditEvent: an entry of the ledger, or one that is stored.
+    AuditRead,
+    /// A search among AuditEvents: in the ledger, or among those that are stored.
+    AuditSearch,
     /// Stores the lines of a body.
     Import,
     /// How far an import is, and what became of it.
@@ -185,6 +191,7 @@ const APPROVE: Access = Access::Session(Capability::Approve);
 const REVIEW: Access = Access::Session(Capability::Review);
 const EMERGENCY: Access = Access::Session(Capability::BreakGlass);
 const POLICY: Access = Access::Session(Capability::Policy);
+const AUDIT: Access = Access::Bearer(Capability::AuditRead);
 /// Only machines: the handler takes no session.
 const SCIM: Access = Access::Bearer(Capability::Scim);
 
@@ -310,6 +317,21 @@ pub const ROUTES: &[Route] = &[
     route(POST, "/Patient/$match", READ, Action::Match),
     route(GET_AND_POST, "/Patient/$export", READ, Action::ExportPatients),
     route(GET_AND_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
+    // --- the ledger, as AuditEvents. All that a type and a record of it have stands here again: a path that begins with a name leads nowhere else.
+    route(READING, "/AuditEvent", AUDIT, Action::AuditSearch),
+    route(POST, "/AuditEvent", WRITE, Action::Create),
+    route(PUT, "/AuditEvent", WRITE, Action::ConditionalUpdate),
+    route(PATCH, "/AuditEvent", WRITE, Action::ConditionalPatch),
+    route(DELETE, "/AuditEvent", WRITE, Action::ConditionalDelete),
+    route(GET_POST, "/AuditEvent/_search", AUDIT, Action::AuditSearch),
+    route(READING, "/AuditEvent/_history", READ, Action::HistoryType),
+    route(GET_POST, "/AuditEvent/$meta", READ, Action::Meta),
+    route(POST, "/AuditEvent/$validate", READ, Action::Validate),
+    route(READING, "/AuditEvent/{id}", AUDIT, Action::AuditRead),
+    route(PUT, "/AuditEvent/{id}", WRITE, Action::Update),
+    route(DELETE, "/AuditEvent/{id}", WRITE, Action::Delete),
+    route(PATCH, "/AuditEvent/{id}", WRITE, Action::Patch),
+    route(POST, "/AuditEvent/{id}", WRITE, OPERATION),
     // --- a record
     route(READING, "/{type}/{id}", READ, Action::Read),
     route(PUT, "/{type}/{id}", WRITE, Action::Update),

@@ -127,6 +127,21 @@ pub trait RecordService: Send + Sync + 'static {
     fn search(&self, caller: &Caller, call: &SearchCall)
     -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
 
+    /// The AuditEvent of an entry of the ledger.
+    fn read_audit(
+        &self,
+        caller: &Caller,
+        id: &ResourceId,
+        base_url: &str,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send;
+
+    /// A page of the ledger's entries as AuditEvents. May block.
+    fn search_audit(
+        &self,
+        caller: &Caller,
+        call: &SearchCall,
+    ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
+
     /// Stores a new record unless one fits the criteria.
     fn create_conditional(
         &self,

@@ -34,6 +34,7 @@ impl Action {
             | Self::CopyFile
             | Self::CopyEnd => EventKind::Export,
             Self::Import | Self::ImportStatus | Self::ImportEnd => EventKind::Import,
+            Self::AuditRead | Self::AuditSearch => EventKind::LedgerAccess,
             Self::Metadata
             | Self::Health
             | Self::WellKnown

@@ -129,6 +129,23 @@ impl RecordService for Vault {
         Vault::search(self, caller, call)
     }
 
+    fn read_audit(
+        &self,
+        caller: &Caller,
+        id: &ResourceId,
+        base_url: &str,
+    ) -> impl Future<Output = Result<Disclosed, VaultError>> + Send {
+        Vault::read_audit(self, caller, id, base_url)
+    }
+
+    fn search_audit(
+        &self,
+        caller: &Caller,
+        call: &SearchCall,
+    ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send {
+        Vault::search_audit(self, caller, call)
+    }
+
     fn create_conditional(
         &self,
         caller: &Caller,

@@ -53,6 +53,7 @@ fn every_setting_stands_in_the_configuration_page() {
         "access.care",
         "access.outgoing",
         "oidc.NAME",
+        "ledger.feeds.NAME",
         "log",
     ] {
         for name in settings(table) {
@@ -60,6 +61,7 @@ fn every_setting_stands_in_the_configuration_page() {
             let is_table = TABLES.contains(&name.as_str());
             let wanted = match name.as_str() {
                 "oidc" => "[oidc.NAME]`".to_owned(),
+                "feeds" => "[ledger.feeds.NAME]`".to_owned(),
                 name if is_table => format!("{name}]`"),
                 name => format!("| `{name}` |"),
             };

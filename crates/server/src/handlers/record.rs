@@ -2,6 +2,7 @@
 //!
 //! FHIR R4, <https://hl7.org/fhir/R4/http.html>; RFC 9110, section 13 (conditions).
 
+use super::search::reads_ledger;
 use super::{Call, INLINE_BYTES_MAX};
 use crate::content;
 use crate::error::ApiError;
@@ -32,6 +33,20 @@ pub(super) async fn read<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, 
     if call.form.native {
         return native_reply(call.headers, &disclosed);
     }
+    Ok(disclosed_reply(call.headers, disclosed))
+}
+
+/// An AuditEvent: an entry of the ledger to whoever may read it there, a record to others.
+pub(super) async fn read_audit<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, ApiError> {
+    let id = call.id()?;
+    let of_ledger = tacet_vault::is_audit_id(&id) && reads_ledger(call.caller.role);
+    if !of_ledger {
+        // Who reads the ledger alone sees no record.
+        return if call.caller.role.may_read_records() { read(call).await } else { Err(ApiError::not_found()) };
+    }
+    call.query.only(&[])?;
+    refuse_write_conditions(call.headers)?;
+    let disclosed = call.app.service.read_audit(call.caller, &id, &call.app.base_url).await?;
     Ok(disclosed_reply(call.headers, disclosed))
 }
 

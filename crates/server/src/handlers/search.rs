@@ -15,7 +15,7 @@ use hyper::{Method, StatusCode};
 use std::sync::Arc;
 use tacet_fhir::compartment::Compartment;
 use tacet_search::request::{Handling, Scope};
-use tacet_types::{ResourceId, ResourceType};
+use tacet_types::{ResourceId, ResourceType, Role};
 use tacet_vault::SearchCall;
 
 pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, S>) -> Result<Reply, ApiError> {
@@ -40,7 +40,15 @@ pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, 
     let search = SearchCall { scope, parameters, handling, base_url: base.clone(), cursor };
     let general = call.query.general();
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
-    let page = call.run(async move { app.service.search(&caller, &search).await }, true).await?;
+    // Who may read the ledger, and a patient, see its entries here; to others AuditEvents are records like any.
+    let of_ledger = action == Action::AuditSearch && reads_ledger(caller.role);
+    let finding = async move {
+        match of_ledger {
+            true => app.service.search_audit(&caller, &search).await,
+            false => app.service.search(&caller, &search).await,
+        }
+    };
+    let page = call.run(finding, true).await?;
 
     let link = |parameters: &[(String, String)], cursor: Option<&str>| {
         let all = parameters.iter().chain(&general).cloned().collect();
@@ -52,11 +60,16 @@ pub(super) async fn search<S: RecordService>(action: Action, mut call: Call<'_, 
     Ok(Reply::record(StatusCode::OK, bundle::search(&page, base, &links, call.app.clock.now(), &call.caller.operation)))
 }
 
+/// Whether AuditEvents are entries of the ledger to this role.
+pub(super) fn reads_ledger(role: Role) -> bool {
+    role.may_read_ledger() || role == Role::Patient
+}
+
 /// What is searched, and the path of links.
 fn scope<S: RecordService>(action: Action, call: &Call<'_, S>) -> Result<(Scope, String), ApiError> {
     match action {
         Action::SearchSystem => Ok((Scope::System, "/".to_owned())),
-        Action::SearchType => {
+        Action::SearchType | Action::AuditSearch => {
             let resource_type = call.resource_type()?;
             Ok((Scope::Type(resource_type), format!("/{resource_type}")))
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod admin;
+mod audit;
 mod auth;
 mod bulk;
 mod client;
@@ -22,6 +23,7 @@ mod relations;
 mod running;
 mod searches;
 mod semantics;
+mod siem;
 mod stop;
 mod subscribing;
 mod tls;

@@ -39,6 +39,9 @@ fn has(role: Role, capability: Capability) -> bool {
         Capability::Scim => &[Administrator],
         Capability::Launch => &[Integrator],
         Capability::Policy => &[SecurityOfficer, Auditor],
+        Capability::AuditRead => {
+            &[Clinician, Nurse, Pharmacist, Laboratory, Reception, Patient, Integrator, Auditor]
+        }
     };
     roles.contains(&role)
 }
@@ -61,6 +64,7 @@ fn access(action: Action) -> Access {
         Action::ConditionalUpdate | Action::ConditionalPatch | Action::ConditionalDelete => write,
         Action::MetaAdd | Action::MetaDelete => write,
         Action::Import | Action::ImportStatus | Action::ImportEnd => write,
+        Action::AuditRead | Action::AuditSearch => Access::Bearer(Capability::AuditRead),
         Action::Auth(action) => access_to_login(action),
         Action::Admin(action) => Access::Session(access_of_people(action)).or_token(action),
         // Refused by name, to whoever might use it if it were there.

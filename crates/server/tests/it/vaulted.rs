@@ -25,7 +25,7 @@ pub(crate) struct House {
 }
 
 /// Who keeps the machine.
-fn operator() -> Caller {
+pub(crate) fn operator() -> Caller {
     let origin = Origin { address: None, channel: Channel::CommandLine };
     Caller::new("operator", Role::Operator, PurposeOfUse::SystemAdministration, origin, OperationId::random(&SecureRng))
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tacet_ledger::PurposeOfUse;
 use tacet_ledger::noted::NotedRows;
 use tacet_server::{
-    Environment, People, PeopleSettings, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig,
+    AuditFeeds, Environment, People, PeopleSettings, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig,
 };
 use tacet_vault::{EventKind, Outcome, Role, Vault};
 use tracing_subscriber::filter::LevelFilter;
@@ -61,6 +61,7 @@ pub(crate) fn serve(
         let server = Server::bind(config, vault.clone(), environment.clone())
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
+        vault.call_establishment(&people.name);
         let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
         let people = People::open(rows, Some(vault.clone()), &environment, &people, server.base_url())
             .await
@@ -68,12 +69,15 @@ pub(crate) fn serve(
         vault.note(&caller, EventKind::Start, Outcome::Success).await?;
         let copies = open::Paths::of(&crate::config::data_directory(global)).copies;
         vault.keep_copies_in(&copies, &caller).await?;
+        let feeds = AuditFeeds::start(&vault, &ledger.feeds, server.base_url(), &environment, &caller)
+            .map_err(|error| CliError::Server(Box::new(error)))?;
         let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
         ready(server.base_url(), &people)?;
-        let server = server.with_people(people);
+        let server = server.with_audit_feeds(&feeds).with_people(people);
         server.run(stop).await;
         subscriptions.stop().await;
+        feeds.stop().await;
         // Where the store has failed the entry cannot be written; the log has said why.
         let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
         Ok::<(), CliError>(())

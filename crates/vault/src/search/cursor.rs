@@ -29,14 +29,14 @@ const STEP_BYTES: usize = 512;
 const PLACE: &[u8] = b"search cursor";
 
 /// What was asked for when a cursor was given.
-pub(super) struct OpenedCursor {
-    pub(super) parameters: Vec<(String, String)>,
-    pub(super) handling: Handling,
-    pub(super) position: Position,
+pub(crate) struct OpenedCursor {
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) handling: Handling,
+    pub(crate) position: Position,
 }
 
 impl Inner {
-    pub(super) fn seal_cursor(
+    pub(crate) fn seal_cursor(
         &self,
         caller: &Caller,
         call: &SearchCall,
@@ -60,7 +60,7 @@ impl Inner {
         Ok(URL_SAFE_NO_PAD.encode(self.seal_structure(Purpose::State, PLACE, &plain)?))
     }
 
-    pub(super) fn open_cursor(
+    pub(crate) fn open_cursor(
         &self,
         caller: &Caller,
         call: &SearchCall,
