@@ -122,8 +122,8 @@ impl Draft {
         check_display(&self.display)?;
         check_external_id(self.external_id.as_deref())?;
         check_links(self.role, self.practitioner.as_deref(), &self.patients)?;
-        if self.role == Role::Integrator {
-            return Err(invalid("role", "integrator is for machines: make a token or register a client"));
+        if self.role.is_of_machines() {
+            return Err(invalid("role", "is for machines: make a token or register a client"));
         }
         Ok(self)
     }

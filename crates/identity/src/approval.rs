@@ -43,13 +43,11 @@ pub enum Kind {
     SupplierSession,
     /// A client of the authorization server.
     ClientRegistration,
-    /// A longer break-glass.
-    BreakGlassExtension,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::NewAccount,
         Self::RoleChange,
         Self::BroadRights,
@@ -59,7 +57,6 @@ impl Kind {
         Self::Erasure,
         Self::SupplierSession,
         Self::ClientRegistration,
-        Self::BreakGlassExtension,
     ];
 
     /// Its name in rows, entries and forms.
@@ -74,7 +71,6 @@ impl Kind {
             Self::Erasure => "erasure",
             Self::SupplierSession => "supplier-session",
             Self::ClientRegistration => "client-registration",
-            Self::BreakGlassExtension => "break-glass-extension",
         }
     }
 
@@ -97,9 +93,6 @@ impl Kind {
                 matches!(role, Role::Administrator | Role::Operator)
                     || (role.may_read_records() && role != Role::Patient)
             }
-            Self::BreakGlassExtension => {
-                matches!(role, Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory)
-            }
         }
     }
 
@@ -113,7 +106,6 @@ impl Kind {
                 matches!(role, Role::SecurityOfficer | Role::Auditor)
             }
             Self::Erasure => role == Role::Auditor,
-            Self::BreakGlassExtension => role == Role::SecurityOfficer,
         }
     }
 }
@@ -185,8 +177,8 @@ impl Act {
     pub(crate) fn checked(self) -> Result<Self, IdentityError> {
         match self {
             Self::NewAccount(draft) => Ok(Self::NewAccount(draft.checked()?)),
-            Self::Role { role: Role::Integrator, .. } => {
-                Err(invalid("role", "integrator is for machines: make a token or register a client"))
+            Self::Role { role, .. } if role.is_of_machines() => {
+                Err(invalid("role", "is for machines: make a token or register a client"))
             }
             Self::Role { account, role, practitioner, patients } => {
                 check_links(role, practitioner.as_deref(), &patients)?;
@@ -245,7 +237,8 @@ pub struct Request {
     pub reason: String,
     /// When what is allowed ends. Held to the longest time that the settings allow.
     pub end: Timestamp,
-    /// Whether it may be used again until then; otherwise once. Only for acts that another part carries out.
+    /// Whether it may be used again until then; otherwise once. Only for acts that another part carries out; never for a copy that a person
+    /// of care takes away.
     pub until_end: bool,
 }
 

@@ -42,7 +42,7 @@ impl Identity {
     ///
     /// # Errors
     /// A role that may not ask for this; an act on oneself; a field that does not hold; an account that is not there or in no state for it;
-    /// no fresh passkey, except for acts of care (a longer break-glass, a copy).
+    /// no fresh passkey, except for acts of care (a copy).
     pub async fn ask(&self, actor: &Actor, request: Request) -> Result<Approval, IdentityError> {
         let kind = request.act.kind();
         actor.person()?;
@@ -77,7 +77,7 @@ impl Identity {
             reason: request.reason,
             pending_until_ms: now.plus_ms(self.settings.approval_pending_ms).as_ms(),
             end_ms: request.end.as_ms(),
-            until_end: request.until_end && matches!(request.act, Act::Other { .. }),
+            until_end: request.until_end && may_repeat(&request.act, actor),
             decision: None,
             withdrawn_ms: None,
             used_ms: None,
@@ -167,6 +167,23 @@ impl Identity {
         approvals.sort_by(|a, b| (b.asked.at_ms, &b.id).cmp(&(a.asked.at_ms, &a.id)));
         approvals.truncate(LISTED_MAX);
         Ok(approvals)
+    }
+
+    /// What is asked for of a kind that another part carries out, in words, as far as it may still be decided on or used.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn words_waiting(&self, kind: Kind) -> Result<Vec<String>, IdentityError> {
+        let (now, mut words) = (self.now(), Vec::new());
+        each(self.rows.as_ref(), &mut |_, kept: Kept<Approval>| {
+            let waits = matches!(kept.row.standing(now), "pending" | "allowed");
+            if let (Act::Other { kind: of, text, .. }, true) = (&kept.row.act, waits)
+                && *of == kind
+            {
+                words.push(text.clone());
+            }
+        })?;
+        Ok(words)
     }
 
     /// Takes a request back that was not decided.
@@ -398,6 +415,15 @@ impl Identity {
 struct Done {
     writes: Vec<RowWrite>,
     second_code: Option<Redacted<String>>,
+}
+
+/// Whether what is asked for may be used more than once. What somebody of care takes away is allowed each time anew.
+fn may_repeat(act: &Act, actor: &Actor) -> bool {
+    match act {
+        Act::Other { kind: Kind::BulkExport, .. } => !actor.role.may_read_records(),
+        Act::Other { .. } => true,
+        _ => false,
+    }
 }
 
 fn who(actor: &Actor, now: Timestamp) -> Who {

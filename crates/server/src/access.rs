@@ -5,10 +5,11 @@ use crate::app::App;
 use crate::auth::cookies;
 use crate::connection::Peer;
 use crate::error::ApiError;
-use crate::lockout::Source;
+use crate::lockout::{Failure, Source};
 use crate::people::{People, is_of_people};
 use crate::routes::{Action, Capability};
 use crate::service::RecordService;
+use crate::subscriptions::standing::HangsOn;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE, USER_AGENT};
 use hyper::http::request::Parts;
@@ -17,7 +18,7 @@ use tacet_identity::{AccountId, Actor, Connection, Person};
 use tacet_ledger::{Channel, EventKind, ON_BEHALF_OF_BYTES_MAX, Origin, Outcome, PurposeOfUse};
 use tacet_policy::Scopes;
 use tacet_smart::{Scheme, Shown, SmartError};
-use tacet_types::{OperationId, ResourceId, Timestamp};
+use tacet_types::{OperationId, ResourceId};
 use tacet_vault::{Caller, Role, Token};
 
 /// Why records are used: a code of HL7 v3 `PurposeOfUse`.
@@ -44,12 +45,14 @@ impl Capability {
             Self::Metrics | Self::Maintenance => role.may_read_metrics(),
             Self::Accounts | Self::Scim => role.may_keep_accounts(),
             Self::Approve => role.may_keep_accounts() || role.may_review() || role.may_read_ledger(),
-            Self::Ask => !matches!(role, Role::Patient | Role::Integrator | Role::Auditor),
+            Self::Ask => !matches!(role, Role::Patient | Role::Auditor) && !role.is_of_machines(),
             Self::Review => role.may_review(),
             Self::BreakGlass => matches!(role, Role::Clinician | Role::Nurse | Role::Pharmacist),
-            Self::OwnAccount => role != Role::Integrator,
+            Self::Log => role.may_read_ledger(),
+            Self::OwnAccount => !role.is_of_machines(),
             Self::Launch => role == Role::Integrator,
-            Self::Policy => role.may_review() || role.may_read_ledger(),
+            Self::Feed => role.may_feed(),
+            Self::Ledger | Self::Policy => role.may_review() || role.may_read_ledger(),
             Self::AuditRead => role.may_read_ledger() || role.may_read_records(),
         }
     }
@@ -77,6 +80,8 @@ pub(crate) struct Given {
     pub(crate) scopes: Arc<Scopes>,
     /// The patient in context.
     pub(crate) patient: Option<ResourceId>,
+    /// What it hangs on.
+    pub(crate) hangs_on: HangsOn,
 }
 
 /// Who asks, however that was shown.
@@ -88,6 +93,8 @@ pub(crate) struct Who {
     pub(crate) role: Role,
     /// The public id of what was shown.
     pub(crate) credential: String,
+    /// The short id of the session, of the app that was let in in it too; none for a token.
+    pub(crate) session: Option<String>,
     /// The account; none for a token.
     pub(crate) account: Option<String>,
     /// Who this is among the records.
@@ -137,6 +144,7 @@ impl Who {
             owner: token.owner,
             role: token.role,
             credential: token.id,
+            session: None,
             account: None,
             practitioner: token.practitioner,
             patients: token.patients,
@@ -153,6 +161,7 @@ impl Who {
             owner: person.login.clone(),
             role: person.role,
             credential: person.session.clone(),
+            session: Some(person.session.clone()),
             account: Some(person.account.as_str().to_owned()),
             practitioner: person.practitioner.clone(),
             patients: person.patients.clone(),
@@ -254,7 +263,14 @@ pub(crate) async fn authenticate<S: RecordService>(
             Ok(who)
         }
         None => {
-            failed(app, peer, source, operation, now).await;
+            failed(
+                app,
+                peer,
+                failure_of(app.people.as_deref(), headers),
+                operation,
+                "a token or a session did not hold",
+            )
+            .await;
             Err(refusal(headers))
         }
     }
@@ -307,17 +323,20 @@ fn by_app<S>(
         Err(other) => return Err(other.into()),
     };
     let Ok(scopes) = Scopes::parse(&known_words(&grant.scopes)) else { return Ok(None) };
+    let hangs_on = HangsOn::of_app(&grant);
     let by = By::App(Arc::new(Given {
         client: grant.client,
         client_name: grant.client_name,
         scopes: Arc::new(scopes),
         patient: grant.patient,
+        hangs_on,
     }));
     let Some(person) = grant.person else {
         return Ok(Some(Who {
             owner: grant.account.clone(),
             role: Role::Integrator,
             credential: grant.token_id,
+            session: None,
             account: Some(grant.account),
             practitioner: None,
             patients: Vec::new(),
@@ -343,6 +362,7 @@ fn by_app<S>(
         owner: account.login.clone(),
         role: account.role,
         credential: grant.token_id,
+        session: person.session,
         account: Some(grant.account),
         practitioner: account.practitioner_id(),
         patients: account.patient_ids(),
@@ -360,16 +380,39 @@ fn known_words(scopes: &str) -> String {
     words.join(" ")
 }
 
-async fn failed<S: RecordService>(app: &App<S>, peer: &Peer, source: Source, operation: OperationId, now: Timestamp) {
+/// Whether somebody there tried, or a page of another site made their browser try: any page may send a form or a token of its own making, and would lock
+/// a hospital's address so.
+pub(crate) fn failure_of(people: Option<&People>, headers: &HeaderMap) -> Failure {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let ours = |origin: &HeaderValue| {
+        people.is_some_and(|people| people.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()))
+    };
+    let other = matches!(site, Some(b"cross-site" | b"same-site"))
+        || headers.get_all(ORIGIN).iter().any(|origin| !ours(origin));
+    if other { Failure::OfAnotherSite } else { Failure::Tried }
+}
+
+/// Counts a failed attempt of somebody who is not known, and writes it into the ledger: the first ones each, those after them as a number.
+pub(crate) async fn failed<S: RecordService>(
+    app: &App<S>,
+    peer: &Peer,
+    failure: Failure,
+    operation: OperationId,
+    what: &str,
+) {
     app.metrics.authentication_failed();
-    let failed = app.lockout.failed(source, now);
+    let failed = app.lockout.failed(Source::of(peer.address().ip()), failure, app.clock.now());
     if failed.locks {
         tracing::warn!(operation = %operation, "an address is locked after too many failed attempts");
     }
-    if failed.note {
+    if let Some(attempts) = failed.note {
         let nobody = Caller::new(NOBODY, Role::Operator, PurposeOfUse::Operations, origin(peer), operation);
+        let detail = match attempts {
+            0 | 1 => what.to_owned(),
+            more => format!("{what}; this stands for {more} failed attempts from there"),
+        };
         // The refusal stands whether or not it could be noted; a ledger that cannot write shows in `/health`.
-        if app.service.note(&nobody, EventKind::LoginFailed, Outcome::Refused).await.is_err() {
+        if app.service.note(&nobody, EventKind::LoginFailed, Outcome::Refused, Some(detail)).await.is_err() {
             tracing::error!(operation = %operation, "a failed attempt could not be written into the ledger");
         }
     }
@@ -388,7 +431,7 @@ pub(crate) async fn refused<S: RecordService>(
         return;
     }
     let Ok(caller) = caller(who, peer, &HeaderMap::new(), operation) else { return };
-    if app.service.note(&caller, kind, Outcome::Refused).await.is_err() {
+    if app.service.note(&caller, kind, Outcome::Refused, None).await.is_err() {
         tracing::error!(operation = %operation, "a refusal could not be written into the ledger");
     }
 }
@@ -420,6 +463,7 @@ pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: Ope
         By::Token => on_behalf_of,
     };
     Ok(Caller {
+        hangs_on: HangsOn::of(&who.by).map(|hangs_on| hangs_on.text()),
         token: Some(who.credential.clone()),
         on_behalf_of,
         practitioner: who.practitioner.clone(),
@@ -428,10 +472,18 @@ pub(crate) fn caller(who: &Who, peer: &Peer, headers: &HeaderMap, operation: Ope
         supplier: who.supplier,
         may_export: who.may_export,
         account: who.account.clone(),
+        session: who.session.clone(),
+        device: device(who, headers, operation),
         scopes: who.given().map(|given| Arc::clone(&given.scopes)),
         launch_patient: who.given().and_then(|given| given.patient.clone()),
         ..Caller::new(who.owner.clone(), who.role, purpose, origin(peer), operation)
     })
+}
+
+/// The device of a session, which was held against it when the session was. What else brings such a cookie proves nothing by it.
+fn device(who: &Who, headers: &HeaderMap, operation: OperationId) -> Option<String> {
+    who.person()?;
+    Connection::new(None, cookies::device(headers), "", operation).device_id().map(str::to_owned)
 }
 
 fn app_name(given: &Given) -> String {
@@ -448,6 +500,7 @@ fn app_name(given: &Given) -> String {
 fn usual_purpose(role: Role) -> PurposeOfUse {
     match role {
         Role::Clinician | Role::Nurse | Role::Pharmacist | Role::Laboratory => PurposeOfUse::Treatment,
+        Role::Patient => PurposeOfUse::PatientRequest,
         _ => PurposeOfUse::Operations,
     }
 }

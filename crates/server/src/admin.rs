@@ -1,7 +1,7 @@
 //! Accounts, approvals, clients, break-glass, notices and rules over HTTP: what people who administer, decide and review do.
 //!
 //! ```text
-//! dispatch: session? role? ─> answer ─> accounts, approvals, clients, emergencies, notices, scim, rules ─> Identity, AuthorizationServer, Vault
+//! dispatch: session? role? ─> answer ─> accounts, approvals, clients, emergencies, notices, scim, rules, changes ─> Identity, AuthorizationServer, Vault
 //! ```
 //!
 //! Who may ask, decide and gain is `tacet_identity`'s to say; here bodies are read and answers written. Whatever takes something from an
@@ -10,8 +10,10 @@
 mod accounts;
 mod approvals;
 mod asked;
+mod changes;
 mod clients;
 mod emergencies;
+mod ledger;
 mod notices;
 pub(crate) mod rounds;
 mod rules;
@@ -85,8 +87,18 @@ pub enum AdminAction {
     NoticeSeen,
     /// The rules on who may see what.
     Policy,
+    /// Proposes other rules.
+    PolicyAsk,
+    /// What is proposed, beside what is in force.
+    PolicyProposed,
+    /// Puts in force what was allowed.
+    PolicyApply,
     /// Why somebody may see something.
     PolicyExplain,
+    /// Entries of the ledger that answer a question.
+    LedgerEntries,
+    /// Everything that one session touched.
+    LedgerExtent,
     /// The hospital's directory.
     Scim(ScimAction),
 }
@@ -134,7 +146,12 @@ pub(crate) async fn answer<S>(action: AdminAction, call: AdminCall<'_, S>) -> Re
         AdminAction::Notices => notices::list(&call),
         AdminAction::NoticeSeen => notices::seen(&call).await,
         AdminAction::Policy => rules::list(&call),
+        AdminAction::PolicyAsk => changes::ask(&call).await,
+        AdminAction::PolicyProposed => changes::read(&call).await,
+        AdminAction::PolicyApply => changes::apply(&call).await,
         AdminAction::PolicyExplain => rules::explain(&call).await,
+        AdminAction::LedgerEntries => ledger::entries(&call).await,
+        AdminAction::LedgerExtent => ledger::extent(&call).await,
         AdminAction::Scim(action) => scim::answer(action, &call).await,
     }
 }

@@ -3,6 +3,7 @@
 use crate::body::BodyRoom;
 use crate::config::Limits;
 use crate::error::ApiError;
+use crate::feeds::Feeds;
 use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
@@ -37,6 +38,10 @@ pub(crate) struct App<S> {
     pub(crate) imports: Imports,
     /// Accounts, sessions and apps of people. None: there are tokens of machines and nothing else.
     pub(crate) people: Option<Arc<People>>,
+    /// Whether anybody may fetch the files of the published ledger.
+    pub(crate) log_public: bool,
+    /// Messages of feeds.
+    pub(crate) feeds: Feeds,
     /// Files of copies that are sent at a time.
     pub(crate) downloads: Arc<Semaphore>,
 }

@@ -22,11 +22,19 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// Bounds.
     pub limits: Limits,
+    /// What messages of feeds mean here.
+    pub adt: tacet_hl7v2::Settings,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: LISTEN_DEFAULT, base_url: None, tls: None, limits: Limits::default() }
+        Self {
+            listen: LISTEN_DEFAULT,
+            base_url: None,
+            tls: None,
+            limits: Limits::default(),
+            adt: tacet_hl7v2::Settings::default(),
+        }
     }
 }
 

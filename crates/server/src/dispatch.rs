@@ -14,6 +14,7 @@ use crate::body::{self, Held};
 use crate::connection::Peer;
 use crate::content;
 use crate::error::ApiError;
+use crate::feeds;
 use crate::handlers::{self, Call, Lease};
 use crate::metrics::{NO_ROUTE, PathFigures, method_name};
 use crate::negotiate::{BodyType, Form, Taken, body_type};
@@ -127,7 +128,8 @@ impl<S: RecordService> Endpoint<S> {
         started: Instant,
     ) -> Result<(Reply, Form), ApiError> {
         let app = &self.app;
-        let is_open = !self.lines.is_empty() && self.lines.iter().all(|line| line.access.is_open());
+        let log_open = |line: &&Route| app.log_public && line.action == Action::LogFile;
+        let is_open = !self.lines.is_empty() && self.lines.iter().all(|line| line.access.is_open() || log_open(line));
         let who = match is_open {
             true => None,
             false => Some(access::authenticate(app, peer, parts, operation).await?),
@@ -140,6 +142,7 @@ impl<S: RecordService> Endpoint<S> {
         let who = match (line.access, who) {
             (Access::Public | Access::Client, _) => None,
             (Access::Visitor, _) => access::visitor(app, peer, parts, operation).await?,
+            (Access::Bearer(_), None) if log_open(&line) => None,
             (Access::Bearer(_) | Access::Session(_), None) => return Err(ApiError::unauthorized()),
             (Access::Bearer(capability), Some(who)) if capability.is_of(who.role) => Some(who),
             (Access::Session(capability), Some(who)) if who.person().is_some() && capability.is_of(who.role) => {
@@ -155,6 +158,12 @@ impl<S: RecordService> Endpoint<S> {
             let reply = self.people(line.action, parts, body, peer, operation, who.as_ref(), started).await?;
             return Ok((reply, Form::DEFAULT));
         }
+        if line.action == Action::LogFile {
+            let reading = handlers::log_file(app, parts.uri.path());
+            let reply =
+                timeout_at(started + app.limits.request(), reading).await.map_err(|_| ApiError::timeout())??;
+            return Ok((reply, Form::DEFAULT));
+        }
         if let Action::Absent(what) = line.action {
             return Err(absent(what, parts.uri.path()));
         }
@@ -168,6 +177,15 @@ impl<S: RecordService> Endpoint<S> {
         let caller = access::caller(&who, peer, &parts.headers, operation)?;
         if matches!(line.action, Action::IndexStatus | Action::IndexRebuild) {
             return handlers::index(app, line.action, &caller).await.map(|reply| (reply, Form::DEFAULT));
+        }
+        if line.action == Action::FeedAdt {
+            let deadline = started + app.limits.request();
+            let reading = body::read(&app.bodies, &parts.headers, body, feeds::BODY_BYTES_MAX);
+            let held = timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??;
+            let _turn = app.turns.take().await?;
+            // A message under way is carried to its end: what was sent is answered, however long it takes.
+            let reply = feeds::adt(app, &caller, &parts.headers, &query, &held.bytes).await?;
+            return Ok((reply, Form::DEFAULT));
         }
         let path = parts.uri.path();
         let is_read = matches!(line.action, Action::Read | Action::Vread);

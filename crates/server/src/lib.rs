@@ -35,6 +35,7 @@ mod connection;
 mod content;
 mod dispatch;
 mod error;
+mod feeds;
 mod handlers;
 mod imports;
 mod listener;
@@ -43,6 +44,7 @@ mod metrics;
 mod negotiate;
 mod people;
 mod pretty;
+mod publishing;
 mod query;
 mod reply;
 mod routes;
@@ -52,6 +54,7 @@ mod subscriptions;
 mod tls;
 mod tried;
 mod vault_service;
+mod witness;
 
 pub use admin::rounds::Round;
 pub use admin::{AdminAction, ScimAction};
@@ -61,6 +64,7 @@ pub use auth::outgoing::OutgoingConfig;
 pub use config::{Limits, ServerConfig, TlsConfig};
 pub use listener::{ServeError, Server, Stopped, serve};
 pub use people::{ForeignRule, People, PeopleError, PeopleSettings};
+pub use publishing::{LedgerConfig, PublishError, Publisher, WitnessConfig};
 pub use routes::{Access, Action, Capability, ROUTES, Route};
 pub use service::RecordService;
 pub use siem::{
@@ -69,3 +73,4 @@ pub use siem::{
 };
 pub use subscriptions::{Subscriptions, SubscriptionsConfig, SubscriptionsError};
 pub use tls::TlsError;
+pub use witness::{WitnessBook, WitnessError, WitnessServer};

@@ -7,6 +7,7 @@ use crate::capability;
 use crate::config::ServerConfig;
 use crate::connection::{self, Peer, Phase, Protocol, Protocols};
 use crate::dispatch;
+use crate::feeds::Feeds;
 use crate::imports::Imports;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
@@ -124,6 +125,8 @@ impl<S: RecordService> Server<S> {
             stopping: AtomicBool::new(false),
             imports: Imports::default(),
             people: None,
+            feeds: Feeds::new(config.adt),
+            log_public: false,
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         });
         Ok(Self { listener, address, app, tls })
@@ -142,6 +145,14 @@ impl<S: RecordService> Server<S> {
                 vault.judge_subscribers(move |hangs_on| judges.upgrade()?.stands(hangs_on, clock.now()));
             }
             app.people = Some(people);
+        }
+        self
+    }
+
+    /// Says whether anybody may fetch the files of the published ledger. To be called before it runs.
+    pub fn with_public_log(mut self, public: bool) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.log_public = public;
         }
         self
     }

@@ -279,6 +279,12 @@ impl Collector for StoreFigures {
         counter(&mut encoder, "tacet_key_unwraps_failed", "Wrapped keys that did not open", unwraps.failed)?;
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         gauge(&mut encoder, "tacet_ledger_entries", "Entries in the ledger", signed(figures.ledger_entries))?;
+        let help = "Entries of the ledger that a checkpoint was signed over";
+        gauge(&mut encoder, "tacet_ledger_published_entries", help, signed(figures.log.published))?;
+        let help = "Witnesses that have cosigned the ledger within the time asked";
+        gauge(&mut encoder, "tacet_ledger_witnesses", help, signed(figures.log.witnesses))?;
+        let help = "1 while disclosures are stopped because the ledger cannot be relied on";
+        gauge(&mut encoder, "tacet_ledger_halted", help, i64::from(figures.log.halted))?;
         let help = "Commits that changed records";
         gauge(&mut encoder, "tacet_store_sequence", help, signed(figures.last_sequence.0))?;
         let help = "Rows of the store, roughly";

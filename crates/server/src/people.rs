@@ -199,5 +199,5 @@ fn places(base_url: &str) -> Option<(String, Vec<String>, String)> {
 
 /// Whether a role is one of people, who show a passkey: a token made at the command line is not theirs to use.
 pub(crate) fn is_of_people(role: Role) -> bool {
-    !matches!(role, Role::Integrator | Role::Operator | Role::Administrator)
+    !role.is_of_machines() && !matches!(role, Role::Operator | Role::Administrator)
 }

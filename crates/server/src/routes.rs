@@ -38,6 +38,8 @@ pub enum Capability {
     RecordsRead,
     /// Writing records.
     RecordsWrite,
+    /// Reading the files of the published ledger, where not everybody may.
+    Log,
     /// Reading the metrics.
     Metrics,
     /// Keeping what is derived from records in order, without seeing any.
@@ -58,6 +60,10 @@ pub enum Capability {
     Scim,
     /// Starting apps from the record system.
     Launch,
+    /// Sending messages of admissions.
+    Feed,
+    /// Asking the ledger.
+    Ledger,
     /// Reading the rules, and asking why somebody may see something.
     Policy,
     /// Reading AuditEvents: those of the ledger, or those that are stored, by the role.
@@ -73,6 +79,8 @@ pub enum Action {
     Health,
     /// Well-known documents: none yet.
     WellKnown,
+    /// A file of the published ledger.
+    LogFile,
     /// Figures in the Prometheus text format.
     Metrics,
     /// Whether searches are answered, and figures of the search index.
@@ -151,6 +159,8 @@ pub enum Action {
     ImportStatus,
     /// Gives an import up.
     ImportEnd,
+    /// Takes messages of admissions.
+    FeedAdt,
     /// Login, sessions, and the authorization server.
     Auth(AuthAction),
     /// Accounts, approvals, reviews, rules.
@@ -192,6 +202,7 @@ const REVIEW: Access = Access::Session(Capability::Review);
 const EMERGENCY: Access = Access::Session(Capability::BreakGlass);
 const POLICY: Access = Access::Session(Capability::Policy);
 const AUDIT: Access = Access::Bearer(Capability::AuditRead);
+const LEDGER: Access = Access::Session(Capability::Ledger);
 /// Only machines: the handler takes no session.
 const SCIM: Access = Access::Bearer(Capability::Scim);
 
@@ -269,7 +280,17 @@ pub const ROUTES: &[Route] = &[
     route(READING, "/_notices", OWN, Action::Admin(AdminAction::Notices)),
     route(POST, "/_notices/{notice}", OWN, Action::Admin(AdminAction::NoticeSeen)),
     route(READING, "/_policy", POLICY, Action::Admin(AdminAction::Policy)),
+    route(POST, "/_policy", Access::Session(Capability::Ask), Action::Admin(AdminAction::PolicyAsk)),
+    route(READING, "/_policy/changes/{approval}", OWN, Action::Admin(AdminAction::PolicyProposed)),
+    route(
+        POST,
+        "/_policy/changes/{approval}",
+        Access::Session(Capability::Ask),
+        Action::Admin(AdminAction::PolicyApply),
+    ),
     route(POST, "/_policy/explain", POLICY, Action::Admin(AdminAction::PolicyExplain)),
+    route(GET, "/_ledger/entries", LEDGER, Action::Admin(AdminAction::LedgerEntries)),
+    route(GET, "/_ledger/sessions/{session}/extent", LEDGER, Action::Admin(AdminAction::LedgerExtent)),
     route(READING, "/scim/v2/ServiceProviderConfig", SCIM, scim(ScimAction::Configuration)),
     route(READING, "/scim/v2/ResourceTypes", SCIM, scim(ScimAction::ResourceTypes)),
     route(READING, "/scim/v2/Schemas", SCIM, scim(ScimAction::Schemas)),
@@ -280,9 +301,12 @@ pub const ROUTES: &[Route] = &[
     route(PATCH, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Patch)),
     route(DELETE, "/scim/v2/Users/{user}", SCIM, scim(ScimAction::Delete)),
     // --- end of admin
+    route(POST, "/_feeds/adt", Access::Bearer(Capability::Feed), Action::FeedAdt),
     route(READING, "/metrics", Access::Bearer(Capability::Metrics), Action::Metrics),
     route(READING, "/_index", Access::Bearer(Capability::Maintenance), Action::IndexStatus),
     route(POST, "/_index/$rebuild", Access::Bearer(Capability::Maintenance), Action::IndexRebuild),
+    // --- the published ledger; where the operator opens it, without a credential
+    route(READING, "/_ledger/log/{*file}", Access::Bearer(Capability::Log), Action::LogFile),
     // --- the whole system
     route(POST, "/", WRITE, Action::Bundle),
     route(READING, "/", READ, Action::SearchSystem),

@@ -5,7 +5,9 @@
 //! record is the service's business, and each of its answers has been written down in the ledger before it is given.
 
 use std::future::Future;
+use std::sync::Arc;
 use tacet_fhir::outcome::Issue;
+use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
@@ -265,12 +267,13 @@ pub trait RecordService: Send + Sync + 'static {
     /// Ends the copies whose time is over.
     fn end_expired_copies(&self) -> impl Future<Output = Result<(), VaultError>> + Send;
 
-    /// Writes an event that touches no record (a failed login, a refusal) into the ledger.
+    /// Writes an event that touches no record (a failed login, a refusal) into the ledger. `detail`: more in words, without personal data.
     fn note(
         &self,
         caller: &Caller,
         kind: EventKind,
         outcome: Outcome,
+        detail: Option<String>,
     ) -> impl Future<Output = Result<(), VaultError>> + Send;
 
     /// The token of this secret; `None` where it is unknown, revoked or expired. Must be quick: it is asked at each request.
@@ -282,8 +285,16 @@ pub trait RecordService: Send + Sync + 'static {
     /// Makes the search index anew in the background.
     fn rebuild_index(&self) -> Result<(), VaultError>;
 
+    /// A file of the published ledger. May block.
+    fn log_file(&self, resource: &tacet_tlog::tile::Resource) -> Result<Vec<u8>, VaultError>;
+
     /// Figures for the metrics.
     fn statistics(&self) -> VaultStatistics;
+
+    /// The sealed rows beside the records, if there are any.
+    fn rows(&self) -> Option<Arc<dyn NotedRows>> {
+        None
+    }
 
     /// Whether the store can answer now.
     fn health(&self) -> Health;

@@ -33,7 +33,7 @@ impl Action {
             | Self::CopyStatus
             | Self::CopyFile
             | Self::CopyEnd => EventKind::Export,
-            Self::Import | Self::ImportStatus | Self::ImportEnd => EventKind::Import,
+            Self::Import | Self::ImportStatus | Self::ImportEnd | Self::FeedAdt => EventKind::Import,
             Self::AuditRead | Self::AuditSearch => EventKind::LedgerAccess,
             Self::Metadata
             | Self::Health
@@ -42,7 +42,8 @@ impl Action {
             | Self::IndexStatus
             | Self::Auth(_)
             | Self::Admin(_)
-            | Self::IndexRebuild => return None,
+            | Self::IndexRebuild
+            | Self::LogFile => return None,
         })
     }
 }

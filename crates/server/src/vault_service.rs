@@ -2,7 +2,9 @@
 
 use crate::service::RecordService;
 use std::future::Future;
+use std::sync::Arc;
 use tacet_fhir::outcome::Issue;
+use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 use tacet_vault::{
@@ -290,8 +292,9 @@ impl RecordService for Vault {
         caller: &Caller,
         kind: EventKind,
         outcome: Outcome,
+        detail: Option<String>,
     ) -> impl Future<Output = Result<(), VaultError>> + Send {
-        Vault::note(self, caller, kind, outcome)
+        Vault::note_with(self, caller, kind, outcome, detail)
     }
 
     fn authenticate(&self, secret: &str) -> Result<Option<Token>, VaultError> {
@@ -306,8 +309,16 @@ impl RecordService for Vault {
         Vault::rebuild_index(self)
     }
 
+    fn log_file(&self, resource: &tacet_tlog::tile::Resource) -> Result<Vec<u8>, VaultError> {
+        Vault::log_file(self, resource)
+    }
+
     fn statistics(&self) -> VaultStatistics {
         Vault::statistics(self)
+    }
+
+    fn rows(&self) -> Option<Arc<dyn NotedRows>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn health(&self) -> Health {

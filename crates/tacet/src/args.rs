@@ -1,10 +1,14 @@
 //! The shape of the command line.
 
 mod ledger;
+mod log;
 mod people;
 
 pub(crate) use ledger::{
     LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerSessionArgs, LedgerWhatDidArgs, LedgerWhoSawArgs,
+};
+pub(crate) use log::{
+    LedgerKeyArgs, LedgerVerifyArgs, ReceiptArgs, ReceiptCommand, TrustArgs, WitnessArgs, WitnessCommand,
 };
 pub(crate) use people::{
     AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs,
@@ -70,6 +74,10 @@ pub(crate) enum Command {
     Index(IndexArgs),
     /// The record of access
     Ledger(LedgerArgs),
+    /// Proofs that an entry is in the ledger, to be carried away
+    Receipt(ReceiptArgs),
+    /// Cosigning the ledgers of other sites
+    Witness(WitnessArgs),
     /// The root key
     Key(KeyArgs),
     /// A patient's record as a whole
@@ -251,7 +259,7 @@ pub(crate) struct LedgerArgs {
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Derive the tree again from its entries, open each, and compare
-    Verify,
+    Verify(LedgerVerifyArgs),
     /// Print entries, newest first: all of them, or those of an address, a device, a time
     List(LedgerListArgs),
     /// Who saw or changed the record of a patient
@@ -260,6 +268,15 @@ pub(crate) enum LedgerCommand {
     WhatDid(LedgerWhatDidArgs),
     /// Everything that one session touched: the patients, what of theirs, from where
     Session(LedgerSessionArgs),
+    /// Print the name and the keys of the ledger as a published log, for witnesses and for whoever verifies
+    Key(LedgerKeyArgs),
+    /// Write the ledger as plain files (C2SP tlog-tiles): hashes, sealed entries and the signed checkpoint
+    ExportLog {
+        /// The directory, which must not exist yet
+        directory: PathBuf,
+    },
+    /// Make the kept hashes of the published log again from the entries
+    Tiles,
 }
 
 #[derive(Args)]

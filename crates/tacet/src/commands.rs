@@ -14,11 +14,14 @@ pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod ledger_log;
 pub(crate) mod package;
 pub(crate) mod patient;
 pub(crate) mod policy;
+pub(crate) mod receipt;
 pub(crate) mod serve;
 pub(crate) mod token;
+pub(crate) mod witness;
 
 use crate::args::Cli;
 use clap::CommandFactory;

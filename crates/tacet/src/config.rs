@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tacet_policy::{CareSettings, Policies, Zone};
 use tacet_seal::KeeperLimits;
-use tacet_server::{ForeignRule, OutgoingConfig, PeopleSettings, ServerConfig, SubscriptionsConfig};
+use tacet_server::{ForeignRule, LedgerConfig, OutgoingConfig, PeopleSettings, ServerConfig, SubscriptionsConfig};
 use tacet_smart::foreign::{Provider, ProviderAuth, SubjectClaim};
 use tacet_types::{Redacted, ResourceType};
-use tacet_vault::{AccessSettings, IndexSettings, RequiredProfile, Validation, ValidationSettings};
+use tacet_vault::{AccessSettings, IndexSettings, RequiredProfile, Rules, Validation, ValidationSettings};
 
 /// Name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "tacet.toml";
@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) subscriptions: SubscriptionsConfig,
     pub(crate) access: AccessConfig,
     pub(crate) oidc: BTreeMap<String, OidcConfig>,
+    pub(crate) ledger: LedgerConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -274,6 +275,9 @@ pub(crate) struct OidcConfig {
     /// Whether the secret goes into the form rather than the header.
     #[serde(default)]
     pub(crate) secret_in_form: bool,
+    /// Whether we prove it with a signature by this server's key, in the place of a secret.
+    #[serde(default)]
+    pub(crate) signs: bool,
     /// What is asked for besides `openid`.
     #[serde(default)]
     pub(crate) scopes: Vec<String>,
@@ -302,6 +306,11 @@ pub(crate) enum OidcAccount {
 }
 
 impl Config {
+    /// The texts of the policies that are configured.
+    pub(crate) fn rules(&self) -> Result<Rules, CliError> {
+        self.access.policies.as_deref().map_or_else(|| Ok(Rules::built_in()), load_rules)
+    }
+
     /// By what is decided who may see what.
     pub(crate) fn access_settings(&self) -> Result<AccessSettings, CliError> {
         let policies = match &self.access.policies {
@@ -340,6 +349,11 @@ impl OidcConfig {
             }
         };
         let auth = match secret {
+            Some(_) if self.signs => {
+                let message = format!("`[oidc.{id}]` has both `secret_file` and `signs`: leave one of them out");
+                return Err(CliError::Usage(message));
+            }
+            None if self.signs => ProviderAuth::PrivateKeyJwt,
             None => ProviderAuth::None,
             Some(secret) if self.secret_in_form => ProviderAuth::SecretPost(secret),
             Some(secret) => ProviderAuth::SecretBasic(secret),
@@ -360,6 +374,7 @@ impl OidcConfig {
             client_id: self.client_id.clone(),
             auth,
             redirect_uri: String::new(),
+            logged_out_uri: String::new(),
             scopes: self.scopes.clone(),
             acr_values: self.acr_values.clone(),
             subject,
@@ -368,8 +383,15 @@ impl OidcConfig {
     }
 }
 
-/// The policies of a directory: every file that ends in `.cedar`, by name.
+/// The policies of a directory.
 pub(crate) fn load_policies(directory: &Path) -> Result<Policies, CliError> {
+    let rules = load_rules(directory)?;
+    let texts: Vec<(&str, &str)> = rules.files().iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Policies::load(&texts).map_err(|error| CliError::Usage(error.to_string()))
+}
+
+/// The texts of a directory's policies: every file that ends in `.cedar`, by name.
+pub(crate) fn load_rules(directory: &Path) -> Result<Rules, CliError> {
     let unreadable = |error| CliError::file(directory, "the policies cannot be read")(error);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
@@ -380,9 +402,7 @@ pub(crate) fn load_policies(directory: &Path) -> Result<Policies, CliError> {
             files.push((name, text));
         }
     }
-    files.sort();
-    let texts: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    Policies::load(&texts).map_err(|error| CliError::Usage(error.to_string()))
+    Rules::of(files).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// How the server's log looks.

@@ -61,6 +61,8 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Check => commands::check::run(&global, output),
         Command::Index(args) => commands::index::run(&global, &args, output),
         Command::Ledger(args) => commands::ledger::run(&global, &args, output),
+        Command::Receipt(args) => commands::receipt::run(&global, &args, output),
+        Command::Witness(args) => commands::witness::run(&global, &args, output),
         Command::Key(args) => commands::key::run(&global, &args, output),
         Command::Patient(args) => commands::patient::run(&global, &args, output),
         Command::Token(args) => commands::token::run(&global, &args, output),

@@ -32,12 +32,16 @@ pub(crate) const INDEX_DIRECTORY: &str = "index";
 /// Name of the directory of what bulk exports make in the data directory.
 pub(crate) const COPIES_DIRECTORY: &str = "copies";
 
+/// Name of the directory of the ledger's index in the data directory.
+pub(crate) const LEDGER_INDEX_DIRECTORY: &str = "ledger-index";
+
 /// Where the parts of a data directory are.
 pub(crate) struct Paths {
     pub(crate) root: PathBuf,
     pub(crate) store: PathBuf,
     pub(crate) index: PathBuf,
     pub(crate) copies: PathBuf,
+    pub(crate) ledger_index: PathBuf,
 }
 
 impl Paths {
@@ -47,6 +51,7 @@ impl Paths {
             store: data.join(STORE_DIRECTORY),
             index: data.join(INDEX_DIRECTORY),
             copies: data.join(COPIES_DIRECTORY),
+            ledger_index: data.join(LEDGER_INDEX_DIRECTORY),
         }
     }
 }
@@ -127,7 +132,10 @@ fn open_vault_with(
     options.access = Some(config.access_settings()?);
     options.limits.validation = config.validation.settings()?;
     options.limits.patients_only_by_match = config.search.patients_only_by_match;
-    Vault::open(engine, keeper(root, limits), options).map_err(CliError::Opening)
+    let vault = Vault::open(engine, keeper(root, limits), options).map_err(CliError::Opening)?;
+    // What two people agreed on, whatever the files say.
+    vault.go_by_rules_in_force()?;
+    Ok(vault)
 }
 
 pub(crate) fn keeper(root: &RootFile, limits: KeeperLimits) -> Arc<InProcessKeeper> {

@@ -42,8 +42,19 @@ pub(crate) fn told(error: IdentityError) -> CliError {
     }
 }
 
-/// Whether a second person is needed, and none is named: as soon as there are two people who can log in, of whom one may ask and the other
-/// decide.
+/// Whether there are two people who can log in, of whom one may ask for this and the other decide.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn two_can(opened: &Opened, kind: Kind) -> Result<bool, CliError> {
+    let (identity, now) = (identity(opened)?, open::clock().now());
+    let accounts = identity.accounts().map_err(told)?;
+    let able: Vec<&Account> = accounts.iter().filter(|account| account.usable(now) && account.passkeys() > 0).collect();
+    let decides = |asker: &&&Account| able.iter().any(|other| other.id != asker.id && kind.may_decide(other.role));
+    Ok(able.iter().filter(|account| kind.may_ask(account.role)).any(|asker| decides(&asker)))
+}
+
+/// Whether a second person is needed, and none is named: as soon as there are two people ([`two_can`]).
 ///
 /// # Errors
 /// What to ask for.
@@ -51,11 +62,7 @@ pub(crate) fn require_named(opened: &Opened, kind: Kind, text: &str, approval: O
     if approval.is_some() {
         return Ok(());
     }
-    let (identity, now) = (identity(opened)?, open::clock().now());
-    let accounts = identity.accounts().map_err(told)?;
-    let able: Vec<&Account> = accounts.iter().filter(|account| account.usable(now) && account.passkeys() > 0).collect();
-    let decides = |asker: &&&Account| able.iter().any(|other| other.id != asker.id && kind.may_decide(other.role));
-    if able.iter().filter(|account| kind.may_ask(account.role)).any(|asker| decides(&asker)) {
+    if two_can(opened, kind)? {
         return Err(CliError::Usage(format!(
             "this needs a second person: somebody asks for the kind `{}` with the text `{text}` (POST /_approvals), another \
              allows it, then name it by `--approval`",

@@ -20,6 +20,8 @@ pub enum Role {
     Patient,
     /// A machine of the hospital that exchanges records: reads and writes.
     Integrator,
+    /// A machine that sends messages of admissions, transfers and discharges, and nothing else: it reads nothing.
+    Feed,
     /// Data protection: reads the ledger, never a record.
     Auditor,
     /// Looks into alerts and reviews break-glass: sees that something happened, never a record.
@@ -32,7 +34,7 @@ pub enum Role {
 
 impl Role {
     /// Every role, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Clinician,
         Self::Nurse,
         Self::Pharmacist,
@@ -40,6 +42,7 @@ impl Role {
         Self::Reception,
         Self::Patient,
         Self::Integrator,
+        Self::Feed,
         Self::Auditor,
         Self::SecurityOfficer,
         Self::Administrator,
@@ -56,6 +59,7 @@ impl Role {
             Self::Reception => "reception",
             Self::Patient => "patient",
             Self::Integrator => "integrator",
+            Self::Feed => "feed",
             Self::Auditor => "auditor",
             Self::SecurityOfficer => "security-officer",
             Self::Administrator => "administrator",
@@ -78,13 +82,23 @@ impl Role {
             | Self::Reception
             | Self::Patient
             | Self::Integrator => true,
-            Self::Auditor | Self::SecurityOfficer | Self::Administrator | Self::Operator => false,
+            Self::Feed | Self::Auditor | Self::SecurityOfficer | Self::Administrator | Self::Operator => false,
         }
     }
 
     /// Whether this role may change records at all. Which ones, the policy says.
     pub fn may_write_records(self) -> bool {
         self.may_read_records()
+    }
+
+    /// Whether this role may send messages of a feed.
+    pub fn may_feed(self) -> bool {
+        matches!(self, Self::Feed)
+    }
+
+    /// Whether this role is one of machines, which have tokens or client credentials and no account of a person.
+    pub fn is_of_machines(self) -> bool {
+        matches!(self, Self::Integrator | Self::Feed)
     }
 
     /// Whether this role may see metrics.

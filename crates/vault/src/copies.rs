@@ -25,15 +25,16 @@ use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::history::FEED_SKEW_MS;
 use crate::vault::{Inner, Vault};
-use record::{CopyKey, Record};
+use record::{CopyKey, Narrowed, Record};
 use running::{Place, Progress, Running};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tacet_ledger::QUERY_BYTES_MAX;
+use tacet_ledger::noted::RowWrite;
+use tacet_ledger::{Entry, QUERY_BYTES_MAX};
 use tacet_policy::Act;
 use tacet_seal::Key;
-use tacet_types::{ResourceId, ResourceType, Timestamp};
+use tacet_types::{Labels, ResourceId, ResourceType, Timestamp};
 
 /// Copies made at a time: each opens records as fast as the key keeper lets it.
 pub const COPIES_RUNNING_MAX: usize = 2;
@@ -85,6 +86,21 @@ pub struct CopyRequest {
     pub life_ms: i64,
     /// The request as it was made, for the manifest.
     pub request: String,
+    /// The second person's word for it, where one was needed.
+    pub approval: Option<CopyApproval>,
+}
+
+/// What a second person has allowed. It is used up in the commit in which the copy begins.
+#[derive(Clone, Debug)]
+pub struct CopyApproval {
+    /// The special confidentiality that they were told of: a person's copy holds of it what is named here and no more.
+    pub labels: Labels,
+    /// Which approval, who asked and who allowed it: for the ledger.
+    pub words: String,
+    /// Uses it up: fails where it was used meanwhile.
+    pub write: RowWrite,
+    /// The entry that says so.
+    pub entry: Entry,
 }
 
 /// What is known of a copy.
@@ -170,6 +186,8 @@ impl Vault {
 
     /// Begins a copy. It is made in a thread of its own; [`Vault::copy`] says how far it is. Waits for the disk.
     pub async fn begin_copy(&self, caller: &Caller, request: CopyRequest) -> Result<String, VaultError> {
+        let approved = request.approval.as_ref().map(|approval| approval.labels);
+        let caller = &Caller { approved, ..caller.clone() };
         if self.0.sights(caller, Act::Export)?.is_some_and(|sights| sights.is_nothing()) {
             return Err(VaultError::NotAllowed("this account may take no copies away"));
         }
@@ -189,9 +207,13 @@ impl Vault {
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let place = copies.running.take(&id, COPIES_RUNNING_MAX)?;
         let now = self.0.clock.now();
+        let approval = request.approval.as_ref();
         let record = Record {
+            approval: approval.map(|approval| approval.words.clone()),
             id: id.clone(),
             owner: caller.owner.clone(),
+            account: caller.account.clone(),
+            scopes: Narrowed::of(caller),
             note: request.note.clone(),
             recipients: request.recipients.clone(),
             created_ms: now.as_ms(),
@@ -201,7 +223,7 @@ impl Vault {
             key: CopyKey(Key::random(self.0.rng.as_ref()).as_bytes().to_vec()),
             files: Vec::new(),
         };
-        self.0.begun(copies, caller, &record)?;
+        self.0.begun(copies, caller, &record, approval)?;
         match self.0.start(caller, request, record.clone(), place) {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -268,14 +290,14 @@ impl Vault {
         Ok(())
     }
 
-    /// The copy of this id, if it is this caller's and its time is not over.
+    /// The copy of this id, if it is this caller's, by no narrower token, and its time is not over.
     fn own_copy(&self, caller: &Caller, id: &str) -> Result<Record, VaultError> {
         if !caller.role.may_read_records() {
             return Err(VaultError::Forbidden);
         }
         let record = if is_id(id) { self.0.copy_record(id)? } else { None };
         let now = self.0.clock.now().as_ms();
-        let record = record.filter(|record| record.owner == caller.owner && record.expires_ms > now);
+        let record = record.filter(|record| record.is_for(caller) && record.expires_ms > now);
         record.ok_or(VaultError::NotFound)
     }
 }

@@ -56,7 +56,9 @@ pub enum VaultError {
     #[error("the store cannot write, so nothing is shown or changed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The ledger is not what was signed, or not witnessed, so nothing is disclosed.
-    #[error("nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`")]
+    #[error(
+        "nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`"
+    )]
     Halted(crate::transparency::Halt),
     /// The key keeper's rate is used up.
     #[error("more records are asked for than the key keeper lets through: try again in {retry_after_ms} ms")]
@@ -147,7 +149,12 @@ impl VaultError {
             Self::Conflict => "409 Conflict",
             Self::NotSupported(_) => "501 Not Implemented",
             Self::TooLarge { .. } => "413 Content Too Large",
-            Self::Unavailable(_) | Self::Halted(_) | Self::Indexing(_) | Self::Index(_) | Self::LedgerIndex(_) | Self::Definitions => "503 Service Unavailable",
+            Self::Unavailable(_)
+            | Self::Halted(_)
+            | Self::Indexing(_)
+            | Self::Index(_)
+            | Self::LedgerIndex(_)
+            | Self::Definitions => "503 Service Unavailable",
             Self::Operation(error) => match error.kind {
                 ErrorKind::NotFound => "404 Not Found",
                 ErrorKind::Invalid | ErrorKind::TooCostly => "422 Unprocessable Entity",
@@ -170,7 +177,12 @@ impl VaultError {
             Self::PreconditionFailed | Self::Conflict => IssueType::Conflict,
             Self::NotSupported(_) => IssueType::NotSupported,
             Self::TooLarge { .. } => IssueType::TooLong,
-            Self::Unavailable(_) | Self::Halted(_) | Self::Indexing(_) | Self::Index(_) | Self::LedgerIndex(_) | Self::Definitions => IssueType::Transient,
+            Self::Unavailable(_)
+            | Self::Halted(_)
+            | Self::Indexing(_)
+            | Self::Index(_)
+            | Self::LedgerIndex(_)
+            | Self::Definitions => IssueType::Transient,
             Self::Operation(error) => return vec![error.to_issue()],
             Self::TooCostly { .. } => IssueType::TooCostly,
             Self::OnlyByMatch | Self::Rules(_) => IssueType::BusinessRule,

@@ -117,8 +117,13 @@ pub(super) async fn decide<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError
 /// The approval that the path names. To whoever neither asked nor may decide it is not there.
 fn known<S>(call: &AdminCall<'_, S>) -> Result<Approval, ApiError> {
     let id = ApprovalId::parse(call.segment(1)).ok_or_else(ApiError::not_found)?;
+    concerning(call, &id)
+}
+
+/// The approval of this id. To whoever neither asked nor may decide it is not there.
+pub(super) fn concerning<S>(call: &AdminCall<'_, S>, id: &ApprovalId) -> Result<Approval, ApiError> {
     let actor = call.actor()?;
-    let found = call.people.identity.approval(&id)?;
+    let found = call.people.identity.approval(id)?;
     let concerns = |approval: &Approval| {
         let asked = actor.account.is_some() && approval.asked.account == actor.account;
         asked || approval.act.kind().may_decide(actor.role)

@@ -46,6 +46,7 @@ fn of(notice: &NoticeRow, own: &str) -> Value {
         NoticeKind::LockedOut => "locked-out",
         NoticeKind::ApprovalAsked => "approval-asked",
         NoticeKind::Recovered => "recovered",
+        NoticeKind::FirstAccount => "first-account",
         NoticeKind::Other => "other",
     };
     let to = match &notice.to {

@@ -2,6 +2,7 @@
 //! effect, and the answer is in the ledger: who asks for a patient's explanations asks about a patient.
 
 use super::asked::{account, body};
+use super::changes::in_force;
 use super::emergencies::vault;
 use super::{AdminCall, json_reply};
 use crate::error::ApiError;
@@ -33,7 +34,8 @@ const QUESTION: &str = "`account` (its id), `record` (like `Observation/o1`) and
 /// The rules that apply.
 pub(super) fn list<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
-    let policies = vault(call)?.policies().ok_or_else(|| ApiError::not_supported("rules on who may see what"))?;
+    let vault = vault(call)?;
+    let policies = vault.policies().ok_or_else(|| ApiError::not_supported("rules on who may see what"))?;
     let all: Vec<Value> = policies
         .infos()
         .map(|info| {
@@ -43,7 +45,7 @@ pub(super) fn list<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
             })
         })
         .collect();
-    Ok(json_reply(StatusCode::OK, &json!({ "policies": all })))
+    Ok(json_reply(StatusCode::OK, &json!({ "inForce": in_force(vault.rules_in_force()?.as_ref()), "policies": all })))
 }
 
 /// Why somebody may do something to a record, or may not.
@@ -58,7 +60,8 @@ pub(super) async fn explain<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiErro
     let of = call.people.identity.account(&account(&question.account)?)?;
     let of = of.ok_or_else(ApiError::not_found)?;
     let asking = call.caller()?;
-    let mut about = Caller::new(of.login.clone(), of.role, PurposeOfUse::Treatment, asking.origin, asking.operation);
+    let purpose = tacet_vault::usual_purpose(of.role);
+    let mut about = Caller::new(of.login.clone(), of.role, purpose, asking.origin, asking.operation);
     about.practitioner = of.practitioner_id();
     about.patients = of.patient_ids();
     about.account = Some(of.id.as_str().to_owned());

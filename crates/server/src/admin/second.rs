@@ -1,31 +1,39 @@
-//! What needs a second person although it is no act on an account: a request names by `X-Approval` what was allowed, and that is used up before
-//! anything is done.
+//! What needs a second person although it is no act on an account: a request names by `X-Approval` what was allowed, and that is used up in the
+//! commit with which what was allowed begins.
 
 use crate::app::App;
 use crate::error::ApiError;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName};
 use tacet_fhir::outcome::IssueType;
-use tacet_identity::{ACT_BYTES_MAX, AccountId, Actor, ApprovalId, Kind};
+use tacet_identity::{ACT_BYTES_MAX, AccountId, Actor, ApprovalId, Kind, Use};
 use tacet_types::Role;
 use tacet_vault::Caller;
 
 /// The approval that a request uses.
 const APPROVAL: HeaderName = HeaderName::from_static("x-approval");
 
-/// Uses an approval of this kind for exactly this: `what`, as whoever decides reads it. A person uses what they asked for; a machine what a
-/// person asked for in its name. Without accounts of people there is nobody to ask, and nothing is needed.
+/// What was allowed, about to be used.
+pub(crate) struct Allowed {
+    /// What goes into the commit.
+    pub(crate) using: Use,
+    /// Which approval, who asked and who allowed it.
+    pub(crate) words: String,
+}
+
+/// An approval of this kind for exactly this: `what`, as whoever decides reads it. A person uses what they asked for; a machine what a
+/// person asked for in its name. Without accounts of people there is nobody to ask: the rules alone decide then.
 ///
 /// # Errors
 /// 403 with what to ask for, where no approval is named; what identity says of one that does not fit.
-pub(crate) async fn required<S>(
+pub(crate) fn required<S>(
     app: &App<S>,
     caller: &Caller,
     headers: &HeaderMap,
     kind: Kind,
     what: &str,
-) -> Result<(), ApiError> {
-    let Some(people) = &app.people else { return Ok(()) };
+) -> Result<Option<Allowed>, ApiError> {
+    let Some(people) = &app.people else { return Ok(None) };
     let machine = caller.role == Role::Integrator;
     let text = match (machine, caller.token.as_deref()) {
         (true, Some(token)) => format!("{what}, by machine {} (token {token})", caller.owner),
@@ -52,8 +60,11 @@ pub(crate) async fn required<S>(
         operation: caller.operation,
         fresh: false,
     };
-    identity.use_approval(&actor, &id, kind, &text).await?;
-    Ok(())
+    let using = identity.using(&actor, &id, kind, &text)?;
+    let approval = identity.approval(&id)?.ok_or_else(ApiError::not_found)?;
+    let decided = approval.decision.as_ref().map_or("nobody", |decision| decision.by.name.as_str());
+    let words = format!("approval {id}, asked for by {}, allowed by {decided}", approval.asked.name);
+    Ok(Some(Allowed { using, words }))
 }
 
 fn needed(kind: Kind, text: &str) -> ApiError {

@@ -4,7 +4,7 @@
 //! HL7 Bulk Data Access, <https://hl7.org/fhir/uv/bulkdata/STU2/export.html>.
 
 use super::Call;
-use crate::admin::second;
+use crate::admin::second::{self, Allowed};
 use crate::content::Packer;
 use crate::error::ApiError;
 use crate::negotiate::wants_async;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use tacet_fhir::json::{self as fhir_json};
 use tacet_fhir::reference::Reference;
 use tacet_identity::Kind;
-use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{CopyReader, CopyRequest, CopyScope, CopyState, CopyStatus, VaultError};
+use tacet_types::{Labels, ResourceId, ResourceType, Role};
+use tacet_vault::{CopyApproval, CopyReader, CopyRequest, CopyScope, CopyState, CopyStatus, VaultError};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
@@ -30,6 +30,9 @@ use zeroize::Zeroizing;
 const NDJSON: HeaderValue = HeaderValue::from_static("application/fhir+ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
+
+/// The special confidentiality that a person's copy shall hold, by the names of labels: without it, none.
+const CONFIDENTIAL: &str = "_copyConfidential";
 
 /// How long a copy is kept where nothing is said, and at most, in days.
 const LIFE_DAYS_DEFAULT: i64 = 1;
@@ -64,6 +67,7 @@ pub(super) async fn export<S: RecordService>(action: Action, mut call: Call<'_, 
         "_copyPurpose",
         "_copyRecipient",
         "_copyDays",
+        CONFIDENTIAL,
     ])?;
     if !wants_async(call.headers) {
         return Err(ApiError::invalid("an export is answered later: send `Prefer: respond-async`"));
@@ -88,8 +92,17 @@ pub(super) async fn export<S: RecordService>(action: Action, mut call: Call<'_, 
             ApiError::invalid(format!("`_copyDays` must be a number of days from 1 to {LIFE_DAYS_MAX}"))
         })?,
     };
+    let labels = confidential(&call)?;
+    let what = format!("{path}{}, purpose of use {}", call.query.link(None), call.caller.purpose.as_str());
+    let allowed = match call.caller.may_export {
+        true => None,
+        false => second::required(call.app, call.caller, call.headers, Kind::BulkExport, &what)?,
+    };
+    let approval =
+        allowed.map(|Allowed { using, words }| CopyApproval { labels, words, write: using.write, entry: using.entry });
     let purpose = call.query.get("_copyPurpose")?;
     let request = CopyRequest {
+        approval,
         scope,
         types: types(&call)?,
         since: call.query.since()?,
@@ -100,10 +113,6 @@ pub(super) async fn export<S: RecordService>(action: Action, mut call: Call<'_, 
         life_ms: days * DAY_MS,
         request: format!("{base}{path}{}", call.query.link(None)),
     };
-    if !call.caller.may_export {
-        let what = format!("{path}{}", call.query.link(None));
-        second::required(call.app, call.caller, call.headers, Kind::BulkExport, &what).await?;
-    }
     let (app, caller) = (Arc::clone(call.app), call.caller.clone());
     let id = call.run(async move { app.service.begin_copy(&caller, request).await }, true).await?;
     let place = format!("{base}/_copies/{id}");
@@ -229,6 +238,18 @@ pub(super) async fn end<S: RecordService>(call: &Call<'_, S>) -> Result<Reply, A
     let id = call.segment(1).unwrap_or_default().into_owned();
     call.app.service.end_copy(call.caller, &id).await?;
     Ok(Reply::empty(StatusCode::ACCEPTED))
+}
+
+/// The labels that the request names. A second person reads them in it.
+fn confidential<S: RecordService>(call: &Call<'_, S>) -> Result<Labels, ApiError> {
+    let mut names = call.query.all(CONFIDENTIAL).flat_map(|value| value.split(',')).peekable();
+    if names.peek().is_some() && call.caller.role == Role::Integrator {
+        return Err(ApiError::invalid(format!("`{CONFIDENTIAL}` is for people: a machine's copy leaves nothing out")));
+    }
+    names.try_fold(Labels::NONE, |all, name| Labels::parse(name).map(|label| all.and(label))).ok_or_else(|| {
+        let known: Vec<&str> = Labels::ALL.iter().map(|(_, name)| *name).collect();
+        ApiError::invalid(format!("`{CONFIDENTIAL}` must be labels, separated by commas: {}", known.join(", ")))
+    })
 }
 
 fn types<S: RecordService>(call: &Call<'_, S>) -> Result<Vec<ResourceType>, ApiError> {

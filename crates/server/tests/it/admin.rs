@@ -4,6 +4,7 @@ mod emergencies;
 mod exports;
 mod keeping;
 mod policies;
+mod questions;
 mod separation;
 
 use crate::client::{Answer, Ask};

@@ -38,10 +38,10 @@ fn has(role: Role, capability: Capability) -> bool {
         ],
         Capability::Scim => &[Administrator],
         Capability::Launch => &[Integrator],
-        Capability::Policy => &[SecurityOfficer, Auditor],
-        Capability::AuditRead => {
-            &[Clinician, Nurse, Pharmacist, Laboratory, Reception, Patient, Integrator, Auditor]
-        }
+        Capability::Feed => &[Role::Feed],
+        Capability::Log => &[Auditor],
+        Capability::Policy | Capability::Ledger => &[SecurityOfficer, Auditor],
+        Capability::AuditRead => &[Clinician, Nurse, Pharmacist, Laboratory, Reception, Patient, Integrator, Auditor],
     };
     roles.contains(&role)
 }
@@ -53,6 +53,8 @@ fn access(action: Action) -> Access {
     match action {
         Action::Metadata | Action::Health | Action::WellKnown => Access::Public,
         Action::Metrics => Access::Bearer(Capability::Metrics),
+        Action::FeedAdt => Access::Bearer(Capability::Feed),
+        Action::LogFile => Access::Bearer(Capability::Log),
         Action::IndexStatus | Action::IndexRebuild => Access::Bearer(Capability::Maintenance),
         Action::Read | Action::Vread | Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => read,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Everything => read,
@@ -104,6 +106,9 @@ fn access_of_people(action: AdminAction) -> Capability {
         AdminAction::BreakGlassDeclare | AdminAction::BreakGlassEnd => Capability::BreakGlass,
         AdminAction::BreakGlassOpen | AdminAction::BreakGlassReview => Capability::Review,
         AdminAction::Notices | AdminAction::NoticeSeen => Capability::OwnAccount,
+        AdminAction::PolicyAsk | AdminAction::PolicyApply => Capability::Ask,
+        AdminAction::PolicyProposed => Capability::OwnAccount,
+        AdminAction::LedgerEntries | AdminAction::LedgerExtent => Capability::Ledger,
         AdminAction::Policy | AdminAction::PolicyExplain => Capability::Policy,
         AdminAction::Scim(_) => Capability::Scim,
     }

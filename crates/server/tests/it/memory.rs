@@ -416,7 +416,7 @@ impl RecordService for Memory {
         Ok(())
     }
 
-    async fn note(&self, _: &Caller, kind: EventKind, outcome: Outcome) -> Result<(), VaultError> {
+    async fn note(&self, _: &Caller, kind: EventKind, outcome: Outcome, _: Option<String>) -> Result<(), VaultError> {
         self.0.notes.lock().unwrap().push((kind, outcome));
         Ok(())
     }
@@ -450,8 +450,13 @@ impl RecordService for Memory {
         Ok(())
     }
 
+    fn log_file(&self, _: &tacet_tlog::tile::Resource) -> Result<Vec<u8>, VaultError> {
+        Err(VaultError::NotFound)
+    }
+
     fn statistics(&self) -> VaultStatistics {
         VaultStatistics {
+            log: tacet_vault::LogFigures::default(),
             unwraps: Default::default(),
             ledger_entries: 4711,
             last_sequence: Sequence(12),

@@ -82,6 +82,25 @@ pub(crate) enum PolicyCommand {
         /// Folder of the other policies
         directory: PathBuf,
     },
+    /// Print folder's policies as the body of a request for another person's word (POST /_policy)
+    Propose {
+        /// Folder of the policies
+        directory: PathBuf,
+        /// The ticket that it belongs to
+        #[arg(long)]
+        ticket: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Put policies in force that two people agreed on, while no server runs
+    Apply {
+        /// Folder of the policies; without it, those that come with the program
+        directory: Option<PathBuf>,
+        /// The approval: needed as soon as one person may ask for it and another decide
+        #[arg(long)]
+        approval: Option<String>,
+    },
     /// Say why somebody may see or change a record, or may not
     Explain {
         /// The login of an account, a role, or a role and its Practitioner as `nurse:p1`

@@ -77,11 +77,19 @@ pub(crate) fn run(global: &Global, args: &DemoArgs, output: &Output) -> Result<u
     let vault = open::open_vault(&paths, &config, &root, config.keeper.limits())?;
     drop(root);
     let subscriptions = tacet_server::SubscriptionsConfig::default();
-    serve::serve(&global, server, subscriptions, people, vault, |base, people| {
-        let invited = invite(people)?;
-        show(base, &data, &hospital, &tokens, &invited, output);
-        Ok(())
-    })?;
+    serve::serve(
+        &global,
+        server,
+        subscriptions,
+        &tacet_server::LedgerConfig::default(),
+        people,
+        vault,
+        |base, people| {
+            let invited = invite(people)?;
+            show(base, &data, &hospital, &tokens, &invited, output);
+            Ok(())
+        },
+    )?;
     Ok(exit::OK)
 }
 
@@ -216,7 +224,8 @@ fn invite(people: &People) -> Result<Vec<Invitation>, CliError> {
     let actor = Actor::command_line("Tacet demo", OperationId::random(&SecureRng));
     // Codes are shown once: each start invites anew, under the next free number.
     let taken = identity.accounts().map_err(failed)?.len();
-    for (number, role) in [Role::Administrator, Role::Administrator, Role::SecurityOfficer].into_iter().enumerate() {
+    // In the order in which they are to enrol: as soon as two administrators have, the codes of the others are of no use.
+    for (number, role) in [Role::SecurityOfficer, Role::Administrator, Role::Administrator].into_iter().enumerate() {
         let login = format!("{role}-{}", taken + number + 1);
         let made = open::wait(identity.bootstrap(&actor, Draft::new(&login, &login, role))).map_err(failed)?;
         invited.push((login, made.first.reveal().to_owned(), made.second.reveal().to_owned()));

@@ -1,6 +1,7 @@
 //! `tacet ledger`.
 
 use crate::args::{Global, LedgerArgs, LedgerCommand, LedgerFilterArgs, LedgerFormArgs, LedgerSessionArgs};
+use crate::commands::ledger_log;
 use crate::config::data_directory;
 use crate::error::CliError;
 use crate::exit;
@@ -19,7 +20,13 @@ use tacet_vault::{
 
 pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result<u8, CliError> {
     match &args.command {
-        LedgerCommand::Verify => verify(global, output),
+        LedgerCommand::Verify(args) => match &args.files {
+            Some(files) => ledger_log::verify(files, args, output),
+            None => verify(global, output),
+        },
+        LedgerCommand::Key(args) => ledger_log::key(global, args, output),
+        LedgerCommand::ExportLog { directory } => ledger_log::export(global, directory, output),
+        LedgerCommand::Tiles => ledger_log::tiles(global, output),
         LedgerCommand::List(args) => {
             let question = question(&args.filter)?;
             answer(global, "ledger list", &question, Some(args.count), &args.form, output)
@@ -188,7 +195,7 @@ fn line(line: &LedgerLine) -> String {
     }
 }
 
-fn entry_line(index: u64, entry: &Entry) -> String {
+pub(crate) fn entry_line(index: u64, entry: &Entry) -> String {
     let patient = entry.patient.as_ref().map(|(kind, id)| format!(" {kind}/{}", id.as_str())).unwrap_or_default();
     let from = entry.origin.address.map(|address| format!(" from {address}")).unwrap_or_default();
     let basis = entry.basis.as_deref().map(|basis| format!(", by {basis}")).unwrap_or_default();

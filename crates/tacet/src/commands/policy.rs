@@ -1,7 +1,7 @@
 //! `tacet policy`: the rules on who may see what, looked at, tried and explained before they apply.
 
 use crate::args::{Global, PolicyArgs, PolicyCommand};
-use crate::config::{Config, load_policies};
+use crate::config::{Config, load_policies, load_rules};
 use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Opened};
@@ -10,12 +10,13 @@ use crate::people;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use tacet_identity::Kind;
 use tacet_ledger::PurposeOfUse;
 use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{Agent, Entry, EventKind};
 use tacet_policy::{Act, BUILT_IN_CASES, Policies, Verdict, cases, simulate};
 use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{Caller, Role};
+use tacet_vault::{Caller, Role, Rules, usual_purpose};
 
 pub(crate) fn run(global: &Global, args: &PolicyArgs, output: &Output) -> Result<u8, CliError> {
     let policies = match &args.policies {
@@ -43,8 +44,42 @@ pub(crate) fn run(global: &Global, args: &PolicyArgs, output: &Output) -> Result
             output.result("policy simulate", value, &text);
             Ok(exit::OK)
         }
-        PolicyCommand::Explain { who, what, act } => explain(global, policies, (who, what, act), output),
+        PolicyCommand::Propose { directory, ticket, reason } => {
+            let rules = load_rules(directory)?;
+            let files: serde_json::Map<String, Value> =
+                rules.files().iter().map(|(name, text)| (name.clone(), json!(text))).collect();
+            let asked = json!({ "files": files, "why": { "ticket": ticket, "reason": reason } });
+            let text = asked.to_string();
+            output.result("policy propose", json!({ "fingerprint": rules.fingerprint(), "body": asked }), &text);
+            Ok(exit::OK)
+        }
+        PolicyCommand::Apply { directory, approval } => {
+            apply(global, directory.as_deref(), approval.as_deref(), output)
+        }
+        PolicyCommand::Explain { who, what, act } => {
+            explain(global, policies, args.policies.is_some(), (who, what, act), output)
+        }
     }
+}
+
+/// Puts other policies in force: on the word of two people, or of who sets the store up.
+fn apply(global: &Global, directory: Option<&Path>, approval: Option<&str>, output: &Output) -> Result<u8, CliError> {
+    let rules = directory.map_or_else(|| Ok(Rules::built_in()), load_rules)?;
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
+    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+    let words = rules.words();
+    let done = people::require_named(&opened, Kind::PolicyChange, &words, approval)
+        .and_then(|()| people::use_approval(&opened, &caller, Kind::PolicyChange, &words, approval))
+        .and_then(|()| {
+            let by = approval.map_or_else(|| "who set the store up".to_owned(), |id| format!("approval {id}"));
+            Ok(open::wait(opened.vault.put_rules_in_force(&caller, &rules, &by, None))?)
+        });
+    opened.vault.close()?;
+    done?;
+    let fingerprint = rules.fingerprint();
+    let value = json!({ "fingerprint": fingerprint, "built_in": rules.is_built_in() });
+    output.result("policy apply", value, &format!("in force: policies {fingerprint}"));
+    Ok(exit::OK)
 }
 
 fn show(policies: &Policies, output: &Output) -> u8 {
@@ -84,6 +119,7 @@ fn test(policies: &Policies, file: Option<&Path>, output: &Output) -> Result<u8,
 fn explain(
     global: &Global,
     policies: Arc<Policies>,
+    trial: bool,
     (who, what, act): (&str, &str, &str),
     output: &Output,
 ) -> Result<u8, CliError> {
@@ -95,6 +131,9 @@ fn explain(
     let record = record.and_then(|(kind, id)| Some((ResourceType::parse(kind)?, ResourceId::parse(id).ok()?)));
     let (kind, id) = record.ok_or_else(|| CliError::Usage("name the record as `Observation/o1`".into()))?;
     let opened = open::open_by_rules(global, Some(MAINTENANCE_LIMITS), policies)?;
+    if !trial {
+        opened.vault.go_by_rules_in_force()?;
+    }
     let asking = open::caller(global, Role::Operator, PurposeOfUse::Compliance);
     let explained = explained(&opened, &asking, who, act, kind, &id);
     opened.vault.close()?;
@@ -142,7 +181,7 @@ fn explained(
 fn person(opened: &Opened, asking: &Caller, who: &str) -> Result<Caller, CliError> {
     let (role, practitioner) = who.split_once(':').map_or((who, None), |(role, id)| (role, Some(id)));
     let caller =
-        |owner: &str, role: Role| Caller::new(owner, role, PurposeOfUse::Treatment, asking.origin, asking.operation);
+        |owner: &str, role: Role| Caller::new(owner, role, usual_purpose(role), asking.origin, asking.operation);
     if let Some(role) = Role::parse(role) {
         let practitioner = practitioner.map(ResourceId::parse).transpose();
         let practitioner = practitioner.map_err(|error| CliError::Usage(error.to_string()))?;

@@ -6,14 +6,17 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open;
 use crate::output::Output;
+use crate::people;
 use std::future::Future;
 use std::sync::Arc;
+use tacet_identity::Kind;
 use tacet_ledger::PurposeOfUse;
 use tacet_ledger::noted::NotedRows;
 use tacet_server::{
-    AuditFeeds, Environment, People, PeopleSettings, Server, ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig,
+    AuditFeeds, Environment, LedgerConfig, People, PeopleSettings, Publisher, Server, ServerConfig, Subscriptions,
+    SubscriptionsConfig, TlsConfig,
 };
-use tacet_vault::{EventKind, Outcome, Role, Vault};
+use tacet_vault::{EventKind, Outcome, Role, Settled, Vault};
 use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<u8, CliError> {
@@ -27,16 +30,36 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
         config.base_url = args.base_url.clone();
     }
     if let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) {
-        config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone(), client_certificates: false });
+        let client_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_certificates);
+        config.tls = Some(TlsConfig { certificate: certificate.clone(), key: key.clone(), client_certificates });
     }
+    settle_rules(global, &opened)?;
     drop(opened.root); // the keeper has its own copy of the keys
     let people = opened.config.people_settings()?;
     let subscriptions = opened.config.subscriptions;
-    serve(global, config, subscriptions, people, opened.vault, |base_url, _| {
+    serve(global, config, subscriptions, &opened.config.ledger, people, opened.vault, |base_url, _| {
         output.note(&format!("serving FHIR R4 at {base_url}"));
         Ok(())
     })?;
     Ok(exit::OK)
+}
+
+/// Holds the configured policies to those that two people agreed on. Others do not apply, and it is said what to do.
+fn settle_rules(global: &Global, opened: &open::Opened) -> Result<(), CliError> {
+    let offered = opened.config.rules()?;
+    let alone = !people::two_can(opened, Kind::PolicyChange)?;
+    let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+    let settled = open::wait(opened.vault.settle_rules(&caller, &offered, alone))?;
+    if settled == Settled::Refused {
+        let in_force = opened.vault.rules_in_force()?.map(|found| found.rules.fingerprint());
+        tracing::error!(
+            configured = offered.fingerprint(),
+            in_force,
+            "the policies in `access.policies` were not approved and do not apply: propose them (`tacet policy propose`, POST \
+             /_policy), or put the approved ones back"
+        );
+    }
+    Ok(())
 }
 
 /// Serves until the process is told to stop, then closes the store.
@@ -44,6 +67,7 @@ pub(crate) fn serve(
     global: &Global,
     config: ServerConfig,
     subscriptions: SubscriptionsConfig,
+    ledger: &LedgerConfig,
     people: PeopleSettings,
     vault: Vault,
     ready: impl FnOnce(&str, &People) -> Result<(), CliError>,
@@ -58,26 +82,41 @@ pub(crate) fn serve(
         // Before anybody knows that it serves: a stop that comes with the first request is a stop, not a kill.
         let stop = stop_signal()?;
         let environment = Environment { clock: open::clock(), rng: open::rng() };
+        let client_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_certificates);
         let server = Server::bind(config, vault.clone(), environment.clone())
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.call_establishment(&people.name);
         let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
+        let people = PeopleSettings { client_certificates, ..people };
+        let outgoing = people.outgoing.clone();
         let people = People::open(rows, Some(vault.clone()), &environment, &people, server.base_url())
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.note(&caller, EventKind::Start, Outcome::Success).await?;
-        let copies = open::Paths::of(&crate::config::data_directory(global)).copies;
-        vault.keep_copies_in(&copies, &caller).await?;
+        // A program for developers serves nobody who would wait, and takes many times as long for it.
+        if !cfg!(debug_assertions)
+            && let Err(error) = vault.warm()
+        {
+            tracing::warn!(%error, "the first question of each role takes longer");
+        }
+        let paths = open::Paths::of(&crate::config::data_directory(global));
+        vault.keep_copies_in(&paths.copies, &caller).await?;
+        vault.keep_ledger_index_in(&paths.ledger_index, true)?;
+        // Before anything is served: a store that was set back shows nothing.
+        let publisher = Publisher::start(vault.clone(), ledger, &outgoing, &environment)
+            .await
+            .map_err(|error| CliError::Server(Box::new(error)))?;
         let feeds = AuditFeeds::start(&vault, &ledger.feeds, server.base_url(), &environment, &caller)
             .map_err(|error| CliError::Server(Box::new(error)))?;
         let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
         ready(server.base_url(), &people)?;
-        let server = server.with_audit_feeds(&feeds).with_people(people);
+        let server = server.with_audit_feeds(&feeds).with_people(people).with_public_log(ledger.public);
         server.run(stop).await;
         subscriptions.stop().await;
         feeds.stop().await;
+        publisher.stop().await;
         // Where the store has failed the entry cannot be written; the log has said why.
         let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
         Ok::<(), CliError>(())
@@ -87,7 +126,7 @@ pub(crate) fn serve(
 }
 
 /// Resolves at SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     let no_signals = |error| CliError::other("signals could not be watched", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;

@@ -106,6 +106,60 @@ fn the_ledger_lists_who_read_what() {
 }
 
 #[test]
+fn the_ledger_answers_questions() {
+    let (place, _) = Place::with_store();
+    let hospital = hospital();
+    let file = &hospital.patient(0).resources[0].json;
+    place.run(&["import", place.write("p.json", file).to_str().unwrap()]).ended(0);
+    let token = place.token("=Dr Curious", "integrator");
+    let id = hospital.patient_id(0);
+    let serving = place.serve();
+    let path = format!("/Patient/{id}");
+    for _ in 0..2 {
+        assert_eq!(Client::connect(&serving.address, &token).unwrap().get(&path).unwrap().status, 200);
+    }
+    serving.stop();
+    assert!(place.data().join("ledger-index").is_dir());
+
+    let saw = place.json(&["ledger", "who-saw", &id, "--kind", "read", "--from", "2020-01-01", "--oldest-first"]);
+    let reads = saw["entries"].as_array().unwrap();
+    assert_eq!((reads.len(), reads[0]["owner"].as_str()), (2, Some("=Dr Curious")));
+    let did = place.run(&["ledger", "what-did", "=Dr Curious", "--csv"]).ended(0).out;
+    assert!(did.starts_with("index,at,kind,") && did.lines().count() == 3, "{did}");
+    assert!(did.contains(",'=Dr Curious,"), "no spreadsheet runs it: {did}");
+    let lines = place.run(&["ledger", "list", "--ndjson", "--count", "3", "--address", "127.0.0.1"]).ended(0).out;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+
+    let token_id = reads[0]["token"].as_str().unwrap();
+    let extent = place.json(&["ledger", "session", token_id]);
+    assert_eq!((extent["patients_touched"].as_u64(), extent["entries"].as_u64()), (Some(1), Some(2)));
+    assert!(extent["patients"][0]["name"].is_null());
+    let named = place.json(&["ledger", "session", token_id, "--names"]);
+    let name = named["patients"][0]["name"].as_str().unwrap();
+    assert!(!name.is_empty());
+    let csv = place.run(&["ledger", "session", token_id, "--names", "--csv"]).ended(0).out;
+    assert!(csv.contains(name) && csv.lines().count() == 2, "{csv}");
+    // Each name is a disclosure of its own, for whoever asked.
+    let legal = place.json(&["ledger", "who-saw", &id, "--kind", "read"]);
+    let purposes: Vec<_> = legal["entries"].as_array().unwrap().iter().map(|entry| &entry["purpose"]).collect();
+    assert_eq!(purposes, ["HLEGAL", "HLEGAL", "HOPERAT", "HOPERAT"]);
+    let entries = place.run(&["ledger", "session", token_id, "--entries", "--ndjson"]).ended(0).out;
+    assert_eq!(entries.lines().count(), 2);
+    assert!(place.run(&["ledger", "session", "nobody"]).ended(0).out.contains("No entry"));
+
+    // Gone or damaged, the index is made again.
+    for file in std::fs::read_dir(place.data().join("ledger-index")).unwrap() {
+        std::fs::write(file.unwrap().path(), "x").unwrap();
+    }
+    let again = place.json(&["ledger", "session", token_id]);
+    assert_eq!(again["patients"], extent["patients"]);
+    place.run(&["ledger", "who-saw", "no/id"]).ended(1);
+    place.run(&["ledger", "list", "--from", "soon"]).ended(1);
+    place.run(&["ledger", "list", "--kind", "theft"]).ended(1);
+}
+
+#[test]
 fn the_doctor_says_what_to_mend() {
     let (place, _) = Place::with_store();
     let says = |ran: &Ran, what: &str| {

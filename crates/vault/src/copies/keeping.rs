@@ -1,7 +1,7 @@
 //! The rows of copies: read, written, taken away.
 
 use super::record::Record;
-use super::{Copies, remove_folder, unreadable};
+use super::{Copies, CopyApproval, remove_folder, unreadable};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::layout;
@@ -81,7 +81,13 @@ impl Inner {
     }
 
     /// Writes down that a copy begins, and the row that it has from now on. Blocks: no erasure comes in between.
-    pub(super) fn begun(&self, copies: &Copies, caller: &Caller, record: &Record) -> Result<(), VaultError> {
+    pub(super) fn begun(
+        &self,
+        copies: &Copies,
+        caller: &Caller,
+        record: &Record,
+        approval: Option<&CopyApproval>,
+    ) -> Result<(), VaultError> {
         let _turn = copies.turn();
         if self.copy_records()?.len() >= super::COPIES_KEPT_MAX {
             let what = "copies kept (delete those that are not needed)";
@@ -89,9 +95,17 @@ impl Inner {
         }
         let mut entry = self.copy_entry(caller, record, "begun", Outcome::Success);
         entry.query = Some(record.request.clone());
-        let write = self.copy_write(record)?;
-        let item = vec![Prepared::new(&entry)?];
-        self.store.submit(Commit { preconditions: Vec::new(), writes: vec![write], feed: None, item }).wait()?;
+        let mut commit =
+            Commit { preconditions: Vec::new(), writes: vec![self.copy_write(record)?], feed: None, item: Vec::new() };
+        if let Some(CopyApproval { write, entry, .. }) = approval {
+            // INVARIANT: what was allowed once is used up with the one copy that begins by it.
+            let (precondition, change) = self.noted_write(write)?.ok_or(VaultError::Conflict)?;
+            commit.preconditions.extend(precondition);
+            commit.writes.push(change);
+            commit.item.push(Prepared::new(entry)?);
+        }
+        commit.item.push(Prepared::new(&entry)?);
+        self.store.submit(commit).wait()?;
         Ok(())
     }
 

@@ -258,8 +258,8 @@ async fn a_supplier_comes_when_two_people_say_so() {
     let connection = office.connection(&device);
     let codes = (first["code"].as_str().unwrap(), decided["secondCode"].as_str().unwrap());
     let offer = office.identity().begin_enrolment(codes.0, codes.1, &connection).await.unwrap();
-    let mut key = crate::passkey::Passkey::new("vendor", super::ORIGIN);
-    let answer = serde_json::from_value(key.create(&offer.options)).unwrap();
+    let mut key = tacet_testkit::passkey::Passkey::new("vendor", super::ORIGIN).unwrap();
+    let answer = key.create(&offer.options).unwrap();
     office.identity().finish_enrolment(&offer.ceremony, &answer, "key", None, &connection).await.unwrap();
     assert!(office.logged_in(key).await.is_err(), "not before a window");
     // A window of a week is cut to half a day.
