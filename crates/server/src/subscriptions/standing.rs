@@ -1,6 +1,7 @@
 //! What a subscription hangs on that was asked for without a token of the store: what an app was given, or a session. It goes on as long as that stands, not
 //! as long as the one token that was shown, which lives for five minutes.
 
+use crate::access::By;
 use crate::people::People;
 use std::fmt::Write;
 use tacet_identity::AccountId;
@@ -19,6 +20,15 @@ pub(crate) enum HangsOn {
 }
 
 impl HangsOn {
+    /// What the rights of who asks hang on. None: on a token of the store.
+    pub(crate) fn of(by: &By) -> Option<Self> {
+        match by {
+            By::App(given) => Some(given.hangs_on.clone()),
+            By::Session(person) => Some(Self::Session(person.account.clone(), person.session.clone(), person.began)),
+            By::Token => None,
+        }
+    }
+
     /// What an app's token hangs on.
     pub(crate) fn of_app(grant: &AccessGrant) -> Self {
         match &grant.family {
