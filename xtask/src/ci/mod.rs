@@ -2,6 +2,7 @@
 
 mod clients;
 mod drill;
+mod foreign;
 mod licences;
 mod smoke;
 
@@ -25,7 +26,7 @@ struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "tidy", about: "the shape of the repository", run: tidy::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lints", about: "clippy on everything, warnings are errors", run: lints },
@@ -35,6 +36,7 @@ const STEPS: [Step; 10] = [
     Step { name: "deny", about: "the same from the licence texts, and more (when cargo-deny is installed)", run: deny },
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
     Step { name: "clients", about: "stock FHIR clients from npm and PyPI work against the program", run: clients::run },
+    Step { name: "foreign", about: "a verifier in Go rejects every log that was tampered with", run: foreign::run },
     Step {
         name: "drill",
         about: "the drills: one catches a program that does not encrypt, the others find nothing",
