@@ -228,12 +228,30 @@ impl Maker {
     }
 }
 
+/// Who leaves a set of patients, and who comes into it.
+#[derive(Default)]
+struct Moves {
+    gone: HashSet<ResourceId>,
+    come: Vec<ResourceId>,
+}
+
+impl Moves {
+    /// The set as it is then: the same one where nobody moves.
+    fn apply(self, set: &Arc<HashSet<ResourceId>>) -> Arc<HashSet<ResourceId>> {
+        if self.gone.is_empty() && self.come.is_empty() {
+            return Arc::clone(set);
+        }
+        let stay = set.iter().filter(|patient| !self.gone.contains(*patient)).cloned();
+        Arc::new(stay.chain(self.come).collect())
+    }
+}
+
 /// Patients who are elsewhere than a base has them.
 #[derive(Default)]
 struct Moved {
-    /// By what is open: who goes, who comes.
-    groups: HashMap<Arc<[Opening]>, (HashSet<ResourceId>, Vec<ResourceId>)>,
-    apart: (HashSet<ResourceId>, Vec<ResourceId>),
+    /// By what is open.
+    groups: HashMap<Arc<[Opening]>, Moves>,
+    apart: Moves,
 }
 
 impl Moved {
@@ -244,38 +262,30 @@ impl Moved {
         }
         let (was_like_others, is_like_others) = (*before == base.otherwise, made == base.otherwise);
         if !base.otherwise.is_empty() && was_like_others {
-            self.apart.1.push(patient.clone());
+            self.apart.come.push(patient.clone());
         }
         if !base.otherwise.is_empty() && is_like_others {
-            self.apart.0.insert(patient.clone());
+            self.apart.gone.insert(patient.clone());
         }
         if !was_like_others && !before.is_empty() {
-            self.groups.entry(Arc::clone(before)).or_default().0.insert(patient.clone());
+            self.groups.entry(Arc::clone(before)).or_default().gone.insert(patient.clone());
         }
         if !is_like_others && !made.is_empty() {
-            self.groups.entry(made).or_default().1.push(patient);
+            self.groups.entry(made).or_default().come.push(patient);
         }
     }
 
     /// The groups of the base with these patients moved. Those in which nobody moves are shared.
     fn apply(mut self, base: &Base) -> (Groups, Arc<HashSet<ResourceId>>) {
-        let changed = |set: &Arc<HashSet<ResourceId>>, (gone, come): (HashSet<ResourceId>, Vec<ResourceId>)| {
-            if gone.is_empty() && come.is_empty() {
-                return Arc::clone(set);
-            }
-            let mut set: HashSet<ResourceId> = set.iter().filter(|patient| !gone.contains(*patient)).cloned().collect();
-            set.extend(come);
-            Arc::new(set)
-        };
         let mut groups: Groups = Vec::with_capacity(base.groups.len() + self.groups.len());
         for (openings, patients) in &base.groups {
-            let moved = self.groups.remove(openings).unwrap_or_default();
-            groups.push((Arc::clone(openings), changed(patients, moved)));
+            let moves = self.groups.remove(openings).unwrap_or_default();
+            groups.push((Arc::clone(openings), moves.apply(patients)));
         }
-        let new = self.groups.into_iter().map(|(openings, (_, come))| (openings, Arc::new(come.into_iter().collect())));
+        let new = self.groups.into_iter().map(|(openings, moves)| (openings, moves.apply(&Arc::default())));
         groups.extend(new);
         groups.retain(|(_, patients)| !patients.is_empty());
-        (groups, changed(&base.apart, self.apart))
+        (groups, self.apart.apply(&base.apart))
     }
 }
 

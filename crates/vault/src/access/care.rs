@@ -346,3 +346,46 @@ pub(crate) fn of_declared(writes: &[RowWrite]) -> Vec<CareChange> {
     };
     declared.filter_map(change).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tacet_fhir::json::{Limits, parse_str};
+
+    fn says(name: &str, id: &str, version: u64, text: &str) -> CareChange {
+        let json = parse_str(text, &Limits::default()).unwrap();
+        let (resource_type, id) = (ResourceType::parse(name).unwrap(), ResourceId::parse(id).unwrap());
+        let facts = tacet_policy::facts_of(resource_type, &id, &json).map(Box::new);
+        CareChange::Says { resource_type, id, version: VersionId(version), facts }
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_and_nothing_older_comes_back() {
+        let slot = |status: &str| {
+            format!(
+                r#"{{"resourceType":"Slot","status":"{status}","schedule":{{"reference":"Schedule/s"}},"start":"2026-03-01T18:00:00Z","end":"2026-03-02T08:00:00Z"}}"#
+            )
+        };
+        let now = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
+        let mut care = Care::default();
+        for id in ["over", "free"] {
+            care.take_in(says("Slot", id, 1, &slot("busy")));
+        }
+        let place = r#"{"resourceType":"Location","partOf":{"reference":"Location/house"}}"#;
+        care.take_in(says("Location", "ward", 1, place));
+        care.take_in(says("Slot", "free", 2, &slot("free")));
+        assert_eq!((care.data.len(), care.versions.len()), (2, 3));
+        assert!(!care.forget(now));
+        assert_eq!((care.data.len(), care.versions.len()), (1, 3), "an older version may still come in");
+        care.take_in(says("Slot", "free", 1, &slot("busy")));
+        assert_eq!(care.data.len(), 1, "and is not taken");
+        care.forget(now.plus_ms(60_000));
+        assert_eq!((care.data.len(), care.versions.len()), (1, 1));
+        // One that speaks again meanwhile stays.
+        care.take_in(says("Slot", "free", 3, &slot("free")));
+        care.forget(now.plus_ms(120_000));
+        care.take_in(says("Slot", "free", 4, &slot("busy").replace("2026", "2027")));
+        care.forget(now.plus_ms(180_000));
+        assert_eq!((care.data.len(), care.versions.len()), (2, 2));
+    }
+}

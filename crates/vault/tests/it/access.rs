@@ -2,6 +2,7 @@
 //!
 //! `dr-a` takes part in the stay of `mine`, `dr-b` in that of `other`. What `dr-a` may not see answers as what is not there.
 
+mod detained;
 mod emergency;
 mod own_word;
 mod ways;
@@ -9,17 +10,15 @@ mod ways;
 use crate::house::*;
 use pollster::block_on;
 use tacet_ledger::Entry;
-use tacet_vault::{Caller, Outcome, PurposeOfUse, Role, VaultError};
+use tacet_vault::{Caller, Outcome, Role, VaultError};
 use ways::{Answer, ways};
 
 /// Somebody of the hospital who stands for this Practitioner.
 pub(crate) fn person(role: Role, practitioner: &str) -> Caller {
-    let caller = caller(role);
     // Each role asks for what it is there for.
-    let purpose = if role == Role::Reception { PurposeOfUse::PatientAdministration } else { caller.purpose };
-    let practitioner = Some(rid(practitioner));
-    let owner = practitioner.as_ref().map(|id| format!("Dr {}", id.as_str())).unwrap_or_default();
-    Caller { owner, practitioner, strong: true, purpose, ..caller }
+    let purpose = tacet_vault::usual_purpose(role);
+    let owner = format!("Dr {practitioner}");
+    Caller { owner, practitioner: Some(rid(practitioner)), strong: true, purpose, ..caller(role) }
 }
 
 fn machine() -> Caller {
