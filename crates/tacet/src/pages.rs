@@ -19,7 +19,8 @@ fn settings(table: &str) -> Vec<String> {
 }
 
 /// Names that are tables and no settings.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
+    "ledger",
     "store",
     "index",
     "search",
@@ -33,6 +34,7 @@ const TABLES: [&str; 13] = [
     "log",
     "tls",
     "limits",
+    "adt",
 ];
 
 #[test]
@@ -47,12 +49,14 @@ fn every_setting_stands_in_the_configuration_page() {
         "server",
         "server.tls",
         "server.limits",
+        "server.adt",
         "keeper",
         "subscriptions",
         "access",
         "access.care",
         "access.outgoing",
         "oidc.NAME",
+        "ledger",
         "ledger.feeds.NAME",
         "log",
     ] {
