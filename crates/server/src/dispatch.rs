@@ -22,6 +22,7 @@ use crate::query::Query;
 use crate::reply::Reply;
 use crate::routes::{self, Access, Action, Route};
 use crate::service::RecordService;
+use crate::tried;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -149,7 +150,7 @@ impl<S: RecordService> Endpoint<S> {
                 Some(who)
             }
             (Access::Bearer(_), Some(who)) => {
-                access::refused(app, peer, &who, line.action, operation).await;
+                tried::refused(app, peer, &who, line.action, operation).await;
                 return Err(ApiError::forbidden());
             }
             (Access::Session(_), Some(_)) => return Err(ApiError::forbidden()),

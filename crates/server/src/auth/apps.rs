@@ -7,6 +7,7 @@ use crate::lockout::Source;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::service::RecordService;
+use crate::tried;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -251,8 +252,8 @@ impl<S: RecordService> AuthCall<'_, S> {
         match error {
             SmartError::Refused(error) => {
                 if error.code == ErrorCode::InvalidClient {
-                    let failure = access::failure_of(Some(self.people), &self.parts.headers);
-                    access::failed(self.app, self.peer, failure, self.operation, "a client did not prove itself").await;
+                    let failure = tried::failure_of(Some(self.people), &self.parts.headers);
+                    tried::failed(self.app, self.peer, failure, self.operation, "a client did not prove itself").await;
                 }
                 Ok(oauth_error(&error))
             }

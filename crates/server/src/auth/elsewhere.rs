@@ -1,13 +1,13 @@
 //! Login at another provider (OpenID Connect): there, and back.
 
 use super::{AuthCall, cookies, login::next, pages, words::Words};
-use crate::access;
 use crate::error::ApiError;
 use crate::lockout::Failure;
 use crate::people::ForeignRule;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::service::RecordService;
+use crate::tried;
 use hyper::StatusCode;
 use tacet_identity::{Account, IdentityError};
 use tacet_smart::foreign::{Begin, ForeignError, ForeignLogin, Weak};
@@ -142,7 +142,7 @@ impl<S: RecordService> AuthCall<'_, S> {
         if matches!(error, ForeignError::Refused(_) | ForeignError::TooWeak(_)) {
             // Who was sent here by a page of another site has begun nothing here: that is refused before.
             let what = "a login at another provider was refused";
-            access::failed(self.app, self.peer, Failure::Tried, self.operation, what).await;
+            tried::failed(self.app, self.peer, Failure::Tried, self.operation, what).await;
         }
         Ok(self.foreign_refused(words))
     }
