@@ -229,7 +229,8 @@ fn session(global: &Global, args: &LedgerSessionArgs, output: &Output) -> Result
 
 /// The name of each patient: an ordinary disclosure of each record, with its entry.
 fn names(global: &Global, vault: &Vault, extent: &SessionExtent) -> Result<BTreeMap<String, String>, CliError> {
-    let reader = open::caller(global, Role::Integrator, PurposeOfUse::Legal);
+    // To tell the people concerned is part of running the hospital.
+    let reader = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
     let mut names = BTreeMap::new();
     for patient in &extent.patients {
         match open::wait(vault.read(&reader, patient.resource_type, &patient.id)) {
