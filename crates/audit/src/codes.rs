@@ -238,6 +238,37 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
     }
 }
 
+/// The codes of `AuditEvent.subtype`, save our own.
+pub(crate) fn subtypes(kind: EventKind) -> Vec<Code> {
+    let told = telling(kind);
+    let mut subtypes: Vec<Code> = told.subtype.into_iter().collect();
+    if told.family == Some(Family::Disclosure) {
+        subtypes.push(OPERATION);
+    }
+    subtypes
+}
+
+/// The kinds whose events have this value of one of the search parameters `type`, `subtype` and `action`; none where another parameter is
+/// meant, or a value that is more than one code with or without its system. For finding entries by their kind.
+pub fn kinds_told(parameter: &str, value: &str) -> Option<Vec<EventKind>> {
+    let (system, code) = value.split_once('|').map_or((None, value), |(system, code)| (Some(system), code));
+    if code.is_empty() || system == Some("") || value.contains([',', '\\', '$']) || code.contains('|') {
+        return None;
+    }
+    let is = |known: &Code| known.code == code && system.is_none_or(|system| system == known.system);
+    let own = format!("{OWN}/CodeSystem/ledger-event");
+    let fits = |kind: &&EventKind| match parameter {
+        "type" => is(&telling(**kind).event),
+        "subtype" => {
+            subtypes(**kind).iter().any(is)
+                || (kind.as_str() == code && system.is_none_or(|system| system == own.as_str()))
+        }
+        // A code without a system in the element: the value set gives it one, which a search may name.
+        _ => telling(**kind).action == code,
+    };
+    matches!(parameter, "type" | "subtype" | "action").then(|| EventKind::ALL.iter().filter(fits).copied().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +280,22 @@ mod tests {
         }
         for id in ["", "l-", "l-01", "l-x", "l--1", "l-18446744073709551616", "L-1", "5", "l-1 "] {
             assert_eq!(entry_index(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_found_by_what_their_events_say() {
+        use EventKind as K;
+        assert_eq!(kinds_told("action", "D"), Some(vec![K::Delete, K::Erase]));
+        assert_eq!(kinds_told("type", "110114"), Some(vec![K::Login, K::LoginFailed, K::Logout]));
+        assert_eq!(kinds_told("subtype", "operation"), Some(vec![K::Everything, K::Export, K::Print]));
+        assert_eq!(kinds_told("subtype", &format!("{OWN}/CodeSystem/ledger-event|read")), Some(vec![K::Read]));
+        assert_eq!(kinds_told("subtype", "http://hl7.org/fhir/restful-interaction|read"), Some(vec![K::Read]));
+        assert_eq!(kinds_told("type", "http://nowhere.example|rest"), Some(vec![]));
+        for (parameter, value) in
+            [("type", "rest,110100"), ("type", "|rest"), ("type", "x|"), ("agent", "x"), ("type:not", "rest")]
+        {
+            assert_eq!(kinds_told(parameter, value), None, "{parameter}={value}");
         }
     }
 

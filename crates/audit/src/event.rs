@@ -5,7 +5,7 @@ mod agents;
 mod entities;
 
 use crate::Site;
-use crate::codes::{Code, Family, LIFECYCLE, OWN, SERVER, event_id};
+use crate::codes::{Code, Family, OWN, SERVER, event_id};
 use crate::shown::{Shown, Told};
 use agents::agents;
 use entities::entities;
@@ -35,10 +35,7 @@ pub fn audit_event(shown: &Shown, site: &Site) -> Value {
     let mut meta = json!({ "versionId": "1", "lastUpdated": shown.at.to_string() });
     put(&mut meta, "profile", (!profiles.is_empty()).then(|| json!(profiles)));
     let own = json!({ "system": format!("{OWN}/CodeSystem/ledger-event"), "code": shown.kind.as_str(), "display": told.words });
-    let mut subtypes: Vec<Value> = told.subtype.iter().map(coding).collect();
-    if told.subtype.is_some_and(|subtype| subtype.system == LIFECYCLE) && told.way == crate::codes::Way::Out {
-        subtypes.push(json!({ "system": crate::codes::INTERACTION, "code": "operation" }));
-    }
+    let mut subtypes: Vec<Value> = crate::codes::subtypes(shown.kind).iter().map(coding).collect();
     subtypes.push(own);
     let mut event = json!({
         "resourceType": "AuditEvent",

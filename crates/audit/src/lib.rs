@@ -18,7 +18,7 @@ pub mod line;
 mod shown;
 pub mod syslog;
 
-pub use codes::{Family, OWN, entry_index, event_id};
+pub use codes::{Family, OWN, entry_index, event_id, kinds_told};
 pub use event::audit_event;
 pub use shown::{Eyes, Object, Patients, Shown, Told};
 

@@ -7,6 +7,7 @@
 //! What a search means is what the search engine says it means: each candidate is looked at as if it were stored. Whoever reads the ledger
 //! is in the ledger before anything is shown.
 
+mod candidates;
 mod feed;
 
 pub use feed::FEED_ENTRIES_MAX;
@@ -20,12 +21,13 @@ use crate::search::{
 };
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
+use candidates::Candidates;
 use std::collections::HashSet;
 use tacet_audit::{Eyes, Shown, Site, audit_event, entry_index, event_id};
 use tacet_fhir::json;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_fhir::search::ParameterId;
-use tacet_ledger::{Entry, LIST_MAX, LedgerError, QUERY_BYTES_MAX};
+use tacet_ledger::{Entry, LedgerError, QUERY_BYTES_MAX};
 use tacet_policy::{Access, Level};
 use tacet_search::document::{Document, Key};
 use tacet_search::filter::Filter;
@@ -135,7 +137,8 @@ impl Vault {
         let of_one = one_patient(&whose, &parameters);
         let site = inner.audit_site(&call.base_url);
         let count = compiled.request.count.unwrap_or(SEARCH_PAGE_DEFAULT).clamp(1, SEARCH_PAGE_MAX);
-        let gathered = inner.gather_audit(&whose, &compiled, of_one.as_ref(), &known, (before, count), &site)?;
+        let mut candidates = inner.audit_candidates(&patients_of(&whose, of_one.as_ref()), &parameters, before)?;
+        let gathered = inner.gather_audit(&whose, &compiled, &mut candidates, &known, (before, count), &site)?;
 
         let patient = ResourceType::parse("Patient").zip(of_one);
         let mut entry = caller.entry(inner.clock.now(), EventKind::LedgerAccess, Outcome::Success, patient);
@@ -240,19 +243,18 @@ impl Inner {
         &self,
         whose: &Whose,
         compiled: &Compiled,
-        of_one: Option<&ResourceId>,
+        candidates: &mut Candidates,
         known: &Parameters,
         (mut before, count): (u64, usize),
         site: &Site,
     ) -> Result<Gathered, VaultError> {
         let mut gathered = Gathered { found: Vec::new(), next: None, looked: None };
         let (mut scanned, mut made) = (0usize, 0usize);
-        let may_be = |entry: &Entry| {
-            whose.are(entry) && of_one.is_none_or(|patient| entry.patient.as_ref().is_some_and(|(_, of)| of == patient))
-        };
         loop {
-            let listed = self.ledger_before(before)?;
-            let Some(last) = listed.last().map(|(index, _)| *index) else { return Ok(gathered) };
+            let listed = self.next_audit_candidates(candidates)?;
+            if listed.is_empty() {
+                return Ok(gathered);
+            }
             for (index, entry) in listed {
                 if gathered.found.len() >= count || scanned >= AUDIT_SCAN_MAX || made >= AUDIT_LOOK_MAX {
                     gathered.next = Some(before);
@@ -262,32 +264,23 @@ impl Inner {
                 before = index;
                 let newest = gathered.looked.map_or(index, |(newest, _)| newest);
                 gathered.looked = Some((newest, index));
-                let Some(entry) = entry.filter(&may_be) else { continue };
+                let Some(entry) = entry.filter(|entry| whose.are(entry) && candidates.may_be(entry)) else { continue };
                 made += 1;
                 let disclosed = told(index, &entry, whose.eyes(), site)?;
                 if fits(compiled, &disclosed, known)? {
                     gathered.found.push(disclosed);
                 }
             }
-            if last == 0 {
-                return Ok(gathered);
-            }
         }
     }
+}
 
-    /// Entries before this one, newest first, as many as are read at once; none in the place of one whose key ended.
-    fn ledger_before(&self, before: u64) -> Result<Vec<(u64, Option<Entry>)>, VaultError> {
-        let listed = tacet_ledger::list_newest(self.store.reader(), &self.ledger_keys, before, LIST_MAX);
-        match listed {
-            Ok(entries) => Ok(entries.into_iter().map(|(index, entry)| (index, Some(entry))).collect()),
-            Err(LedgerError::KeyNotHeld { .. }) => {
-                let size = tacet_ledger::head(self.store.reader(), &self.ledger_keys)?.map_or(0, |head| head.size());
-                let newest = before.min(size);
-                let oldest = newest.saturating_sub(LIST_MAX as u64);
-                (oldest..newest).rev().map(|index| Ok((index, self.ledger_entry_if_any(index)?))).collect()
-            }
-            Err(other) => Err(other.into()),
-        }
+/// The patients whom a search can be about, where it is about some.
+fn patients_of(whose: &Whose, of_one: Option<&ResourceId>) -> Option<Vec<ResourceId>> {
+    match (whose, of_one) {
+        (_, Some(one)) => Some(vec![one.clone()]),
+        (Whose::Patients(patients), None) => Some(patients.clone()),
+        (Whose::Everybodys, None) => None,
     }
 }
 

@@ -320,6 +320,25 @@ impl Indexed {
 }
 
 impl Inner {
+    /// The entries before `before` that may answer, the newest first; none where the index is not kept, or is not there yet. For who writes down
+    /// what is looked at before it is shown, and holds each entry against the question.
+    pub(crate) fn may_answer(&self, question: &Question, before: u64) -> Result<Option<Search>, VaultError> {
+        let Some(indexed) = self.ledger_index.get() else { return Ok(None) };
+        let reached = indexed.index.catch_up(&|| self.store.snapshot(), BEHIND_MAX)?;
+        if reached.entries < reached.size {
+            return Ok(None);
+        }
+        let groups = question.keys(&indexed.index.facet_keys);
+        let view = indexed.index.view(&groups, 0).map_err(|error| indexed.refused(&error))?;
+        Ok(Some(Search::new(view, question, groups, true, before, None)))
+    }
+
+    /// The next of them.
+    pub(crate) fn next_of(&self, search: &mut Search) -> Result<Option<u64>, VaultError> {
+        let indexed = self.indexed()?;
+        search.advance().map_err(|error| indexed.refused(&error))
+    }
+
     fn indexed(&self) -> Result<&Indexed, VaultError> {
         self.ledger_index.get().ok_or(VaultError::NotSupported("this store was opened without the ledger's index"))
     }

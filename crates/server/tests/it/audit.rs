@@ -237,3 +237,46 @@ async fn events_of_other_systems_are_records_like_any() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_ledgers_index_it_finds_the_same() {
+    let audited = Audited::open().await;
+    let credential = {
+        let events = audited.events(&audited.auditor, "/AuditEvent?agent-name=Dr%20Test&_count=1").await;
+        events[0]["agent"][2]["policy"][0].as_str().unwrap().to_owned()
+    };
+    let today = &SystemClock.now().to_string()[..10];
+    let before = audited.house.vault.ledger_head().unwrap().unwrap().size();
+    let queries = [
+        "/AuditEvent".to_owned(),
+        "/AuditEvent?patient=p1".to_owned(),
+        "/AuditEvent?patient=Patient/p2&action=C&_count=1".to_owned(),
+        "/AuditEvent?patient=p1,p2".to_owned(),
+        "/AuditEvent?patient=nobody".to_owned(),
+        format!("/AuditEvent?policy={credential}&_count=2"),
+        format!("/AuditEvent?date={today}&type=rest"),
+        format!("/AuditEvent?date=gt{today}T00:00:00Z&action=D"),
+        "/AuditEvent?date=lt2020-01-01".to_owned(),
+        "/AuditEvent?type=rest&subtype=read&_count=1".to_owned(),
+        "/AuditEvent?action=C,D&outcome=0".to_owned(),
+    ];
+    let ask = async || {
+        let mut all = Vec::new();
+        for token in [&audited.auditor, &audited.patient, &audited.parent] {
+            for query in &queries {
+                let found = numbers(&audited.events(token, query).await);
+                // What was asked meanwhile is in the ledger too.
+                all.push(found.into_iter().filter(|number| *number < before).collect::<Vec<_>>());
+            }
+        }
+        all
+    };
+    let scanned = ask().await;
+    assert!(scanned.iter().filter(|found| !found.is_empty()).count() > 20, "{scanned:?}");
+    let folder = tempfile::tempdir().unwrap();
+    audited.house.vault.keep_ledger_index_in(folder.path(), false).unwrap();
+    assert_eq!(ask().await, scanned);
+    audited.house.vault.bring_up_ledger_index(&mut |_, _| ()).unwrap();
+    assert_eq!(ask().await, scanned);
+    assert!(audited.house.vault.ledger_index_statistics().is_some());
+}
