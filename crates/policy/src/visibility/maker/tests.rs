@@ -231,7 +231,7 @@ fn rota(care: &mut CareData) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn what_follows_changes_is_what_is_made_from_nothing(
