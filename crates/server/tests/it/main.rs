@@ -19,6 +19,7 @@ mod matrix;
 mod memory;
 mod missed_events;
 mod operations;
+mod publishing;
 mod relations;
 mod running;
 mod searches;
