@@ -302,6 +302,44 @@ async fn a_weaker_or_older_login_does_not_do() {
     assert!(matches!(bench.changed(own, &[("acr", json!("eidas2"))]).await, Err(ForeignError::TooWeak(_))));
 }
 
+/// A login that is too weak brings what it takes to ask for a better one, and says where that was done already.
+#[tokio::test]
+async fn a_weak_login_can_be_asked_for_again() {
+    let bench = bench(SubjectClaim::Sub, &["eidas2"]);
+    for max_age_s in [None, Some(0)] {
+        let begin = Begin { note: Some("/ward"), max_age_s, ..Begin::default() };
+        let Err(ForeignError::TooWeak(weak)) = bench.changed(begin, &[]).await else { panic!("eidas1 does not do") };
+        assert_eq!((weak.provider.as_str(), weak.note.as_deref()), ("psc", Some("/ward")));
+        assert_eq!(weak.was_fresh, max_age_s.is_some());
+    }
+}
+
+#[tokio::test]
+async fn whoever_logs_out_here_is_logged_out_there_once() {
+    let bench = bench(SubjectClaim::Sub, &[]);
+    let end = "https://login.example/logout?tenant=1";
+    let until = bench.clock.now().plus_ms(3_600_000);
+    // A provider that offers none: nobody is sent anywhere.
+    let login = bench.changed(Begin::default(), &[]).await.unwrap();
+    bench.logins.keep_for_logout("s1", &login, until).await.unwrap();
+    assert_eq!(bench.logins.logout("s1").await.unwrap(), None);
+    bench.net.0.lock().unwrap().metadata["end_session_endpoint"] = json!(end);
+    bench.clock.advance_ms(3_600_000);
+    let login = bench.changed(Begin::default(), &[]).await.unwrap();
+    bench.logins.keep_for_logout("s2", &login, until).await.unwrap();
+    assert_eq!(bench.logins.logout("s3").await.unwrap(), None, "another session's");
+    let url = bench.logins.logout("s2").await.unwrap().unwrap();
+    assert!(url.starts_with(end), "{url}");
+    let asked = query_of(&url);
+    assert_eq!((asked["client_id"].as_str(), asked["tenant"].as_str()), ("tacet", "1"));
+    assert_eq!(asked["post_logout_redirect_uri"], "https://ehr.example/login");
+    assert_eq!(asked["id_token_hint"], bench.net.0.lock().unwrap().id_token);
+    assert_eq!(bench.logins.logout("s2").await.unwrap(), None, "once");
+    bench.logins.keep_for_logout("s4", &login, until).await.unwrap();
+    let (a, b) = tokio::join!(bench.logins.logout("s4"), bench.logins.logout("s4"));
+    assert_eq!([a, b].into_iter().filter(|url| url.as_ref().unwrap().is_some()).count(), 1);
+}
+
 #[tokio::test]
 async fn the_professional_is_known_by_the_national_id() {
     let bench = bench(SubjectClaim::ProSanteConnect, &[]);
