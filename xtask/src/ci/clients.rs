@@ -82,7 +82,7 @@ fn install_browser() -> bool {
 }
 
 /// Copies the programs for Node.js beside their packages, and makes an environment for Python. Both take what is written in the
-/// repository and nothing newer.
+/// repository and nothing newer, and are left as they are where that is what they were made from.
 fn install(folder: &Path) -> Outcome {
     let sources = workspace::root().join("clients");
     let js = folder.join("js");
@@ -90,17 +90,39 @@ fn install(folder: &Path) -> Outcome {
     for name in JAVASCRIPT.into_iter().chain(JAVASCRIPT_PARTS) {
         std::fs::copy(sources.join("js").join(name), js.join(name))?;
     }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--silent"]).current_dir(&js);
-    finish(npm, "`npm ci` (it needs Node.js 20 or later, with npm)")?;
-
+    unless_made_from(&js, &["package.json", "package-lock.json", ".npmrc"].map(|name| js.join(name)), || {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--silent"]).current_dir(&js);
+        finish(npm, "`npm ci` (it needs Node.js 20 or later, with npm)")
+    })?;
+    let requirements = sources.join("python/requirements.txt");
     let environment = folder.join("python");
+    unless_made_from(&environment, std::slice::from_ref(&requirements), || {
+        make_environment(&environment, &requirements)
+    })
+}
+
+/// Does what makes a folder, unless it was made from files that said the same. What broke off is made anew.
+fn unless_made_from(folder: &Path, files: &[PathBuf], make: impl FnOnce() -> Outcome) -> Outcome {
+    let wanted: Vec<Vec<u8>> = files.iter().map(std::fs::read).collect::<Result<_, _>>()?;
+    let (wanted, made) = (wanted.concat(), folder.join("made-from"));
+    if std::fs::read(&made).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    if made.exists() {
+        std::fs::remove_file(&made)?;
+    }
+    make()?;
+    Ok(std::fs::write(made, wanted)?)
+}
+
+fn make_environment(environment: &Path, requirements: &Path) -> Outcome {
     let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&environment);
+    venv.args(["-m", "venv"]).arg(environment);
     finish(venv, "`python3 -m venv` (it needs Python 3.9 or later)")?;
     let mut pip = Command::new(environment.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--requirement"]);
-    pip.arg(sources.join("python/requirements.txt"));
+    pip.arg(requirements);
     finish(pip, "`pip install`")
 }
 
