@@ -2,7 +2,7 @@
 
 use crate::ack::{Answer, Code};
 use crate::message::{Field, Message};
-use crate::patch::{created, encoded, entry, token};
+use crate::patch::{created, encoded, entry, text, token};
 use crate::settings::Settings;
 use crate::{person, stay};
 use serde_json::{Value, json};
@@ -243,7 +243,7 @@ impl<'a> Adt<'a> {
         };
         if let Some(key) = self.stay() {
             let now = existing.stay.as_ref().map(|(.., now)| now);
-            if now.is_some_and(|now| now["subject"]["reference"].as_str() != Some(subject.as_str())) {
+            if now.is_some_and(|now| text(now, "/subject/reference") != Some(subject.as_str())) {
                 return Err(MapError::OtherPatient);
             }
             let place = existing.ward.as_deref();

@@ -43,6 +43,19 @@ pub(crate) fn created(resource_type: &str, wanted: Elements) -> Value {
     Value::Object(resource)
 }
 
+/// The text at a place (`/subject/reference`), if there is one.
+pub(crate) fn text<'v>(value: &'v Value, place: &str) -> Option<&'v str> {
+    value.pointer(place).and_then(Value::as_str)
+}
+
+/// Sets a member; what is no object becomes one.
+pub(crate) fn set(value: &mut Value, name: &str, to: Value) {
+    match value {
+        Value::Object(members) => drop(members.insert(name.to_owned(), to)),
+        other => *other = json!({ name: to }),
+    }
+}
+
 /// Text within the query of a URL.
 pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -2,7 +2,7 @@
 
 use crate::adt::{Key, MapError};
 use crate::message::{Field, Message};
-use crate::patch::Elements;
+use crate::patch::{Elements, set};
 use crate::settings::Settings;
 use crate::time::Moment;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn united(given: &[(Key, String)], now: Option<&Value>) -> Value {
             let mut identifier = json!({ "system": key.system, "value": key.value });
             if matches!(kind.as_str(), "PI" | "MR" | "SS" | "PPN" | "DL" | "NH") {
                 let system = "http://terminology.hl7.org/CodeSystem/v2-0203";
-                identifier["type"] = json!({ "coding": [{ "system": system, "code": kind }] });
+                set(&mut identifier, "type", json!({ "coding": [{ "system": system, "code": kind }] }));
             }
             all.push(identifier);
         }

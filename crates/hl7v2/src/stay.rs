@@ -8,7 +8,7 @@
 
 use crate::adt::{Key, MapError, Trigger};
 use crate::message::Message;
-use crate::patch::Elements;
+use crate::patch::{Elements, set, text};
 use crate::settings::Settings;
 use crate::time::Moment;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ impl Stay<'_> {
                 let at = self.time()?;
                 if self.trigger != Trigger::Transfer || now.is_none() {
                     wanted.insert("class".into(), json!({ "system": ACT_CODE, "code": self.class() }));
-                    period["start"] = json!(self.start()?);
+                    set(&mut period, "start", json!(self.start()?));
                 }
                 wanted.insert("status".into(), json!("in-progress"));
                 let (ward, moves) = (self.ward()?, self.trigger == Trigger::Transfer);
@@ -81,14 +81,15 @@ impl Stay<'_> {
                 if !self.message.field("PV1", 16).value().is_empty() {
                     // Whoever sends it says that the patient is a known person: the rules set such patients apart.
                     let mut stay = now.and_then(|now| now.get("hospitalization")).cloned().unwrap_or_else(|| json!({}));
-                    stay["specialCourtesy"] = json!([{ "coding": [{ "system": COURTESY, "code": "VIP" }] }]);
+                    let vip = json!([{ "coding": [{ "system": COURTESY, "code": "VIP" }] }]);
+                    set(&mut stay, "specialCourtesy", vip);
                     wanted.insert("hospitalization".into(), stay);
                 }
                 wanted.insert("period".into(), period);
             }
             Trigger::Discharge => {
                 let end = self.said(&[("PV1", 45)])?.map_or_else(|| self.time(), Ok)?;
-                period["end"] = json!(end);
+                set(&mut period, "end", json!(end));
                 wanted.insert("status".into(), json!("finished"));
                 wanted.insert("period".into(), period);
                 put_locations(&mut wanted, ended(locations, &end));
@@ -183,8 +184,8 @@ impl Stay<'_> {
             return Err(MapError::State("the stay was in one ward only, so that no transfer can be taken back"));
         }
         locations.pop();
-        let last = locations.last().map(|last| &last["location"]["reference"]);
-        if named.as_ref().is_some_and(|named| Some(&named["reference"]) != last) {
+        let last = locations.last().map(place_of);
+        if named.as_ref().is_some_and(|named| Some(text(named, "/reference")) != last) {
             return Err(MapError::State("the ward before the transfer is not the one that the message names"));
         }
         Ok(reopened(locations))
@@ -198,13 +199,23 @@ fn put_locations(wanted: &mut Elements, locations: Vec<Value>) {
 }
 
 fn is_open(location: &Value) -> bool {
-    matches!(location["status"].as_str(), None | Some("active")) && location["period"]["end"].is_null()
+    matches!(text(location, "/status"), None | Some("active")) && text(location, "/period/end").is_none()
+}
+
+/// The reference of its ward.
+fn place_of(location: &Value) -> Option<&str> {
+    text(location, "/location/reference")
+}
+
+/// Its period, to be changed.
+fn period_of(location: &Value) -> Value {
+    location.get("period").cloned().unwrap_or_else(|| json!({}))
 }
 
 /// In this ward since then, and in no other any more.
 fn moved(locations: Vec<Value>, ward: Value, since: &str) -> Vec<Value> {
-    let stays =
-        locations.iter().any(|location| is_open(location) && location["location"]["reference"] == ward["reference"]);
+    let named = text(&ward, "/reference");
+    let stays = locations.iter().any(|location| is_open(location) && place_of(location) == named);
     if stays {
         return locations;
     }
@@ -215,11 +226,10 @@ fn moved(locations: Vec<Value>, ward: Value, since: &str) -> Vec<Value> {
 
 fn ended(mut locations: Vec<Value>, end: &str) -> Vec<Value> {
     for location in locations.iter_mut().filter(|location| is_open(location)) {
-        location["status"] = json!("completed");
-        if !location["period"].is_object() {
-            location["period"] = json!({});
-        }
-        location["period"]["end"] = json!(end);
+        let mut period = period_of(location);
+        set(&mut period, "end", json!(end));
+        set(location, "status", json!("completed"));
+        set(location, "period", period);
     }
     locations
 }
@@ -227,10 +237,12 @@ fn ended(mut locations: Vec<Value>, end: &str) -> Vec<Value> {
 /// The last one goes on.
 fn reopened(mut locations: Vec<Value>) -> Vec<Value> {
     if let Some(last) = locations.last_mut() {
-        last["status"] = json!("active");
-        if let Some(period) = last["period"].as_object_mut() {
+        let mut period = period_of(last);
+        if let Some(period) = period.as_object_mut() {
             period.remove("end");
         }
+        set(last, "status", json!("active"));
+        set(last, "period", period);
     }
     locations
 }

@@ -335,6 +335,8 @@ impl Identity {
                 check_links(*role, practitioner.as_deref(), patients)?;
                 done.writes.extend(end_sessions(&mut account));
                 account.role = *role;
+                // What two people say begins anew; the records may name an end again.
+                account.ends_ms = None;
                 account.practitioner.clone_from(practitioner);
                 account.patients.clone_from(patients);
             }

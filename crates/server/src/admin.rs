@@ -13,6 +13,7 @@ mod asked;
 mod changes;
 mod clients;
 mod emergencies;
+pub(crate) mod leavers;
 mod ledger;
 mod notices;
 pub(crate) mod rounds;

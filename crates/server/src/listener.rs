@@ -1,6 +1,6 @@
 //! Listening, accepting, and stopping with grace.
 
-use crate::admin::rounds;
+use crate::admin::{leavers, rounds};
 use crate::app::{App, Environment, Turns};
 use crate::body::BodyRoom;
 use crate::capability;
@@ -316,12 +316,24 @@ async fn tidy<S: RecordService>(app: &App<S>) {
     }
 }
 
-/// Looks over the accounts at the start and every hour. Never ends.
-async fn rounds<S>(app: &App<S>) {
+/// How long a change may take from its time to its commit, in milliseconds.
+const FOLLOW_MARGIN_MS: i64 = 60_000;
+
+/// Looks over the accounts at the start and every hour, and in between at those of whom something was stored. Never ends.
+async fn rounds<S: RecordService>(app: &App<S>) {
     let Some(people) = &app.people else { return std::future::pending().await };
     loop {
         rounds::make(people, &*app.rng).await;
-        sleep(Duration::from_millis(rounds::ROUND_MS)).await;
+        let (mut since, mut seen) = (app.clock.now(), app.service.statistics().last_sequence);
+        for _ in 0..rounds::ROUND_MS / leavers::LOOK_MS {
+            sleep(Duration::from_millis(leavers::LOOK_MS)).await;
+            let (now, last) = (app.clock.now(), app.service.statistics().last_sequence);
+            if last != seen {
+                // A commit takes its time: what was stored a little before the last look is looked at twice.
+                rounds::follow(people, &*app.rng, since.plus_ms(-FOLLOW_MARGIN_MS)).await;
+                (since, seen) = (now, last);
+            }
+        }
     }
 }
 

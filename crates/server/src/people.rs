@@ -33,6 +33,9 @@ pub enum PeopleError {
     /// Logins elsewhere.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// What the records say of practitioners.
+    #[error(transparent)]
+    Records(#[from] tacet_vault::VaultError),
     /// What may be fetched from elsewhere.
     #[error("`access.roots` cannot be read as PEM certificates: check the path")]
     Roots,

@@ -1,11 +1,12 @@
 //! What is done without being asked, at the start and every hour: who left loses the account, security officers are reminded, what has ended
 //! is cleared away. Each act has its entry in the ledger, under the program's own name.
 
+use super::leavers;
 use crate::people::{People, PeopleError};
 use tacet_identity::Actor;
 use tacet_ledger::{Channel, Origin};
 use tacet_smart::Asked;
-use tacet_types::{OperationId, Rng};
+use tacet_types::{OperationId, Rng, Timestamp};
 
 /// How often, in milliseconds.
 pub(crate) const ROUND_MS: u64 = 3_600_000;
@@ -45,13 +46,23 @@ async fn round(people: &People, rng: &dyn Rng) -> Result<Round, PeopleError> {
         smart.revoke_account(due.account.as_str(), NAME, Asked { origin, operation }).await?;
     }
     let reminded = identity.remind_overdue().await?;
+    let left = leavers::follow(people, rng, None).await?;
     for _ in 0..SWEEPS_MAX {
         let (sessions, swept) = (identity.sweep_sessions().await?, smart.sweep().await?);
         if sessions == 0 && !swept.more {
             break;
         }
     }
-    Ok(Round { closed: closed.len(), reminded })
+    Ok(Round { closed: closed.len() + left, reminded })
+}
+
+/// Does at once what follows from what was stored of practitioners since.
+pub(crate) async fn follow(people: &People, rng: &dyn Rng, since: Timestamp) {
+    match leavers::follow(people, rng, Some(since)).await {
+        Ok(0) => {}
+        Ok(closed) => tracing::info!(closed, "accounts closed: their people have left"),
+        Err(error) => tracing::error!(error = %error, "what changed of practitioners could not be looked at"),
+    }
 }
 
 /// A round that says in the log how it went. A failure waits for the next: nothing depends on a round for being refused in time.

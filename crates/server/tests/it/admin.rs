@@ -3,6 +3,7 @@
 mod emergencies;
 mod exports;
 mod keeping;
+mod leavers;
 mod policies;
 mod questions;
 mod separation;
