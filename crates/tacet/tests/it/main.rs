@@ -14,6 +14,7 @@
 mod acknowledged;
 mod completeness;
 mod drill;
+mod exported_log;
 mod http;
 mod keys;
 mod kills;
