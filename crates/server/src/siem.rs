@@ -5,7 +5,7 @@
 //!    └──────── place, a sealed row <── what was sent and has settled ──┘
 //! ```
 //!
-//! TCP does not say what a receiver has taken in. So a feed's place follows what it sends at a distance: what was sent within the last
+//! A receiver that is told by POST answers, and the place follows the answers. TCP alone does not say what a receiver has taken in. So a feed's place there follows what it sends at a distance: what was sent within the last
 //! moments before a connection breaks is sent again. Each entry arrives at least once, in its order within a connection, and carries its number.
 //!
 //! The entries that a feed sends are not written down one by one: the ledger holds when each connection began and ended, and where.
@@ -14,6 +14,7 @@ mod config;
 mod link;
 mod place;
 mod render;
+mod requests;
 mod run;
 
 pub use config::{AuditFeedConfig, AuditFeedError, AuditFeedForm, AuditFeedFrame, AuditFeedPatients, AuditFeedStart};

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::path::PathBuf;
 use thiserror::Error;
+use url::Url;
 
 /// Longest name of a feed, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -58,12 +59,25 @@ pub enum AuditFeedStart {
     Beginning,
 }
 
+/// Where a receiver is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Path and query of a URL; none for a plain address.
+    pub(super) path: Option<String>,
+}
+
 /// One feed.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditFeedConfig {
-    /// `host:port` of the receiver.
-    pub address: String,
+    /// `host:port` of a receiver over TLS or TCP. This or `url`.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// `https` URL of a receiver that is told by POST, and says by its status that it has taken what it was told.
+    #[serde(default)]
+    pub url: Option<String>,
     /// In which form.
     pub form: AuditFeedForm,
     /// What separates messages. None: syslog for DICOM, lines for the others.
@@ -125,7 +139,8 @@ impl AuditFeedConfig {
     /// A feed to this address in this form, with the usual settings.
     pub fn to(address: &str, form: AuditFeedForm) -> Self {
         Self {
-            address: address.to_owned(),
+            address: Some(address.to_owned()),
+            url: None,
             form,
             frame: None,
             roots: None,
@@ -148,15 +163,35 @@ impl AuditFeedConfig {
         })
     }
 
-    /// Host and port; an IPv6 address stands in brackets.
-    pub(super) fn place(&self) -> Option<(&str, u16)> {
-        let (host, port) = self.address.rsplit_once(':')?;
-        let host = match host.strip_prefix('[') {
-            Some(v6) => v6.strip_suffix(']')?,
-            None if host.contains(':') => return None,
-            None => host,
-        };
-        Some((host, port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port > 0)
+    /// Where the receiver is: host, port, and the path of a URL.
+    pub(super) fn place(&self) -> Option<Place> {
+        match (&self.address, &self.url) {
+            (Some(address), None) => {
+                let (host, port) = address.rsplit_once(':')?;
+                let host = match host.strip_prefix('[') {
+                    Some(v6) => v6.strip_suffix(']')?,
+                    None if host.contains(':') => return None,
+                    None => host,
+                };
+                let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+                (!host.is_empty()).then(|| Place { host: host.to_owned(), port, path: None })
+            }
+            (None, Some(url)) => {
+                let url = Url::parse(url).ok()?;
+                let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+                let secure = url.scheme() == "https";
+                if !plain || !(secure || url.scheme() == "http") || secure != self.roots.is_some() {
+                    return None;
+                }
+                let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let path = match url.query() {
+                    Some(query) => format!("{}?{query}", url.path()),
+                    None => url.path().to_owned(),
+                };
+                Some(Place { host, port: url.port_or_known_default()?, path: Some(path) })
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn check(&self, name: &str) -> Result<(), AuditFeedError> {
@@ -165,8 +200,12 @@ impl AuditFeedConfig {
             return Err(AuditFeedError::Name);
         }
         let name = || name.to_owned();
-        let (host, _) = self.place().ok_or_else(|| AuditFeedError::Address { feed: name() })?;
-        if self.roots.is_none() && !matches!(host, "localhost" | "127.0.0.1" | "::1") {
+        let place = self.place().ok_or_else(|| AuditFeedError::Address { feed: name() })?;
+        let framed = self.frame == Some(AuditFeedFrame::Syslog) || self.form == AuditFeedForm::Dicom;
+        if place.path.is_some() && framed {
+            return Err(AuditFeedError::NoSyslog { feed: name() });
+        }
+        if self.roots.is_none() && !matches!(place.host.as_str(), "localhost" | "127.0.0.1" | "::1") {
             return Err(AuditFeedError::TlsNeeded { feed: name() });
         }
         if self.certificate.is_some() != self.key.is_some() || (self.certificate.is_some() && self.roots.is_none()) {
@@ -190,8 +229,16 @@ pub enum AuditFeedError {
     #[error("a feed under `[ledger.feeds]` has a name of other than 1 to 64 lower-case letters, digits and `-`")]
     Name,
     /// No address.
-    #[error("`ledger.feeds.{feed}.address` is not `host:port`")]
+    #[error(
+        "`ledger.feeds.{feed}` needs either `address` (`host:port`) or `url` (https with `roots`, or http for this machine without)"
+    )]
     Address {
+        /// The feed.
+        feed: String,
+    },
+    /// Syslog by POST.
+    #[error("`ledger.feeds.{feed}`: a `url` takes `fhir`, `json` and `cef`, and no syslog")]
+    NoSyslog {
         /// The feed.
         feed: String,
     },
@@ -253,6 +300,26 @@ mod tests {
         assert!(matches!(half.check("siem"), Err(AuditFeedError::HalfCertificate { .. })));
         let hasty = AuditFeedConfig { settle_ms: 1, ..with_tls };
         assert!(matches!(hasty.check("siem"), Err(AuditFeedError::Times { .. })));
+        let by_post =
+            |url: &str, form| AuditFeedConfig { address: None, url: Some(url.into()), ..AuditFeedConfig::to("", form) };
+        let post = AuditFeedConfig {
+            roots: Some("/x".into()),
+            ..by_post("https://arr.example/fhir?k=1", AuditFeedForm::Fhir)
+        };
+        assert!(post.check("arr").is_ok());
+        let place = post.place().unwrap();
+        assert_eq!((place.port, place.path.as_deref()), (443, Some("/fhir?k=1")));
+        assert!(by_post("http://127.0.0.1:8080/", AuditFeedForm::Json).check("arr").is_ok());
+        for url in ["https://arr.example/", "http://arr.example/", "ftp://127.0.0.1/", "http://a@127.0.0.1/", "x"] {
+            assert!(by_post(url, AuditFeedForm::Json).check("arr").is_err(), "{url}");
+        }
+        let dicom = by_post("http://127.0.0.1/", AuditFeedForm::Dicom);
+        assert!(matches!(dicom.check("arr"), Err(AuditFeedError::NoSyslog { .. })));
+        let both = AuditFeedConfig {
+            address: Some("127.0.0.1:1".into()),
+            ..by_post("http://127.0.0.1/", AuditFeedForm::Json)
+        };
+        assert!(matches!(both.check("arr"), Err(AuditFeedError::Address { .. })));
         assert_eq!(AuditFeedConfig::to("h:1", AuditFeedForm::Dicom).frame(), AuditFeedFrame::Syslog);
         assert_eq!(feed("h:1").frame(), AuditFeedFrame::Lines);
     }

@@ -1,6 +1,7 @@
 //! The connection to a receiver.
 
-use super::config::{AuditFeedConfig, AuditFeedError};
+use super::config::{AuditFeedConfig, AuditFeedError, AuditFeedForm, Place};
+use super::requests::Requests;
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
@@ -27,36 +28,55 @@ pub(super) enum Broken {
     Timeout,
     /// It was closed.
     Closed,
+    /// It answered with another status than 2xx.
+    Status(u16),
     /// The store could not be read or written.
     Store,
 }
 
 impl Broken {
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn words(self) -> String {
         match self {
-            Self::Connect => "the receiver cannot be reached",
-            Self::Tls => "the receiver's certificate is not accepted, or it speaks no TLS",
-            Self::Timeout => "the receiver does not take anything in time",
-            Self::Closed => "the receiver closed the connection",
-            Self::Store => "the ledger could not be read, or the place could not be written",
+            Self::Connect => "the receiver cannot be reached".to_owned(),
+            Self::Tls => "the receiver's certificate is not accepted, or it speaks no TLS".to_owned(),
+            Self::Timeout => "the receiver does not take anything in time".to_owned(),
+            Self::Closed => "the receiver closed the connection".to_owned(),
+            Self::Status(status) => format!("the receiver answers with status {status}"),
+            Self::Store => "the ledger could not be read, or the place could not be written".to_owned(),
         }
     }
 }
 
+/// Whether what was sent was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// The receiver said so.
+    Said,
+    /// Nobody can say.
+    Unknown,
+}
+
 /// How a receiver is reached.
 pub(super) struct Link {
-    host: String,
-    port: u16,
+    place: Place,
+    content_type: &'static str,
     tls: Option<TlsConnector>,
     timeout: Duration,
 }
 
-trait Both: AsyncRead + AsyncWrite + Send + Unpin {}
+/// An open connection.
+pub(super) enum Connection {
+    /// Of bytes, one way.
+    Stream(Stream),
+    /// Of requests, each answered.
+    Requests(Requests),
+}
+
+pub(super) trait Both: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Both for T {}
 
-/// An open connection.
-pub(super) struct Connection {
+pub(super) struct Stream {
     reader: ReadHalf<Box<dyn Both>>,
     writer: WriteHalf<Box<dyn Both>>,
     timeout: Duration,
@@ -64,10 +84,10 @@ pub(super) struct Connection {
 
 impl Link {
     pub(super) fn new(name: &str, config: &AuditFeedConfig) -> Result<Self, AuditFeedError> {
-        let (host, port) = config.place().ok_or_else(|| AuditFeedError::Address { feed: name.to_owned() })?;
+        let place = config.place().ok_or_else(|| AuditFeedError::Address { feed: name.to_owned() })?;
         let timeout = Duration::from_millis(config.timeout_ms);
         let tls = config.roots.as_deref().map(|roots| connector(name, config, roots)).transpose()?;
-        Ok(Self { host: host.to_owned(), port, tls, timeout })
+        Ok(Self { place, content_type: content_type(config.form), tls, timeout })
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, Broken> {
@@ -75,23 +95,63 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Connection, Broken> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|_| Broken::Connect)?;
+        let stream =
+            TcpStream::connect((self.place.host.as_str(), self.place.port)).await.map_err(|_| Broken::Connect)?;
         let _ = stream.set_nodelay(true);
         let both: Box<dyn Both> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {
-                let name = ServerName::try_from(self.host.clone()).map_err(|_| Broken::Tls)?;
+                let name = ServerName::try_from(self.place.host.clone()).map_err(|_| Broken::Tls)?;
                 Box::new(tls.connect(name, stream).await.map_err(|_| Broken::Tls)?)
             }
         };
+        if self.place.path.is_some() {
+            return Requests::over(both, &self.place, self.content_type, self.timeout).await.map(Connection::Requests);
+        }
         let (reader, writer) = split(both);
-        Ok(Connection { reader, writer, timeout: self.timeout })
+        Ok(Connection::Stream(Stream { reader, writer, timeout: self.timeout }))
     }
 }
 
 impl Connection {
+    /// Gives these bytes to the connection, and says whether they were taken.
+    pub(super) async fn send(&mut self, bytes: Vec<u8>) -> Result<Taken, Broken> {
+        match self {
+            Self::Stream(stream) => stream.send(&bytes).await.map(|()| Taken::Unknown),
+            Self::Requests(requests) => requests.send(bytes).await.map(|()| Taken::Said),
+        }
+    }
+
+    /// Waits until the other side closes.
+    pub(super) async fn closed(&mut self) -> Broken {
+        match self {
+            Self::Stream(stream) => until_closed(&mut stream.reader).await,
+            Self::Requests(requests) => requests.closed().await,
+        }
+    }
+
+    /// Ends it; true: all that was sent was taken.
+    pub(super) async fn finish(self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.finish().await,
+            // What was answered was taken, and nothing else counts as sent.
+            Self::Requests(_) => true,
+        }
+    }
+}
+
+/// What a body is.
+fn content_type(form: AuditFeedForm) -> &'static str {
+    match form {
+        AuditFeedForm::Fhir => "application/fhir+json",
+        AuditFeedForm::Json => "application/x-ndjson",
+        AuditFeedForm::Cef | AuditFeedForm::Dicom => "text/plain; charset=utf-8",
+    }
+}
+
+impl Stream {
     /// Gives these bytes to the connection. That they are given says nothing of whether they were taken.
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let Self { reader, writer, timeout: longest } = self;
         let writing = async {
             writer.write_all(bytes).await.map_err(|_| Broken::Closed)?;
@@ -103,14 +163,9 @@ impl Connection {
         }
     }
 
-    /// Waits until the other side closes.
-    pub(super) async fn closed(&mut self) -> Broken {
-        until_closed(&mut self.reader).await
-    }
-
     /// Says that nothing more comes, and waits for the other side to say so too: true. It has read to the end then. A connection that just
     /// ends proves nothing over TLS: anybody on the way can end it.
-    pub(super) async fn finish(mut self) -> bool {
+    async fn finish(mut self) -> bool {
         let ending = async {
             self.writer.shutdown().await.ok()?;
             let mut said = [0; SAID_BYTES];

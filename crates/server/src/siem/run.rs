@@ -1,7 +1,7 @@
 //! One feed: from its place on, over one connection after the other.
 
 use super::config::{AuditFeedConfig, AuditFeedStart};
-use super::link::{Broken, Connection, Link};
+use super::link::{Broken, Connection, Link, Taken};
 use super::{AuditFeedFigures, place, render};
 use crate::app::Environment;
 use std::collections::VecDeque;
@@ -182,7 +182,7 @@ impl Feed {
                 if connection.finish().await {
                     *next = sent_to;
                 }
-                (Outcome::Success, "the server stops")
+                (Outcome::Success, "the server stops".to_owned())
             }
             Ended::Broken(broken) => (Outcome::Failed, broken.words()),
         };
@@ -201,7 +201,7 @@ impl Feed {
             if *self.stopped.borrow() {
                 return Ended::Stopped;
             }
-            if let Some(settled) = sent.settled(Instant::now(), settle) {
+            if let Some(settled) = sent.settled(Instant::now(), settle).filter(|settled| *settled > *next) {
                 *next = settled;
                 self.figures.next.store(settled, Ordering::Relaxed);
             }
@@ -222,12 +222,22 @@ impl Feed {
                 continue;
             }
             let entries = to - *sent_to;
-            if let Err(broken) = connection.send(&bytes).await {
-                return Ended::Broken(broken);
-            }
+            let taken = match bytes.is_empty() {
+                true => Taken::Unknown,
+                false => match connection.send(bytes).await {
+                    Ok(taken) => taken,
+                    Err(broken) => return Ended::Broken(broken),
+                },
+            };
             *sent_to = to;
             self.figures.sent.fetch_add(entries, Ordering::Relaxed);
-            sent.add(to, Instant::now());
+            match taken {
+                Taken::Unknown => sent.add(to, Instant::now()),
+                Taken::Said => {
+                    *next = to;
+                    self.figures.next.store(to, Ordering::Relaxed);
+                }
+            }
         }
     }
 
@@ -239,18 +249,21 @@ impl Feed {
             let entries = vault.feed_entries(from, BATCH_ENTRIES).map_err(|error| {
                 tracing::error!(feed = name, %error, "an audit feed cannot read the ledger");
             })?;
-            let (mut bytes, mut to) = (Vec::new(), from);
+            let (mut messages, mut bytes, mut to) = (Vec::new(), 0, from);
             for (index, entry) in entries {
                 // What is past its retention opens for nobody.
                 if let Some(entry) = entry {
-                    bytes.extend(render::message(index, &entry, &config, &site, &vault));
+                    let message = render::message(index, &entry, &config, &site, &vault);
+                    bytes += message.len();
+                    messages.push(message);
                 }
                 to = index + 1;
-                if bytes.len() >= BATCH_BYTES_MAX {
+                if bytes >= BATCH_BYTES_MAX {
                     break;
                 }
             }
-            Ok((bytes, to))
+            let together = if messages.is_empty() { Vec::new() } else { render::together(&messages, &config) };
+            Ok((together, to))
         });
         made.await.unwrap_or(Err(()))
     }

@@ -270,3 +270,91 @@ async fn a_receiver_that_is_another_gets_nothing() {
     running.stop().await;
     receiver.task.abort();
 }
+
+/// A repository that is told by POST: it refuses some, is away for a while, and says what it has taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_answers_gets_every_event_and_none_twice_after_an_answer() {
+    use tokio::io::AsyncReadExt;
+    let house = House::open().await;
+    write(&house.vault, 600).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/fhir", listener.local_addr().unwrap());
+    let taken: Arc<Mutex<Vec<String>>> = Arc::default();
+    let refused = Arc::new(Mutex::new(0));
+    let repository = tokio::spawn({
+        let (taken, refused) = (Arc::clone(&taken), Arc::clone(&refused));
+        async move {
+            let mut requests = 0;
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut reader = BufReader::new(stream);
+                // Until the connection ends.
+                loop {
+                    let (mut length, mut head) = (0, String::new());
+                    while reader.read_line(&mut head).await.is_ok_and(|bytes| bytes > 2) {
+                        let line = head.lines().last().unwrap_or_default().to_ascii_lowercase();
+                        length = line.strip_prefix("content-length: ").map_or(length, |value| value.parse().unwrap());
+                    }
+                    let mut body = vec![0; length];
+                    if length == 0 || reader.read_exact(&mut body).await.is_err() {
+                        break;
+                    }
+                    assert!(
+                        head.starts_with("POST /fhir HTTP/1.1") && head.contains("application/fhir+json"),
+                        "{head}"
+                    );
+                    requests += 1;
+                    if requests % 2 == 0 {
+                        // Every second time it is out of order, and the connection with it.
+                        *refused.lock().unwrap() += 1;
+                        let _ = reader.get_mut().write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+                        break;
+                    }
+                    taken.lock().unwrap().push(String::from_utf8(body).unwrap());
+                    let _ = reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                }
+            }
+        }
+    });
+    let config = AuditFeedConfig {
+        address: None,
+        url: Some(url),
+        start: AuditFeedStart::Beginning,
+        retry_first_ms: 20,
+        retry_wait_ms_max: 50,
+        ..AuditFeedConfig::to("", AuditFeedForm::Fhir)
+    };
+    let running = feeds(&house.vault, config);
+    let numbers = || -> Vec<u64> {
+        let taken = taken.lock().unwrap();
+        let mut numbers = Vec::new();
+        for bundle in taken.iter() {
+            crate::errors::is_valid(bundle.as_bytes());
+            let bundle: serde_json::Value = serde_json::from_str(bundle).unwrap();
+            assert_eq!(bundle["type"], "batch");
+            for entry in bundle["entry"].as_array().unwrap() {
+                assert_eq!(
+                    (&entry["request"]["method"], &entry["request"]["url"]),
+                    (&"POST".into(), &"AuditEvent".into())
+                );
+                numbers.push(entry["resource"]["id"].as_str().unwrap().strip_prefix("l-").unwrap().parse().unwrap());
+            }
+        }
+        numbers
+    };
+    for _ in 0..PATIENCE {
+        if numbers().len() > 600 && *refused.lock().unwrap() >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    running.stop().await;
+    repository.abort();
+    let numbers = numbers();
+    assert!(numbers.len() > 600 && *refused.lock().unwrap() >= 2, "{}", numbers.len());
+    assert_eq!(
+        numbers,
+        (0..numbers.len() as u64).collect::<Vec<_>>(),
+        "each once and in order: what was refused is sent again"
+    );
+}
