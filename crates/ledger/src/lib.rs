@@ -89,7 +89,7 @@ pub use error::LedgerError;
 pub use head::TreeHead;
 pub use keys::LedgerKeys;
 pub use opening::{OPENING_BYTES_MAX, Opening, OpeningError, SALT_BYTES, opening};
-pub use reading::{LIST_MAX, list, list_newest, open_row, read, read_each, rows};
+pub use reading::{LIST_MAX, Opened, list, list_newest, open_row, read, read_each, rows};
 pub use receipt::{Prepared, Receipt};
 pub use rows::{RowHashes, SPACE_ENTRY, SPACE_HEAD};
 pub use sequencer::{ENTRIES_MAX, LedgerSequencer, head, open_store};

@@ -76,15 +76,14 @@ impl<'a> Listing<'a> {
     }
 }
 
+/// An entry's number, and what came of opening it.
+pub type Opened = (u64, Result<Entry, LedgerError>);
+
 /// Entries by their numbers, each with what came of opening it, in the order of `indexes`.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn read_each(
-    reader: &dyn Reader,
-    keys: &LedgerKeys,
-    indexes: &[u64],
-) -> Result<Vec<(u64, Result<Entry, LedgerError>)>, LedgerError> {
+pub fn read_each(reader: &dyn Reader, keys: &LedgerKeys, indexes: &[u64]) -> Result<Vec<Opened>, LedgerError> {
     let rows: Vec<Vec<u8>> = indexes.iter().map(|index| entry_key(*index).to_vec()).collect();
     let rows = reader.get_many(&rows)?;
     let open = |(index, row): (&u64, Option<Vec<u8>>)| {

@@ -131,18 +131,18 @@ impl LedgerIndex {
 
     fn on(disk: Disk, keys: &EstablishmentKeys, ledger_keys: LedgerKeys, tail_entries: u64) -> Self {
         let state = match load(&disk) {
-            Ok(Some((manifest, segments))) => {
+            Ok((manifest, segments)) => {
                 let size = manifest.frontier.size();
                 State {
                     segments,
                     written: manifest.frontier.clone(),
                     tail: Tail::new(size),
                     frontier: manifest.frontier,
-                    from_zero: false,
+                    // Without files it begins with the first entry.
+                    from_zero: size == 0,
                     ..State::empty(0)
                 }
             }
-            Ok(None) => State::empty(0),
             Err(error) => {
                 tracing::warn!(%error, "the ledger's index is damaged and is made again");
                 State::empty(0)
@@ -320,9 +320,10 @@ impl LedgerIndex {
     }
 }
 
-fn load(disk: &Disk) -> Result<Option<(Manifest, Vec<Arc<Segment>>)>, Refused> {
-    let Some(manifest) = disk.manifest()? else { return Ok(None) };
+/// What the files hold; nothing where there are none.
+fn load(disk: &Disk) -> Result<(Manifest, Vec<Arc<Segment>>), Refused> {
+    let manifest = disk.manifest()?.unwrap_or_default();
     let segments =
         manifest.segments.iter().map(|info| disk.segment(info.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
-    Ok(Some((manifest, segments)))
+    Ok((manifest, segments))
 }

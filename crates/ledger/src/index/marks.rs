@@ -97,7 +97,7 @@ mod tests {
         let mut marks = Marks::default();
         for entry in 100..100 + 3 * BLOCK_ENTRIES {
             // Times go down, and the middle block has none.
-            let at = (entry < 1124 || entry >= 2148).then(|| Timestamp::from_ms(10_000 - entry as i64));
+            let at = (!(1124..2148).contains(&entry)).then(|| Timestamp::from_ms(10_000 - entry as i64));
             marks.add(entry, at);
         }
         let expected = [(100, 8877, 9900), (1124, i64::MAX, i64::MIN), (2148, 6829, 7852)];
