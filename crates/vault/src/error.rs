@@ -125,7 +125,7 @@ pub enum VaultError {
     Definitions,
     /// Texts of policies that are not taken.
     #[error("these policies are not taken: {0}")]
-    Rules(#[from] crate::rules::RulesError),
+    Rules(#[source] Box<crate::rules::RulesError>),
     /// An operation on terminology, or `$validate`, that cannot be carried out.
     #[error("the operation is refused: {0}")]
     Operation(#[source] TerminologyError),

@@ -86,6 +86,12 @@ pub enum RulesError {
     Name,
 }
 
+impl From<RulesError> for VaultError {
+    fn from(error: RulesError) -> Self {
+        Self::Rules(Box::new(error))
+    }
+}
+
 impl Rules {
     /// Those that come with the program.
     pub fn built_in() -> Self {
