@@ -13,7 +13,7 @@ mod feed;
 pub use feed::FEED_ENTRIES_MAX;
 
 use crate::caller::Caller;
-use crate::disclose::{Disclosed, json_limits};
+use crate::disclose::{Disclosed, SHOWN_BYTES_MAX, json_limits};
 use crate::error::VaultError;
 use crate::knowledge::SearchCodes;
 use crate::search::{
@@ -249,14 +249,15 @@ impl Inner {
         site: &Site,
     ) -> Result<Gathered, VaultError> {
         let mut gathered = Gathered { found: Vec::new(), next: None, looked: None };
-        let (mut scanned, mut made) = (0usize, 0usize);
+        let (mut scanned, mut made, mut bytes) = (0usize, 0usize, 0usize);
         loop {
             let listed = self.next_audit_candidates(candidates)?;
             if listed.is_empty() {
                 return Ok(gathered);
             }
             for (index, entry) in listed {
-                if gathered.found.len() >= count || scanned >= AUDIT_SCAN_MAX || made >= AUDIT_LOOK_MAX {
+                let full = gathered.found.len() >= count || bytes >= SHOWN_BYTES_MAX;
+                if full || scanned >= AUDIT_SCAN_MAX || made >= AUDIT_LOOK_MAX {
                     gathered.next = Some(before);
                     return Ok(gathered);
                 }
@@ -268,6 +269,7 @@ impl Inner {
                 made += 1;
                 let disclosed = told(index, &entry, whose.eyes(), site)?;
                 if fits(compiled, &disclosed, known)? {
+                    bytes = bytes.saturating_add(disclosed.body.len());
                     gathered.found.push(disclosed);
                 }
             }
