@@ -10,7 +10,9 @@
 //! one id, and as likely to be in memory as the one that is hidden. What is opened of it says where a record stands, is shown to nobody and
 //! noted nowhere. Who sees a record pays for none of this, nor does who sees all there are: nothing is hidden from them.
 //!
-//! It holds for ids. That a search finds nothing because of what is hidden is seen by the index's guard, before rows are looked at.
+//! A search for the records of a patient of whom nothing is seen is made for a patient who is not there: how many records the patient has
+//! makes no difference. Where something else is asked for (a name, an identifier), the index asks its guard of what it finds, and asks it once in
+//! vain where it finds nothing.
 
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
@@ -24,7 +26,11 @@ use crate::{EventKind, Outcome};
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use tacet_fhir::compartment::Compartment;
+use tacet_fhir::search::ParameterId;
 use tacet_ledger::{Entry, SALT_BYTES};
+use tacet_search::document::Key;
+use tacet_search::filter::{Filter, Test};
 use tacet_types::{RecordRef, ResourceId, ResourceType, VersionId};
 
 /// Steps of the length in which the ledger's rows are sealed, in bytes (docs/formats/seal.md). Long ones have longer steps, each of them some
@@ -129,6 +135,63 @@ impl Inner {
         Ok(found)
     }
 
+    /// The filter, with patients of whom the caller sees nothing taken for a patient who is not there. It means the same to them: only those
+    /// conditions are touched that make a record one of the patient's compartment, and such a record is seen only where all its patients are
+    /// open.
+    pub(crate) fn without_closed(&self, sights: &Sights, filter: Filter) -> Filter {
+        if sights.is_everything() { filter } else { self.closed(sights, filter, None) }
+    }
+
+    fn closed(&self, sights: &Sights, filter: Filter, types: Option<&[ResourceType]>) -> Filter {
+        match filter {
+            Filter::All(all) => {
+                let of = all.iter().find_map(|part| match part {
+                    Filter::Types(types) => Some(types.clone()),
+                    _ => None,
+                });
+                let types = of.as_deref().or(types);
+                Filter::All(all.into_iter().map(|part| self.closed(sights, part, types)).collect())
+            }
+            Filter::Any(any) => Filter::Any(any.into_iter().map(|part| self.closed(sights, part, types)).collect()),
+            Filter::Value(parameter, test) => {
+                let types = types.filter(|types| types.iter().all(|of| names_patient(*of, parameter)));
+                let instead = types.and_then(|types| self.nobody_in(sights, types, &test));
+                let tests = instead.unwrap_or_else(|| vec![test]);
+                match <[Test; 1]>::try_from(tests) {
+                    Ok([test]) => Filter::Value(parameter, test),
+                    Err(tests) => Filter::Any(tests.into_iter().map(|test| Filter::Value(parameter, test)).collect()),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// What is asked in place of a test for a patient of whom nothing is seen. None: it is none.
+    fn nobody_in(&self, sights: &Sights, types: &[ResourceType], test: &Test) -> Option<Vec<Test>> {
+        let patient_type = ResourceType::parse("Patient")?;
+        let nobody = |id: &ResourceId| {
+            // Nobody without the keys could give a record this id on purpose.
+            let row = self.version_row(&self.head_row(patient_type, id), VersionId(0));
+            let hex: String = row.iter().map(|byte| format!("{byte:02x}")).collect();
+            ResourceId::parse(&hex).ok().filter(|_| !sights.opens_some(types, id))
+        };
+        match test {
+            Test::ReferenceIs(Key { resource_type, id }) if *resource_type == patient_type => {
+                Some(vec![Test::ReferenceIs(Key { resource_type: patient_type, id: nobody(id)? })])
+            }
+            Test::ReferenceId(targets, id) if targets.contains(&patient_type) => {
+                let nobody = nobody(&ResourceId::parse(id).ok()?)?;
+                let others: Vec<ResourceType> = targets.iter().copied().filter(|of| *of != patient_type).collect();
+                let mut tests = vec![Test::ReferenceId(vec![patient_type], nobody.as_str().into())];
+                if !others.is_empty() {
+                    tests.push(Test::ReferenceId(others, id.clone()));
+                }
+                Some(tests)
+            }
+            _ => None,
+        }
+    }
+
     /// The record that an operation is about; [`VaultError::NotFound`], written down, where it is deleted or not to be seen.
     pub(crate) async fn there(
         &self,
@@ -178,6 +241,15 @@ pub(crate) fn filled(mut entry: Entry, hidden: Option<Hidden<'_>>) -> Result<Ent
         entry.detail = Some(format!("{FILLING:.<missing$}"));
     }
     Ok(entry)
+}
+
+/// Whether what a resource of this type refers to by this parameter is a patient in whose compartment it is.
+fn names_patient(resource_type: ResourceType, parameter: ParameterId) -> bool {
+    let codes = Compartment::Patient.parameters(resource_type);
+    let is = |code: &str| tacet_fhir::search::parameter(resource_type, code) == Some(parameter);
+    // `patient` is the patients among what the other two lead to, where the compartment goes by one of those.
+    let is_patient = || codes.iter().any(|code| ["subject", "actor"].contains(code)) && is("patient");
+    codes.iter().any(|code| is(code)) || is_patient()
 }
 
 /// How many steps a row of the ledger has for an entry of so many bytes.

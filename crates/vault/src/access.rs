@@ -283,6 +283,15 @@ impl Sights {
         }
     }
 
+    /// Whether some record of one of these types may be seen of this patient. No: none, whatever its labels and its content.
+    pub(crate) fn opens_some(&self, types: &[ResourceType], patient: &ResourceId) -> bool {
+        let open = |visibility: &Visibility| {
+            let has = |class: &Class| class.patients.has(patient) && types.iter().any(|of| class.types.has(*of));
+            visibility.classes.iter().any(has)
+        };
+        self.everything || open(&self.visibility) || self.under.iter().any(|under| open(&under.visibility))
+    }
+
     /// Whether nothing at all is seen.
     pub(crate) fn is_nothing(&self) -> bool {
         self.visibility.classes.is_empty() && self.under.is_empty()
@@ -455,7 +464,7 @@ impl Inner {
     pub(crate) fn for_caller(&self, caller: &Caller, act: Act, compiled: Compiled) -> Result<Compiled, VaultError> {
         let Compiled { mut request, query } = compiled;
         if let Some(sights) = self.sights_for(caller, act, Doing::Search)? {
-            request.filter = sights.guarded(request.filter);
+            request.filter = sights.guarded(self.without_closed(&sights, request.filter));
         }
         Ok(Compiled { request, query })
     }

@@ -6,6 +6,7 @@
 mod care;
 mod encounter;
 
+use crate::absence::Sought;
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
 use crate::disclose::{Disclosed, Located, SHOWN_BYTES_MAX, json_limits};
@@ -211,7 +212,8 @@ impl Inner {
             if !types.is_empty() && !types.contains(&resource_type) {
                 continue;
             }
-            let Some(located) = self.locate(resource_type, &id)? else { continue };
+            let Sought::Seen(head) = self.seek(sights, resource_type, &id)? else { continue };
+            let Some(located) = self.locate_version(resource_type, &id, head.record.version)? else { continue };
             let may_come = located.meta.owner == Owner::Establishment || of == Some(&located.meta.owner);
             let may_come = may_come && self.look_at(sights, &located) != Look::Hidden;
             if may_come && located.meta.method != Method::Delete && !shown.contains(&located.record) {

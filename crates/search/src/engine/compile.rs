@@ -163,6 +163,12 @@ impl<'s, 't> Compiler<'s, 't> {
                 filter => nodes.push(inner.filter(filter, depth + 1)?),
             }
             if matches!(nodes.last(), Some(Node::Nothing)) {
+                // What is there and hidden would now be asked of the guard: what is not there takes as long.
+                for filter in all {
+                    if let Filter::Guard(guard) = filter {
+                        inner.guard_in_vain(guard)?;
+                    }
+                }
                 return Ok(Node::Nothing);
             }
         }

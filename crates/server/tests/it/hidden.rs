@@ -87,7 +87,7 @@ async fn differences(who: &str, probes: &[Probe], [with, without]: &[Ward; 2]) -
             let answer = ward.ask(who, probe.ask()).await;
             let mut work = ward.work().since(before);
             if probe.walks_the_feed() {
-                work.gets = 0;
+                (work.gets, work.read_bytes) = (0, 0);
             }
             seen.push((Face::of(&answer), work));
         }

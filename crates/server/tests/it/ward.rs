@@ -50,12 +50,16 @@ pub(crate) const PEOPLE: &[(&str, Role, Option<&str>, &[&str])] = &[
 #[derive(Default)]
 struct Counts {
     gets: AtomicU64,
+    read_bytes: AtomicU64,
     scans: AtomicU64,
     ledger_bytes: AtomicU64,
 }
 
 /// First byte of the rows of ledger entries (docs/formats/ledger.md).
 const LEDGER: u8 = 0x10;
+
+/// First byte of the row of the ledger's head.
+const LEDGER_HEAD: u8 = 0x11;
 
 /// An engine in memory that counts what is looked up, and how much is written to the ledger.
 struct Counting {
@@ -65,8 +69,15 @@ struct Counting {
 
 impl Reader for Counting {
     fn get(&self, key: &[u8]) -> Result<Option<tacet_store::Value>, StoreError> {
+        let found = self.engine.get(key)?;
+        // Read by the counting itself; its length is one of the ledger's.
+        if key.first() == Some(&LEDGER_HEAD) {
+            return Ok(found);
+        }
         self.counts.gets.fetch_add(1, Ordering::SeqCst);
-        self.engine.get(key)
+        let bytes = found.as_ref().map_or(0, Vec::len);
+        self.counts.read_bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+        Ok(found)
     }
 
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -119,6 +130,8 @@ pub(crate) struct Work {
     pub(crate) changes: u64,
     /// Rows looked up.
     pub(crate) gets: u64,
+    /// Sealed bytes of those that were there.
+    pub(crate) read_bytes: u64,
     /// Sealed bytes of those entries.
     pub(crate) ledger_bytes: u64,
 }
@@ -285,6 +298,7 @@ impl Ward {
             disclosures: now.unwraps.ledger_entries,
             changes: now.unwraps.writes,
             gets,
+            read_bytes: self.counts.read_bytes.load(Ordering::SeqCst),
             ledger_bytes,
         }
     }
@@ -315,6 +329,7 @@ impl Work {
             disclosures: self.disclosures - before.disclosures,
             changes: self.changes - before.changes,
             gets: self.gets - before.gets,
+            read_bytes: self.read_bytes - before.read_bytes,
             ledger_bytes: self.ledger_bytes - before.ledger_bytes,
         }
     }
