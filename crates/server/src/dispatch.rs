@@ -143,7 +143,7 @@ impl<S: RecordService> Endpoint<S> {
         let who = match (line.access, who) {
             (Access::Public | Access::Client, _) => None,
             (Access::Visitor, _) => access::visitor(app, peer, parts, operation).await?,
-            (Access::Bearer(_), None) if log_open(&line) => None,
+            (Access::Bearer(_), None) if log_open(line) => None,
             (Access::Bearer(_) | Access::Session(_), None) => return Err(ApiError::unauthorized()),
             (Access::Bearer(capability), Some(who)) if capability.is_of(who.role) => Some(who),
             (Access::Session(capability), Some(who)) if who.person().is_some() && capability.is_of(who.role) => {
@@ -183,9 +183,17 @@ impl<S: RecordService> Endpoint<S> {
             let deadline = started + app.limits.request();
             let reading = body::read(&app.bodies, &parts.headers, body, feeds::BODY_BYTES_MAX);
             let held = timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??;
-            let _turn = app.turns.take().await?;
-            // A message under way is carried to its end: what was sent is answered, however long it takes.
-            let reply = feeds::adt(app, &caller, &parts.headers, &query, &held.bytes).await?;
+            let turn = app.turns.take().await?;
+            // A message under way is carried to its end, however long it takes and though its sender hangs up: else it could be carried out and
+            // not be known as taken, and count again when it is sent again.
+            let (app, headers) = (Arc::clone(app), parts.headers.clone());
+            let taking = tokio::spawn(async move {
+                let reply = feeds::adt(&app, &caller, &headers, &query, &held.bytes).await;
+                drop(turn);
+                reply
+            });
+            let reply =
+                taking.await.map_err(|_| ApiError::internal("taking messages of a feed ended in a panic"))??;
             return Ok((reply, Form::DEFAULT));
         }
         let path = parts.uri.path();
