@@ -30,6 +30,7 @@ use tacet_ledger::{Agent, Entry, EventKind, Outcome};
 use tacet_search::request::{Handling, Scope};
 use tacet_types::{ResourceType, Role, Timestamp};
 use tacet_vault::{Caller, ReturnPreference, SearchCall, VaultError};
+use tokio::sync::Mutex;
 
 /// Longest body: some messages at once.
 pub(crate) const BODY_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
@@ -60,11 +61,13 @@ const FORMS: [&str; 3] = ["application/hl7-v2", "x-application/hl7-v2+er7", "app
 pub(crate) struct Feeds {
     settings: Settings,
     swept_ms: AtomicI64,
+    /// One message at a time, from the question whether it was taken to the answer's row: sent twice at once it counts once too.
+    taking: Mutex<()>,
 }
 
 impl Feeds {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, swept_ms: AtomicI64::new(i64::MIN) }
+        Self { settings, swept_ms: AtomicI64::new(i64::MIN), taking: Mutex::default() }
     }
 }
 
@@ -146,6 +149,7 @@ impl<S: RecordService> Feed<'_, S> {
             return Ok(Done { answer, waits: false });
         };
         let mark = mark(text);
+        let _turn = self.app.feeds.taking.lock().await;
         if let Some(row) = self.rows.get(Table::Feeds, &name).map_err(failed)?
             && self.app.clock.now().as_ms() < at(&row.value).saturating_add(TAKEN_MS)
         {

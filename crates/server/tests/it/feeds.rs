@@ -137,6 +137,25 @@ async fn a_message_counts_once_and_names_its_sender() {
     assert!(made.is_some(), "what was changed has the sender's name");
 }
 
+/// A sender that waits too short a time sends again while the first is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_sent_twice_at_once_counts_once() {
+    let fed = Fed::open().await;
+    for (event, control, at, place) in
+        [("A01", "1", "0900", "A"), ("A02", "2", "0910", "B"), ("A02", "3", "0920", "A"), ("A02", "4", "0930", "B")]
+    {
+        let told = fed.told(event, control, &format!("20260302{at}00"), place).await;
+        assert_eq!(told, format!("MSA|AA|{control}"));
+    }
+    // It names no ward, so that nothing but its number tells that it was carried out.
+    let taken_back = || fed.told("A12", "5", "20260302094000", "");
+    let told = tokio::join!(taken_back(), taken_back(), taken_back(), taken_back());
+    assert_eq!([told.0, told.1, told.2, told.3], ["MSA|AA|5"; 4]);
+    let stay = fed.ward.get("machine", "/Encounter?identifier=urn:chu:visit%7CS9").await.value();
+    let stay = &stay["entry"][0]["resource"];
+    assert_eq!((&stay["meta"]["versionId"], stay["location"].as_array().map(Vec::len)), (&json!("5"), Some(3)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_is_said_and_changes_nothing() {
     let fed = Fed::open().await;
