@@ -162,8 +162,11 @@ fn text<'v>(value: &'v Value, place: &str) -> Option<&'v str> {
     value.pointer(place).and_then(Value::as_str)
 }
 
+/// The id of whose role it is, whatever form the reference has: with the server's address before it, or a version behind it. A role that is not
+/// counted would let somebody seem to have left.
 fn practitioner_of(role: &Value) -> Option<&str> {
-    text(role, "/practitioner/reference")?.strip_prefix("Practitioner/")
+    let mut parts = text(role, "/practitioner/reference")?.split('/').skip_while(|part| *part != "Practitioner");
+    parts.nth(1).filter(|id| !id.is_empty())
 }
 
 /// The role that a PractitionerRole says, with its end. One that is not active has ended; a code that says nothing here says no other role.
@@ -189,6 +192,26 @@ fn end_of(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_role_is_somebodys_whatever_the_form_of_its_reference() {
+        for (reference, expected) in [
+            ("Practitioner/p1", Some("p1")),
+            ("https://ehr.example/fhir/Practitioner/p1", Some("p1")),
+            ("Practitioner/p1/_history/3", Some("p1")),
+            ("https://ehr.example/Practitioner/p1/_history/3", Some("p1")),
+            ("Practitioner/", None),
+            ("Practitioner", None),
+            ("Organization/p1", None),
+            ("#p1", None),
+        ] {
+            assert_eq!(
+                practitioner_of(&json!({ "practitioner": { "reference": reference } })),
+                expected,
+                "{reference}"
+            );
+        }
+    }
 
     #[test]
     fn a_role_says_who_somebody_is_and_until_when() {

@@ -46,13 +46,14 @@ async fn round(people: &People, rng: &dyn Rng) -> Result<Round, PeopleError> {
         smart.revoke_account(due.account.as_str(), NAME, Asked { origin, operation }).await?;
     }
     let reminded = identity.remind_overdue().await?;
-    let left = leavers::follow(people, rng, None).await?;
     for _ in 0..SWEEPS_MAX {
         let (sessions, swept) = (identity.sweep_sessions().await?, smart.sweep().await?);
         if sessions == 0 && !swept.more {
             break;
         }
     }
+    // Last: it asks the search index, and while that is being made nothing else is to wait.
+    let left = leavers::follow(people, rng, None).await?;
     Ok(Round { closed: closed.len() + left, reminded })
 }
 
