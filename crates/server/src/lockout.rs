@@ -34,6 +34,9 @@ const NOTE_MS: i64 = 60_000;
 /// next entry.
 const NOTES_OF_SOURCE_MAX: u32 = 3;
 
+/// Tokens remembered as having been refused something; beyond it those are forgotten that are to be noted again anyway, and if that is not enough, all.
+const REFUSED_MAX: usize = 65_536;
+
 /// Ledger entries about failures within [`NOTE_MS`], all addresses together.
 const NOTES_MAX: u32 = 30;
 
@@ -66,7 +69,7 @@ struct Tries {
 struct State {
     sources: HashMap<Source, Tries>,
     notes: Option<(Timestamp, u32)>,
-    /// Tokens whose role was refused something, with when that was last noted. As many as there are tokens at most.
+    /// Tokens whose role was refused something, with when that was last noted.
     refused: HashMap<u64, Timestamp>,
 }
 
@@ -146,8 +149,16 @@ impl Lockout {
     pub(crate) fn refused(&self, token: &str, now: Timestamp) -> bool {
         let mut state = self.state();
         let token = self.hasher.hash_one(token);
-        let due = state.refused.get(&token).is_none_or(|noted| noted.plus_ms(NOTE_MS) <= now);
+        let is_due = |noted: &Timestamp| noted.plus_ms(NOTE_MS) <= now;
+        let due = state.refused.get(&token).is_none_or(is_due);
         if due {
+            // Apps get a new token every few minutes.
+            if state.refused.len() >= REFUSED_MAX {
+                state.refused.retain(|_, noted| !is_due(noted));
+            }
+            if state.refused.len() >= REFUSED_MAX {
+                state.refused.clear();
+            }
             state.refused.insert(token, now);
         }
         due
@@ -287,6 +298,21 @@ mod tests {
         let there = source("192.0.2.2");
         let failed: Vec<Failed> = (0..FAILURES_MAX).map(|_| lockout.failed(there, Failure::Noted, now)).collect();
         assert!(failed.iter().all(|failed| failed.note.is_none()) && lockout.locked_s(there, now).is_some());
+    }
+
+    #[test]
+    fn refused_tokens_are_noted_once_in_a_while_and_bounded() {
+        let (lockout, now) = (Lockout::default(), Timestamp::from_ms(START));
+        assert!(lockout.refused("a", now) && !lockout.refused("a", now) && lockout.refused("b", now));
+        assert!(lockout.refused("a", now.plus_ms(NOTE_MS)));
+        for token in 0..REFUSED_MAX + 10 {
+            assert!(lockout.refused(&format!("t{token}"), now));
+        }
+        assert!(lockout.state().refused.len() <= REFUSED_MAX);
+        let later = now.plus_ms(2 * NOTE_MS);
+        assert!((0..REFUSED_MAX + 10).all(|token| lockout.refused(&format!("u{token}"), later)));
+        let left = lockout.state().refused.len();
+        assert!((1..=REFUSED_MAX).contains(&left));
     }
 
     #[test]
