@@ -238,7 +238,7 @@ pub struct Request {
     /// When what is allowed ends. Held to the longest time that the settings allow.
     pub end: Timestamp,
     /// Whether it may be used again until then; otherwise once. Only for acts that another part carries out; never for a copy that a person
-    /// of care takes away.
+    /// of care takes away, nor for other rules.
     pub until_end: bool,
 }
 

@@ -419,9 +419,11 @@ struct Done {
     second_code: Option<Redacted<String>>,
 }
 
-/// Whether what is asked for may be used more than once. What somebody of care takes away is allowed each time anew.
+/// Whether what is asked for may be used more than once. What somebody of care takes away is allowed each time anew; and so are rules: who could
+/// use such a word again would take back alone, after others were put in force by two, what those had closed.
 fn may_repeat(act: &Act, actor: &Actor) -> bool {
     match act {
+        Act::Other { kind: Kind::PolicyChange, .. } => false,
         Act::Other { kind: Kind::BulkExport, .. } => !actor.role.may_read_records(),
         Act::Other { .. } => true,
         _ => false,

@@ -27,8 +27,11 @@ async fn two_people_change_the_rules_and_it_counts_at_once() {
     let refused = office.ask(&staff.adm1, "POST", "/_policy", Some(json!({ "files": wrong, "why": why() }))).await;
     refused.is_refusal(400, "invalid");
     assert!(String::from_utf8_lossy(&refused.body).contains("more.cedar"), "{:?}", refused.body);
-    let asked = office.ask(&staff.adm1, "POST", "/_policy", Some(json!({ "files": files(), "why": why() }))).await;
+    let mut again = why();
+    again["untilEnd"] = json!(true);
+    let asked = office.ask(&staff.adm1, "POST", "/_policy", Some(json!({ "files": files(), "why": again }))).await;
     assert_eq!(asked.status, 202, "{:?}", asked.body);
+    assert_eq!(asked.value()["untilEnd"], false, "rules are put in force once: else one person could bring them back");
     let text = asked.value()["act"]["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("policies sha256:"), "{text}");
     let id = asked.value()["id"].as_str().unwrap().to_owned();
