@@ -9,7 +9,6 @@ use crate::commands::drill::staged::{Known, Stage};
 use crate::error::CliError;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tacet_types::{Rng, SeededRng};
 
 /// Patients about whom is asked in pairs.
@@ -312,7 +311,8 @@ pub(super) fn timing(
             // Each goes first half of the time.
             let order = if turn % 2 == 0 { [(true, id), (false, &absent)] } else { [(false, &absent), (true, id)] };
             for (is_hidden, id) in order {
-                let took_us = timed_us(thief, &make(id))?;
+                let Request { method, path, body, .. } = make(id);
+                let took_us = thief.timed_us(method, &path, &body)?;
                 if is_hidden { of_hidden.push(took_us) } else { of_absent.push(took_us) }
             }
         }
@@ -321,13 +321,6 @@ pub(super) fn timing(
         timings.push(Timing { what, requests, hidden, absent, hidden_longer });
     }
     Ok(timings)
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures how long answers take")]
-fn timed_us(thief: &mut Thief<'_>, request: &Request) -> Result<f64, CliError> {
-    let begun = Instant::now();
-    ask(thief, request)?;
-    Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
 /// In how many of all pairs the first is the larger one, ties counted half.

@@ -5,6 +5,8 @@ use crate::commands::drill::http::{Answer, Client};
 use crate::error::CliError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::time::Instant;
 
 /// Pages that are followed from one search. The goal is every page; the bound is for a server that never ends.
 const PAGES_MAX: usize = 5_000;
@@ -47,6 +49,16 @@ impl<'a> Thief<'a> {
         }
     }
 
+    /// As [`Thief::ask`], and says how long the answer took, without the looking at it.
+    #[expect(clippy::disallowed_methods, reason = "measures how long answers take")]
+    pub(super) fn timed_us(&mut self, method: &str, path: &str, body: &str) -> Result<f64, CliError> {
+        let begun = Instant::now();
+        let answer = self.client.ask(method, path, &[], body);
+        let took_us = begun.elapsed().as_secs_f64() * 1e6;
+        self.take("a timed request", answer, &[path, body])?;
+        Ok(took_us)
+    }
+
     /// Asks, and looks at the answer. `way` names the kind of request in the report.
     pub(super) fn ask(
         &mut self,
@@ -56,12 +68,22 @@ impl<'a> Thief<'a> {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Result<Answer, CliError> {
+        let answer = self.client.ask(method, path, headers, body);
+        self.take(way, answer, &[path, body, &format!("{headers:?}")])
+    }
+
+    fn take<E: Display>(
+        &mut self,
+        way: &'static str,
+        answer: Result<Answer, E>,
+        said: &[&str],
+    ) -> Result<Answer, CliError> {
         self.asked += 1;
-        let answer = self.client.ask(method, path, headers, body).map_err(|error| {
+        let answer = answer.map_err(|error| {
             CliError::Usage(format!("the drill could not be played: {way} was not answered ({error})"))
         })?;
         *self.statuses.entry(answer.status).or_default() += 1;
-        self.look(way, &answer, &[path, body, &format!("{headers:?}")]);
+        self.look(way, &answer, said);
         Ok(answer)
     }
 
