@@ -68,8 +68,8 @@ pub use publishing::{LedgerConfig, PublishError, Publisher, WitnessConfig};
 pub use routes::{Access, Action, Capability, ROUTES, Route};
 pub use service::RecordService;
 pub use siem::{
-    AUDIT_FEEDS_MAX, AuditFeedConfig, AuditFeedError, AuditFeedFigures, AuditFeedForm, AuditFeedFrame, AuditFeedPatients,
-    AuditFeedStart, AuditFeeds,
+    AUDIT_FEEDS_MAX, AuditFeedConfig, AuditFeedError, AuditFeedFigures, AuditFeedForm, AuditFeedFrame,
+    AuditFeedPatients, AuditFeedStart, AuditFeeds,
 };
 pub use subscriptions::{Subscriptions, SubscriptionsConfig, SubscriptionsError};
 pub use tls::TlsError;
