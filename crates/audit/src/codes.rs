@@ -226,6 +226,7 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
         K::ApprovalDecided => told(ALERT, Some(ROLES_CHANGED), "E", Way::Nowhere, "A second person decided", 5),
         K::AccountChange => told(ALERT, Some(ATTRIBUTES_CHANGED), "E", Way::Nowhere, "An account was changed", 5),
         K::BreakGlassReviewed => own(ACTIVITY, "E", "A break-glass was reviewed", 3),
+        K::AccessReview => own(LOG_USED, "E", "Accesses were reviewed", 3),
         K::KeyEvent => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "Something was done to a key", 7),
         K::KeyRotation => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "Keys were changed", 6),
         K::LedgerKeyDestroyed => {

@@ -23,6 +23,15 @@ pub enum IdentityError {
     /// Another open account has it already.
     #[error("another account has this {0} already: each person has one account")]
     Taken(&'static str),
+    /// It is there already.
+    #[error("there is {0} already")]
+    Exists(&'static str),
+    /// The review is not in a state for this.
+    #[error("the review is {0}")]
+    Review(&'static str),
+    /// Somebody else judges this.
+    #[error("this is for the reviewer to judge, and you are not")]
+    NotReviewer,
     /// The role may not do this.
     #[error("the role {0} may not do this")]
     Role(Role),

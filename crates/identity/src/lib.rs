@@ -26,6 +26,7 @@
 //! 3. No right is given by one person: whoever asks, whoever decides and whoever gains are different people.
 //! 4. What ends (a session, an account, a passkey) ends with the commit that says so; nothing is cached.
 
+mod access_review;
 mod account;
 mod accounts;
 mod actor;
@@ -51,6 +52,11 @@ mod secret;
 mod session;
 mod settings;
 
+pub use access_review::{
+    ACCESS_REVIEWS_MAX, AccessReview, Gathering, ItemJudged, ItemOutcome, REVIEW_COMMENT_BYTES_MAX, REVIEW_CSV_HEADER,
+    REVIEW_DAYS_MAX, REVIEW_DUE_MS, REVIEW_ITEMS_MAX, ReviewClosed, ReviewItem, ReviewState, Reviewer, SampleRule,
+    Section, Terms, item_csv, item_json, review_json,
+};
 pub use account::{
     Account, Draft, EXTERNAL_ID_BYTES_MAX, LOGIN_BYTES_MAX, NAME_BYTES_MAX, PASSKEYS_MAX, PATIENTS_MAX, SESSIONS_MAX,
     State, Window, login_form,

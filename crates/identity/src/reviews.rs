@@ -35,23 +35,32 @@ impl Identity {
 
     fn waiting(&self) -> Result<Vec<OpenReview>, IdentityError> {
         let now = self.now();
-        let (mut open, mut outcome) = (Vec::new(), Ok(()));
-        self.rows.scan(Table::BreakGlass, &mut |found| match BreakGlassRow::decode(&found.value) {
-            Ok(row) if row.review.is_none() => {
+        let mut open = Vec::new();
+        self.each_break_glass(&mut |row, _| {
+            if row.review.is_none() {
                 let (due, overdue) = (row.review_due(), row.overdue(now));
                 open.push(OpenReview { row, due, overdue });
+            }
+        })?;
+        open.sort_by(|a, b| (a.row.from_ms, &a.row.id).cmp(&(b.row.from_ms, &b.row.id)));
+        open.truncate(REVIEWS_LISTED_MAX);
+        Ok(open)
+    }
+
+    /// Each declaration, with its row's revision.
+    pub(crate) fn each_break_glass(&self, take: &mut dyn FnMut(BreakGlassRow, u64)) -> Result<(), IdentityError> {
+        let mut outcome = Ok(());
+        self.rows.scan(Table::BreakGlass, &mut |found| match BreakGlassRow::decode(&found.value) {
+            Ok(row) => {
+                take(row, found.revision);
                 ControlFlow::Continue(())
             }
-            Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
                 outcome = Err(error);
                 ControlFlow::Break(())
             }
         })?;
-        outcome?;
-        open.sort_by(|a, b| (a.row.from_ms, &a.row.id).cmp(&(b.row.from_ms, &b.row.id)));
-        open.truncate(REVIEWS_LISTED_MAX);
-        Ok(open)
+        Ok(outcome?)
     }
 
     /// Records what a review came to. Once: a judgement is not changed.
@@ -105,7 +114,8 @@ impl Identity {
         Err(IdentityError::Conflict)
     }
 
-    /// Tells the security officers and the auditors of each review that is overdue, once. Gives how many. To be called now and then.
+    /// Tells the security officers and the auditors of each review that is overdue, of an emergency or of a period, once. Gives how many. To be called
+    /// now and then.
     ///
     /// # Errors
     /// The store's.
@@ -113,25 +123,33 @@ impl Identity {
         let now = self.now();
         let mut told = 0;
         for open in self.waiting()?.into_iter().filter(|open| open.overdue) {
-            let mut writes = Vec::new();
-            for role in [Role::SecurityOfficer, Role::Auditor] {
-                let to = NoticeTo::Role(role.as_str().to_owned());
-                let kind = NoticeKind::ReviewOverdue;
-                let mut notice = NoticeRow::new(self.rng.as_ref(), now, to, kind, &open.row.id, "");
-                // A name of its own, so that there is one and no more.
-                notice.id = format!("overdue-{}-{}", open.row.id, role.as_str());
-                if self.rows.get(Table::Notices, notice.id.as_bytes())?.is_none() {
-                    let name = notice.id.clone().into_bytes();
-                    let value = Some(notice.encode()?);
-                    writes.push(RowWrite { table: Table::Notices, name, value, expect: Expect::Absent });
-                }
-            }
-            if !writes.is_empty() {
-                self.commit(writes, Vec::new()).await?;
-                told += 1;
-            }
+            told += usize::from(self.tell_overdue(NoticeKind::ReviewOverdue, &open.row.id).await?);
+        }
+        for review in self.overdue_access_reviews(now)? {
+            told += usize::from(self.tell_overdue(NoticeKind::AccessReviewOverdue, &review.id).await?);
         }
         Ok(told)
+    }
+
+    /// Tells both roles, unless they were told. Gives whether it did.
+    async fn tell_overdue(&self, kind: NoticeKind, about: &str) -> Result<bool, IdentityError> {
+        let mut writes = Vec::new();
+        for role in [Role::SecurityOfficer, Role::Auditor] {
+            let to = NoticeTo::Role(role.as_str().to_owned());
+            let mut notice = NoticeRow::new(self.rng.as_ref(), self.now(), to, kind, about, "");
+            // A name of its own, so that there is one and no more.
+            notice.id = format!("overdue-{about}-{}", role.as_str());
+            if self.rows.get(Table::Notices, notice.id.as_bytes())?.is_none() {
+                let name = notice.id.clone().into_bytes();
+                let value = Some(notice.encode()?);
+                writes.push(RowWrite { table: Table::Notices, name, value, expect: Expect::Absent });
+            }
+        }
+        if writes.is_empty() {
+            return Ok(false);
+        }
+        self.commit(writes, Vec::new()).await?;
+        Ok(true)
     }
 }
 

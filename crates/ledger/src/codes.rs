@@ -104,6 +104,8 @@ codes! {
         AccountChange = 0x46, "account-change";
         /// Somebody looked into a break-glass afterwards.
         BreakGlassReviewed = 0x47, "break-glass-reviewed";
+        /// A periodic review of accesses was begun, prepared, judged in an item, or closed.
+        AccessReview = 0x48, "access-review";
 
         /// A key was made, unlocked by recovery shares, or given new shares or a new passphrase.
         KeyEvent = 0x50, "key-event";
@@ -186,7 +188,7 @@ impl EventKind {
             | Self::AccountChange => AuditType::RightsChange,
             Self::ConfigurationChange => AuditType::ConfigurationChange,
             Self::KeyEvent | Self::KeyRotation | Self::LedgerKeyDestroyed => AuditType::KeyEvent,
-            Self::LedgerAccess => AuditType::LogAccess,
+            Self::LedgerAccess | Self::AccessReview => AuditType::LogAccess,
             Self::Start | Self::Stop | Self::Check => return None,
         })
     }

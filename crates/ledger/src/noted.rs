@@ -59,6 +59,10 @@ pub enum Table {
     Feeds = 17,
     /// How far the ledger was sent to each audit record repository and SIEM.
     AuditFeeds = 18,
+    /// Periodic reviews of accesses.
+    AccessReviews = 19,
+    /// What these reviews look at, item by item.
+    AccessReviewItems = 20,
 }
 
 /// A row.

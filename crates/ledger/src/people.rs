@@ -213,6 +213,10 @@ pub enum NoticeKind {
     BreakGlassExtended,
     /// The review of a break-glass is overdue; `about` is its id.
     ReviewOverdue,
+    /// An access review was given to this account; `about` is its id.
+    AccessReviewAssigned,
+    /// An access review is overdue; `about` is its id.
+    AccessReviewOverdue,
     /// A passkey's counter went back: it may have been copied; `about` is the account's id.
     PasskeyCopied,
     /// An account was locked after too many failed tries; `about` is its id.

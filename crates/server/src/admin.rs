@@ -7,6 +7,7 @@
 //! Who may ask, decide and gain is `tacet_identity`'s to say; here bodies are read and answers written. Whatever takes something from an
 //! account here takes what it gave to apps, too. Nobody is shown a record.
 
+mod access_reviews;
 mod accounts;
 mod approvals;
 mod asked;
@@ -96,6 +97,16 @@ pub enum AdminAction {
     PolicyApply,
     /// Why somebody may see something.
     PolicyExplain,
+    /// Periodic reviews of accesses.
+    AccessReviews,
+    /// Prepares one.
+    AccessReviewPrepare,
+    /// One of them, with its items.
+    AccessReview,
+    /// Says what an item came to.
+    AccessReviewJudge,
+    /// Closes one.
+    AccessReviewClose,
     /// Entries of the ledger that answer a question.
     LedgerEntries,
     /// Everything that one session touched.
@@ -151,6 +162,11 @@ pub(crate) async fn answer<S>(action: AdminAction, call: AdminCall<'_, S>) -> Re
         AdminAction::PolicyProposed => changes::read(&call).await,
         AdminAction::PolicyApply => changes::apply(&call).await,
         AdminAction::PolicyExplain => rules::explain(&call).await,
+        AdminAction::AccessReviews => access_reviews::list(&call),
+        AdminAction::AccessReviewPrepare => access_reviews::prepare(&call).await,
+        AdminAction::AccessReview => access_reviews::read(&call).await,
+        AdminAction::AccessReviewJudge => access_reviews::judge(&call).await,
+        AdminAction::AccessReviewClose => access_reviews::close(&call).await,
         AdminAction::LedgerEntries => ledger::entries(&call).await,
         AdminAction::LedgerExtent => ledger::extent(&call).await,
         AdminAction::Scim(action) => scim::answer(action, &call).await,

@@ -174,11 +174,17 @@ impl From<IdentityError> for ApiError {
             IdentityError::Invalid { .. } | IdentityError::Taken(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, IssueType::BusinessRule, message)
             }
-            IdentityError::Role(_) | IdentityError::OwnAct | IdentityError::SamePerson | IdentityError::OtherAct(_) => {
+            IdentityError::Role(_)
+            | IdentityError::OwnAct
+            | IdentityError::SamePerson
+            | IdentityError::NotReviewer
+            | IdentityError::OtherAct(_) => {
                 Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message)
             }
             IdentityError::StepUp => Self::new(StatusCode::FORBIDDEN, IssueType::Login, message),
             IdentityError::State(_)
+            | IdentityError::Review(_)
+            | IdentityError::Exists(_)
             | IdentityError::Approval(_)
             | IdentityError::NotFirst
             | IdentityError::Conflict => Self::new(StatusCode::CONFLICT, IssueType::Conflict, message),

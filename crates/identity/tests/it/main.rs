@@ -7,6 +7,7 @@
     reason = "the functions here are called by tests only"
 )]
 
+mod access_reviews;
 mod approvals;
 mod first;
 mod login;

@@ -76,7 +76,7 @@ pub(super) async fn extent<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError
 }
 
 /// Asks on a thread that may wait: a question may open many entries.
-async fn elsewhere<S, T, F>(
+pub(super) async fn elsewhere<S, T, F>(
     call: &AdminCall<'_, S>,
     ask: impl FnOnce(Vault, Caller) -> F + Send + 'static,
 ) -> Result<T, ApiError>

@@ -42,6 +42,8 @@ fn of(notice: &NoticeRow, own: &str) -> Value {
         NoticeKind::BreakGlass => "break-glass",
         NoticeKind::BreakGlassExtended => "break-glass-extended",
         NoticeKind::ReviewOverdue => "review-overdue",
+        NoticeKind::AccessReviewAssigned => "access-review-assigned",
+        NoticeKind::AccessReviewOverdue => "access-review-overdue",
         NoticeKind::PasskeyCopied => "passkey-copied",
         NoticeKind::LockedOut => "locked-out",
         NoticeKind::ApprovalAsked => "approval-asked",

@@ -1,5 +1,6 @@
 //! People who administer, decide and review, over HTTP, before the real vault with its rules.
 
+mod access_reviews;
 mod emergencies;
 mod exports;
 mod keeping;
