@@ -3,6 +3,7 @@
 mod ledger;
 mod log;
 mod people;
+mod review;
 
 pub(crate) use ledger::{
     LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerSessionArgs, LedgerWhatDidArgs, LedgerWhoSawArgs,
@@ -14,6 +15,7 @@ pub(crate) use people::{
     AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs,
     PolicyCommand,
 };
+pub(crate) use review::{ReviewArgs, ReviewCommand, ReviewPrepareArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Approval(ApprovalArgs),
     /// Emergencies that were declared
     BreakGlass(BreakGlassArgs),
+    /// The periodic review of who saw what, and of rights that nobody uses
+    Review(ReviewArgs),
     /// The rules on who may see what
     Policy(PolicyArgs),
     /// Play an attacker on a scratch instance and print what leaks

@@ -19,6 +19,7 @@ pub(crate) mod package;
 pub(crate) mod patient;
 pub(crate) mod policy;
 pub(crate) mod receipt;
+pub(crate) mod review;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod witness;

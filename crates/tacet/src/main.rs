@@ -69,6 +69,7 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Account(args) => commands::account::run(&global, &args, output),
         Command::Approval(args) => commands::approval::run(&global, &args, output),
         Command::BreakGlass(args) => commands::break_glass::run(&global, &args, output),
+        Command::Review(args) => commands::review::run(&global, &args, output),
         Command::Policy(args) => commands::policy::run(&global, &args, output),
         Command::Drill(args) => commands::drill::run(&global, &args, output),
         Command::Generate(args) => commands::generate::run(&args, output),

@@ -109,6 +109,9 @@ fn access_of_people(action: AdminAction) -> Capability {
         AdminAction::PolicyAsk | AdminAction::PolicyApply => Capability::Ask,
         AdminAction::PolicyProposed => Capability::OwnAccount,
         AdminAction::LedgerEntries | AdminAction::LedgerExtent => Capability::Ledger,
+        AdminAction::AccessReviews | AdminAction::AccessReviewPrepare => Capability::Ledger,
+        AdminAction::AccessReview | AdminAction::AccessReviewJudge => Capability::Ledger,
+        AdminAction::AccessReviewClose => Capability::Ledger,
         AdminAction::Policy | AdminAction::PolicyExplain => Capability::Policy,
         AdminAction::Scim(_) => Capability::Scim,
     }
@@ -141,6 +144,8 @@ fn path_of(pattern: &str) -> String {
         .replace("{copy}", "c1")
         .replace("{file}", "0")
         .replace("{import}", "i1")
+        .replace("{review}", "r1")
+        .replace("{item}", "0")
         .replace("{user}", "u1")
         .replace("{notice}", "n1")
         .replace("{emergency}", "b1")

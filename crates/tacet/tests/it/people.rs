@@ -183,3 +183,67 @@ fn policies_are_shown_tried_and_explained() {
     place.run(&["policy", "explain", "integrator", "p1"]).ended(1);
     place.run(&["policy", "explain", "integrator", "Patient/p1", "--act", "steal"]).ended(1);
 }
+
+/// The days of the last month, as a review takes them, and a moment in it.
+fn last_month() -> (String, tacet_types::Timestamp) {
+    let now = SystemClock.now().to_string();
+    let (year, month): (u16, u8) = (now[..4].parse().unwrap(), now[5..7].parse().unwrap());
+    let (year, month) = if month == 1 { (year - 1, 12) } else { (year, month - 1) };
+    let name = format!("{year:04}-{month:02}");
+    let moment = tacet_types::Timestamp::parse(&format!("{name}-09T10:00:00Z")).unwrap();
+    (name, moment)
+}
+
+/// A month's review at the machine, as long as nobody of those who review has an account.
+#[test]
+fn a_month_is_reviewed_at_the_command_line() {
+    let (place, _) = Place::with_store();
+    let (month, moment) = last_month();
+    let (vault, identity) = identity(&place);
+    let agent = tacet_ledger::Agent { owner: "=mallory".into(), role: "nurse".into(), token: None };
+    let (kind, purpose) = (tacet_ledger::EventKind::Read, tacet_ledger::PurposeOfUse::Treatment);
+    let mut entry = tacet_ledger::Entry::new(moment, kind, agent, purpose, OperationId::random(&SecureRng));
+    entry.patient = tacet_types::ResourceType::parse("Patient").zip(tacet_types::ResourceId::parse("p1").ok());
+    block_on(NotedRows::commit(&vault, Vec::new(), vec![entry])).unwrap();
+    drop(identity);
+    vault.close().unwrap();
+
+    assert!(place.run(&["review", "list"]).ended(0).out.contains("No access was reviewed yet"));
+    place.run(&["review", "prepare", "--month", "2026-13", "--reviewer", "x"]).ended(1);
+    place.run(&["review", "prepare", "--reviewer", "x"]).ended(2);
+    place.run(&["review", "prepare", "--month", "2199-01", "--reviewer", "x"]).ended(1);
+    let review = place.json(&["review", "prepare", "--month", &month, "--reviewer", "Mme Roy"]);
+    let id = review["id"].as_str().unwrap();
+    assert_eq!(
+        (review["state"].as_str(), review["items"].as_u64(), review["untold"].as_u64()),
+        (Some("open"), Some(1), Some(0))
+    );
+    place.run(&["review", "prepare", "--month", &month, "--reviewer", "Mme Roy"]).ended(1);
+    assert!(place.run(&["review", "list"]).ended(0).out.contains("reviewer Mme Roy, due"));
+    let shown = place.json(&["review", "show", id]);
+    assert_eq!(
+        (shown["items"][0]["section"].as_str(), shown["items"][0]["patient"].as_str()),
+        (Some("without-relation"), Some("Patient/p1"))
+    );
+    let csv = place.run(&["review", "show", id, "--csv"]).ended(0).out;
+    assert!(csv.contains(",without-relation,'=mallory,"), "{csv}");
+
+    let decide = |operator: &str, outcome: &str| {
+        let arguments = ["--operator", operator, "review", "decide", id, "0", outcome, "--comment", "no reason"];
+        place.run(&arguments)
+    };
+    assert!(decide("root", "not-justified").ended(1).said().contains("for the reviewer to judge"));
+    decide("Mme Roy", "fine").ended(1);
+    assert!(
+        place
+            .run(&["--operator", "Mme Roy", "review", "close", id, "--text", "x"])
+            .ended(1)
+            .said()
+            .contains("not judged")
+    );
+    decide("Mme Roy", "not-justified").ended(0);
+    let closed = place.run(&["--operator", "Mme Roy", "review", "close", id, "--text", "one to talk to"]).ended(0);
+    assert!(closed.out.contains("closed, 1 items"), "{}", closed.out);
+    let ledger = place.json(&["ledger", "list", "--kind", "access-review"]).to_string();
+    assert!(ledger.contains("closed: 1 not-justified") && ledger.contains("seed "), "{ledger}");
+}

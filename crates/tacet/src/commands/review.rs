@@ -1,0 +1,203 @@
+//! `tacet review`: the periodic review of accesses. Who has an account judges over HTTP, with a passkey; here judges who was named here, while nobody has one.
+
+use crate::args::{Global, ReviewArgs, ReviewCommand, ReviewPrepareArgs};
+use crate::config::data_directory;
+use crate::error::CliError;
+use crate::exit;
+use crate::open::{self, MAINTENANCE_LIMITS, Opened};
+use crate::output::Output;
+use crate::people;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tacet_identity::{
+    AccessReview, Actor, Identity, ItemOutcome, REVIEW_CSV_HEADER, ReviewItem, SampleRule, Terms, item_csv, item_json,
+    review_json,
+};
+use tacet_ledger::PurposeOfUse;
+use tacet_ledger::index::Question;
+use tacet_ledger::listing::parse_moment;
+use tacet_types::Timestamp;
+use tacet_vault::{Caller, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Role};
+
+/// A day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+pub(crate) fn run(global: &Global, args: &ReviewArgs, output: &Output) -> Result<u8, CliError> {
+    if let ReviewCommand::Prepare(args) = &args.command {
+        // What is wrong with it is told before a passphrase is asked for.
+        let terms = terms(args)?;
+        return prepare(global, args, terms, output);
+    }
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
+    let (identity, actor) = (people::identity(&opened)?, actor(&caller(global)));
+    let now = open::clock().now();
+    let code = match &args.command {
+        ReviewCommand::Prepare(_) => exit::OK,
+        ReviewCommand::List => list(&identity, &actor, now, output)?,
+        ReviewCommand::Show { review, csv } => {
+            let (review, items) = open::wait(identity.access_review(&actor, review)).map_err(people::told)?;
+            show(&review, &items, *csv, now, output);
+            exit::OK
+        }
+        ReviewCommand::Decide { review, item, outcome, comment } => {
+            let outcome = ItemOutcome::parse(outcome).ok_or_else(|| {
+                CliError::Usage("an outcome is `justified`, `not-justified` or `to-be-asked`".to_owned())
+            })?;
+            let judged = open::wait(identity.judge_access(&actor, review, *item, outcome, comment));
+            let judged = judged.map_err(people::told)?;
+            output.result("review decide", item_json(*item, &judged), &item_line(*item, &judged));
+            exit::OK
+        }
+        ReviewCommand::Close { review, text } => {
+            let closed = open::wait(identity.close_access_review(&actor, review, text)).map_err(people::told)?;
+            output.result("review close", review_json(&closed, now), &line(&closed, now));
+            exit::OK
+        }
+    };
+    opened.vault.close()?;
+    Ok(code)
+}
+
+fn caller(global: &Global) -> Caller {
+    open::caller(global, Role::Auditor, PurposeOfUse::Compliance)
+}
+
+/// Whoever runs the command, who may look at the ledger: so may whoever has the passphrase and the disk, and is in the ledger for it.
+fn actor(caller: &Caller) -> Actor {
+    Actor { role: Role::Auditor, ..people::actor(caller) }
+}
+
+fn terms(args: &ReviewPrepareArgs) -> Result<Terms, CliError> {
+    let usage = |text: &str| CliError::Usage(text.to_owned());
+    let day = |text: &str| parse_moment(text).ok_or_else(|| usage("a day is written as `2026-03-01`"));
+    let (from, to) = match (&args.month, &args.from, &args.to) {
+        (Some(month), _, _) => of_month(month).ok_or_else(|| usage("a month is written as `2026-03`"))?,
+        (None, Some(from), Some(to)) => (day(from)?, day(to)?),
+        _ => return Err(usage("give `--month`, or `--from` and `--to`")),
+    };
+    let mut terms = Terms::of(from, to);
+    let role = |name: &String| Role::parse(name).ok_or_else(|| usage("there is no such role"));
+    terms.role = args.role.as_ref().map(role).transpose()?;
+    terms.person.clone_from(&args.person);
+    terms.rule = SampleRule::parse(&args.rule)
+        .ok_or_else(|| usage("a rule is `five-percent`, `two-percent` or `one-percent`"))?;
+    terms.dormant_days = args.dormant_days;
+    terms.failed_logins = args.failed_logins;
+    Ok(terms)
+}
+
+/// The first day of a month, and that of the next.
+fn of_month(month: &str) -> Option<(Timestamp, Timestamp)> {
+    let (year, number) = month.split_once('-')?;
+    let (year, number): (u16, u8) = (year.parse().ok()?, number.parse().ok()?);
+    let next = if number == 12 { (year + 1, 1) } else { (year, number + 1) };
+    let first = |(year, number): (u16, u8)| parse_moment(&format!("{year:04}-{number:02}-01"));
+    Some((first((year, number))?, first(next)?))
+}
+
+fn prepare(global: &Global, args: &ReviewPrepareArgs, terms: Terms, output: &Output) -> Result<u8, CliError> {
+    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
+    let directory = open::Paths::of(&data_directory(global)).ledger_index;
+    opened.vault.keep_ledger_index_in(&directory, false)?;
+    let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    opened.vault.bring_up_ledger_index(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    let now = open::clock().now();
+    let review = prepared(&opened, &caller(global), args, terms, now)?;
+    opened.vault.close()?;
+    output.result("review prepare", review_json(&review, now), &line(&review, now));
+    Ok(exit::OK)
+}
+
+fn prepared(
+    opened: &Opened,
+    caller: &Caller,
+    args: &ReviewPrepareArgs,
+    terms: Terms,
+    now: Timestamp,
+) -> Result<AccessReview, CliError> {
+    let (identity, actor) = (people::identity(opened)?, actor(caller));
+    let due = now.plus_ms(i64::from(args.due_days) * DAY_MS);
+    let begun = open::wait(identity.begin_access_review(&actor, terms, &args.reviewer, due)).map_err(people::told)?;
+    let mut gathering = identity.gathering(&begun).map_err(people::told)?;
+    let (from, to) = (Timestamp::from_ms(begun.terms.from_ms), Timestamp::from_ms(begun.terms.to_ms));
+    let question = Question { from: Some(from), to: Some(to), ..Question::default() };
+    let mut reading = open::wait(opened.vault.read_ledger(caller, &question, LedgerOrder::OldestFirst, None))?;
+    gathering.untold(reading.unread());
+    while !reading.is_done() {
+        for line in reading.next(LEDGER_PAGE_MAX)? {
+            match line {
+                LedgerLine::Entry { index, entry } => gathering.take(index, &entry).map_err(people::told)?,
+                LedgerLine::Expired { .. } | LedgerLine::Damaged { .. } => gathering.untold(1),
+            }
+        }
+    }
+    drop(reading);
+    open::wait(identity.finish_access_review(&actor, &begun, gathering)).map_err(people::told)
+}
+
+fn list(identity: &Identity, actor: &Actor, now: Timestamp, output: &Output) -> Result<u8, CliError> {
+    let reviews = identity.access_reviews(actor).map_err(people::told)?;
+    let text: String = reviews.iter().map(|review| line(review, now)).collect();
+    let text = if text.is_empty() { "No access was reviewed yet.".to_owned() } else { text };
+    let all: Vec<Value> = reviews.iter().map(|review| review_json(review, now)).collect();
+    output.result("review list", json!({ "reviews": all }), &text);
+    Ok(if reviews.iter().any(|review| review.overdue(now)) { exit::FINDINGS } else { exit::OK })
+}
+
+fn show(review: &AccessReview, items: &[ReviewItem], csv: bool, now: Timestamp, output: &Output) {
+    if csv {
+        let lines = items.iter().enumerate().map(|(number, item)| item_csv(&review.id, number, item));
+        output.lines(&(REVIEW_CSV_HEADER.to_owned() + &lines.collect::<String>()));
+        return;
+    }
+    let mut text = line(review, now);
+    if review.untold > 0 {
+        text += &format!("{} entries of the ledger cannot be read: nobody can say what they hold\n", review.untold);
+    }
+    items.iter().enumerate().for_each(|(number, item)| text += &item_line(number, item));
+    let items: Vec<Value> = items.iter().enumerate().map(|(number, item)| item_json(number, item)).collect();
+    output.result("review show", json!({ "review": review_json(review, now), "items": items }), &text);
+}
+
+fn day(ms: i64) -> String {
+    Timestamp::from_ms(ms).to_string().chars().take(10).collect()
+}
+
+fn line(review: &AccessReview, now: Timestamp) -> String {
+    let terms = &review.terms;
+    let due = if review.overdue(now) { "OVERDUE since" } else { "due" };
+    let scope = terms.role.map(|role| format!(", role {role}")).unwrap_or_default();
+    format!(
+        "{} {} to {}{scope}: {}, {} items, {} accesses of people, reviewer {}, {due} {}\n",
+        review.id,
+        day(terms.from_ms),
+        day(terms.to_ms),
+        review.state.as_str(),
+        review.items,
+        review.accesses,
+        review.reviewer.name,
+        day(review.due_ms)
+    )
+}
+
+fn item_line(number: usize, item: &ReviewItem) -> String {
+    let patient = item.patient.as_deref().map(|patient| format!(" {patient}")).unwrap_or_default();
+    let ground = item.ground.as_deref().map(|ground| format!(", by {ground}")).unwrap_or_default();
+    let judged = item.judged.as_ref().map_or_else(
+        || "not judged".to_owned(),
+        |judged| format!("{} by {}: {}", judged.outcome.as_str(), judged.by.name, judged.comment),
+    );
+    format!(
+        "{number} {} {} {} ({}){patient}, {} entries{ground}: {} [{judged}]\n",
+        item.section.as_str(),
+        Timestamp::from_ms(item.first_ms),
+        item.owner,
+        item.role,
+        item.entries,
+        item.text
+    )
+}
