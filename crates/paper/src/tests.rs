@@ -1,0 +1,119 @@
+//! Papers: what stands on them stands in the file, in its order and on every page where it must.
+
+use super::*;
+
+fn paper(blocks: Vec<Block>) -> Paper {
+    Paper {
+        language: "fr".into(),
+        title: "Relevé des accès à votre dossier".into(),
+        about: "Zélie Aubrac, dossier p1".into(),
+        foot: "Hôpital de l’Épreuve".into(),
+        counting: "page {page} sur {pages}".into(),
+        blocks,
+    }
+}
+
+fn rows(count: usize) -> Table {
+    let row = |number: usize| {
+        vec![
+            format!("2026-03-{:02} 08:{:02}", number / 60 % 28 + 1, number % 60),
+            format!("Dr Œuvrard-Nguyễn n° {number}"),
+            { "Résultats d’analyses, imagerie, ".repeat(number % 7 + 1) },
+        ]
+    };
+    Table {
+        columns: vec![("Quand".into(), 2), ("Qui".into(), 3), ("Quoi".into(), 4)],
+        rows: (0..count).map(row).collect(),
+    }
+}
+
+/// The pages that a file says it has.
+fn pages(pdf: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(pdf);
+    let at = text.find("/Count ").expect("pages are counted");
+    text[at + 7..].chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+#[test]
+fn the_same_paper_is_the_same_bytes() {
+    let blocks = vec![
+        Block::Heading(1, "Résumé".into()),
+        Block::Text("Rien à signaler.".into()),
+        Block::List(vec!["Un".into(), "Deux".into()]),
+        Block::Heading(2, "Détail — محمد علي, 李".into()),
+        Block::Table(rows(300)),
+    ];
+    let pdf = paper(blocks.clone()).to_pdf().unwrap();
+    assert!(pdf.starts_with(b"%PDF-1.7") && pdf.len() < 600_000, "{}", pdf.len());
+    assert_eq!(pdf, paper(blocks.clone()).to_pdf().unwrap());
+    assert!(pages(&pdf) > 5, "{}", pages(&pdf));
+    let text = String::from_utf8_lossy(&pdf);
+    assert!(text.contains("pdfuaid") && text.contains("/StructTreeRoot") && text.contains("/Lang"));
+    assert!(!text.contains("CreationDate"), "no clock is in it");
+    let laid = layout::lay_out(&paper(blocks), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    assert_eq!(laid.pages.len(), pages(&pdf));
+    for (number, page) in laid.pages.iter().enumerate() {
+        let has = |wanted: &str| {
+            page.marks.iter().any(|mark| matches!(mark, layout::Mark::Text { text, .. } if text == wanted))
+        };
+        assert!(has("Zélie Aubrac, dossier p1") && has(&format!("page {} sur {}", number + 1, laid.pages.len())));
+        assert!(number == 0 || has("Quand"), "the columns are named on each page");
+    }
+}
+
+#[test]
+fn nothing_stands_beside_the_page() {
+    let blocks = vec![Block::Table(rows(200)), Block::Text("mot ".repeat(3000)), Block::Text("x".repeat(5000))];
+    let fonts = fonts::Fonts::new().unwrap();
+    let laid = layout::lay_out(&paper(blocks), &fonts, PAGES_MAX).unwrap();
+    for page in &laid.pages {
+        for mark in &page.marks {
+            let layout::Mark::Text { x, y, size, bold, text, .. } = mark else { continue };
+            assert!(*x >= 40.0 && x + fonts.width(text, *bold) * size <= layout::PAGE.0 - 40.0, "{text}");
+            assert!(*y >= 30.0 && *y <= layout::PAGE.1 - 20.0, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_cell_longer_than_a_page_goes_on() {
+    let long: String = (0..3000).map(|number| format!("mot{number} ")).collect();
+    let table = Table { columns: vec![("A".into(), 1), ("B".into(), 1)], rows: vec![vec![long, "court".into()]] };
+    let laid = layout::lay_out(&paper(vec![Block::Table(table)]), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    assert!(laid.pages.len() > 3);
+    let all: Vec<&str> = (laid.pages.iter().flat_map(|page| &page.marks))
+        .filter_map(|mark| match mark {
+            layout::Mark::Text { text, .. } => Some(text.as_str()),
+            layout::Mark::Rule { .. } => None,
+        })
+        .flat_map(|line| line.split(' '))
+        .collect();
+    for number in 0..3000 {
+        assert!(all.contains(&format!("mot{number}").as_str()), "mot{number}");
+    }
+}
+
+#[test]
+fn too_much_and_no_table_are_refused() {
+    assert!(matches!(
+        paper(vec![Block::Table(rows(2000))]).to_pdf_within(10),
+        Err(PaperError::TooLong { pages_max: 10 })
+    ));
+    for columns in [0, COLUMNS_MAX + 1] {
+        let table = Table { columns: vec![("x".into(), 1); columns], rows: Vec::new() };
+        assert!(matches!(paper(vec![Block::Table(table)]).to_pdf(), Err(PaperError::Table)));
+    }
+    let table = Table { columns: vec![("x".into(), 1)], rows: vec![vec![]] };
+    assert!(matches!(paper(vec![Block::Table(table)]).to_pdf(), Err(PaperError::Table)));
+    // Hostile texts: nothing but blanks, controls, nothing at all.
+    for text in ["", "   ", "\0\u{202e}\n\n\t", "\u{e000}\u{10ffff}\u{300}\u{300}"] {
+        let table = Table { columns: vec![(text.into(), 1)], rows: vec![vec![text.into()]] };
+        let blocks = vec![
+            Block::Heading(1, format!("x{text}")),
+            Block::Text(text.into()),
+            Block::List(vec![text.into(), "a".into()]),
+            Block::Table(table),
+        ];
+        paper(blocks).to_pdf().unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    }
+}
