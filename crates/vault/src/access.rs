@@ -13,6 +13,7 @@
 mod care;
 mod declare;
 mod narrow;
+mod sights;
 mod why;
 
 pub(crate) use care::{Care, CareChange};
@@ -22,6 +23,7 @@ pub use declare::{
     BreakGlassDeclared,
 };
 pub(crate) use narrow::Doing;
+pub(crate) use sights::Sights;
 
 use crate::caller::Caller;
 use crate::disclose::Located;
@@ -32,14 +34,14 @@ use crate::vault::Inner;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tacet_ledger::{BASIS_BYTES_MAX, PurposeOfUse, Receipt};
+use tacet_ledger::{PurposeOfUse, Receipt};
 use tacet_policy::{Act, CareAccess, CareData, CareSettings, Maker, Policies, Purpose, Subject};
 use tacet_search::document::{Document, Key};
-use tacet_search::filter::{Filter, Guard, guarded};
+use tacet_search::filter::Filter;
 use tacet_search::request::Total;
 use tacet_search::{PAGE_COUNT_MAX, Page};
 use tacet_store::Ticket;
-use tacet_types::{Basis, Class, Labels, RecordRef, ResourceId, ResourceType, Role, Sight, Timestamp, Visibility};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Role, Sight, Timestamp};
 
 /// How long a visibility is used though nothing is known to have changed, in milliseconds: relations begin and end with time alone.
 const VISIBILITY_LIFE_MS: i64 = 1_000;
@@ -98,18 +100,16 @@ struct Made {
     epoch: u64,
     /// By which rules it was made.
     generation: u64,
+    /// The moment for which it was made.
+    from: Timestamp,
     until: Timestamp,
 }
 
-/// A visibility with what is asked of it.
-pub(crate) struct Sights {
-    pub(crate) visibility: Arc<Visibility>,
-    guard: Arc<Guard>,
-    /// The ground of each class, as the ledger names it.
-    grounds: Vec<Ground>,
-    everything: bool,
-    /// What is open beside where its content fits a scope.
-    under: Vec<narrow::Under>,
+impl Made {
+    /// Whether it may be used at a moment. Not long before it was made: a clock was set back, and what it says has not begun yet.
+    fn holds_at(&self, now: Timestamp) -> bool {
+        now < self.until && self.from < now.plus_ms(VISIBILITY_LIFE_MS)
+    }
 }
 
 /// Why something is allowed, as the ledger keeps it.
@@ -187,7 +187,7 @@ impl Access {
         let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = self.care().data.epoch();
         let InForce { maker, generation } = self.in_force();
-        let holds = |made: &&Made| made.epoch == epoch && made.generation == generation && now < made.until;
+        let holds = |made: &&Made| made.epoch == epoch && made.generation == generation && made.holds_at(now);
         if let Some(made) = kept.as_ref().filter(holds) {
             return Arc::clone(&made.sights);
         }
@@ -196,7 +196,7 @@ impl Access {
         let latest = now.plus_ms(VISIBILITY_LIFE_MS);
         // Consents, emergencies and shifts begin and end to the moment.
         let until = made.until.map_or(latest, |until| until.min(latest));
-        *kept = Some(Made { sights: Arc::clone(&sights), epoch: made.epoch, generation, until });
+        *kept = Some(Made { sights: Arc::clone(&sights), epoch: made.epoch, generation, from: now, until });
         sights
     }
 
@@ -249,95 +249,9 @@ pub(crate) fn subject(caller: &Caller) -> Subject {
     }
 }
 
-impl Sights {
-    fn new((visibility, under): (Visibility, Vec<narrow::Under>)) -> Self {
-        let grounds = visibility.classes.iter().map(|class| ground(&class.basis)).collect();
-        let everything = visibility.is_everything();
-        let visibility = Arc::new(visibility);
-        Self { guard: Guard::new(Arc::clone(&visibility)), visibility, grounds, everything, under }
-    }
-
-    /// The filter, with what is not seen left out of all that it asks about.
-    pub(crate) fn guarded(&self, filter: Filter) -> Filter {
-        let filter = guarded(filter, &self.guard);
-        if self.under.is_empty() || self.everything { filter } else { narrow::widened(filter, &self.under) }
-    }
-
-    /// Whether the document is seen.
-    pub(crate) fn sees(&self, document: &Document) -> bool {
-        self.everything || self.guard.sees(document) || self.under.iter().any(|under| under.sees(document))
-    }
-
-    /// The labels of elements that are shown within a record, and whether what is withheld is marked.
-    pub(crate) fn cleared(&self, resource_type: ResourceType, meta: &VersionMeta) -> (Labels, bool) {
-        match meta.patients() {
-            Some(patients) => {
-                let under = self.under.iter().filter(|under| under.concerns(resource_type));
-                let more = under.map(|under| under.visibility.cleared(resource_type, &patients));
-                let open = self.visibility.cleared(resource_type, &patients);
-                more.fold(open, |(labels, told), (more, tells)| (labels.and(more), told || tells))
-            }
-            // Of some of its patients nothing is known here: nothing labelled is shown.
-            None if !self.everything => (Labels::NONE, false),
-            None => (Labels::EVERY, true),
-        }
-    }
-
-    /// Whether some record of one of these types may be seen of this patient. No: none, whatever its labels and its content.
-    pub(crate) fn opens_some(&self, types: &[ResourceType], patient: &ResourceId) -> bool {
-        let open = |visibility: &Visibility| {
-            let has = |class: &Class| class.patients.has(patient) && types.iter().any(|of| class.types.has(*of));
-            visibility.classes.iter().any(has)
-        };
-        self.everything || open(&self.visibility) || self.under.iter().any(|under| open(&under.visibility))
-    }
-
-    /// Whether nothing at all is seen.
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.visibility.classes.is_empty() && self.under.is_empty()
-    }
-
-    pub(crate) fn is_everything(&self) -> bool {
-        self.everything
-    }
-
-    pub(crate) fn ground_of(&self, basis: &Basis) -> Option<Ground> {
-        let place = self.visibility.classes.iter().position(|class| std::ptr::eq(&class.basis, basis));
-        place.and_then(|place| self.grounds.get(place)).cloned()
-    }
-
-    /// The ground of a record that some class with criteria lets see.
-    pub(crate) fn conditional_ground(
-        &self,
-        resource_type: ResourceType,
-        patients: Option<&[ResourceId]>,
-        labels: Labels,
-    ) -> Option<Ground> {
-        let fits = |class: &Class| {
-            let of = match patients.and_then(<[ResourceId]>::first) {
-                Some(patient) => class.patients.has(patient),
-                None => true,
-            };
-            class.types.has(resource_type) && labels.within(class.labels) && of
-        };
-        let place = self.visibility.classes.iter().position(fits);
-        let open = place.and_then(|place| self.grounds.get(place)).cloned();
-        open.or_else(|| self.under.iter().find(|under| under.concerns(resource_type))?.ground())
-    }
-}
-
 /// Whether a ground is a declared emergency.
 pub(crate) fn is_emergency(ground: Option<&Ground>) -> bool {
     ground.is_some_and(|ground| ground.split(' ').next() == Some(BREAK_GLASS))
-}
-
-fn ground(basis: &Basis) -> Ground {
-    let mut text = basis.to_string();
-    if text.len() > BASIS_BYTES_MAX {
-        let end = (0..=BASIS_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text.into()
 }
 
 impl Inner {
@@ -379,7 +293,7 @@ impl Inner {
         let patients = meta.patients();
         let sight = match &patients {
             Some(patients) => sights.visibility.sight(resource_type, patients, meta.labels),
-            None if sights.everything => sights.visibility.sight(resource_type, &[], meta.labels),
+            None if sights.is_everything() => sights.visibility.sight(resource_type, &[], meta.labels),
             None => Sight::AskIndex,
         };
         match sight {
@@ -401,7 +315,7 @@ impl Inner {
     /// were not, or the other way round, it is for those alone from whom nothing of either is withheld.
     pub(crate) fn look_back(&self, sights: Option<&Arc<Sights>>, found: &Located, now: &VersionMeta) -> Look {
         let look = self.look_at(sights, found);
-        let Some(sights) = sights.filter(|sights| !sights.everything && found.meta.method != Method::Delete) else {
+        let Some(sights) = sights.filter(|sights| !sights.is_everything() && found.meta.method != Method::Delete) else {
             return look;
         };
         match found.meta.inline.beside(now.inline) {
@@ -419,7 +333,7 @@ impl Inner {
 
     /// Of these, those that are seen.
     pub(crate) fn seen_keys(&self, sights: Option<&Arc<Sights>>, keys: Vec<Key>) -> Result<Vec<Key>, VaultError> {
-        let Some(sights) = sights.filter(|sights| !sights.everything) else { return Ok(keys) };
+        let Some(sights) = sights.filter(|sights| !sights.is_everything()) else { return Ok(keys) };
         let mut seen = HashSet::new();
         for keys in keys.chunks(PAGE_COUNT_MAX) {
             seen.extend(self.visible(sights, keys)?);

@@ -5,6 +5,7 @@
 
 mod allowed;
 mod confirm;
+mod definitions;
 mod members;
 
 use allowed::{Rights, Standing};
@@ -18,9 +19,8 @@ use crate::change::{Change, ChangeSet};
 use crate::disclose::content_sealer;
 use crate::error::VaultError;
 use crate::head::{Head, Method, Others, VersionMeta};
-use crate::index::{CUSTOM_PARAMETERS_MAX, Extractor, decode_rows};
+use crate::index::Extractor;
 use crate::inline::Inline;
-use crate::knowledge::{DEFINITIONS_OF_A_TYPE_MAX, Redefining, kind_of};
 use crate::layout::{self, RowKey};
 use crate::owner::{Belonging, Owner};
 use crate::subscriptions;
@@ -371,69 +371,6 @@ impl<'a> Plan<'a> {
         let changes = self.extractor.map(|extractor| extractor.changes).unwrap_or_default();
         let commit = Commit { preconditions: self.preconditions, writes: self.writes, feed, item };
         Ok((commit, changes, self.care))
-    }
-
-    /// What must be held until the commit is through, if it changes definitions.
-    pub(crate) fn redefines(&self) -> Option<Redefining> {
-        (!self.definitions.is_empty()).then(|| Redefining::new(&self.inner.knowing))
-    }
-
-    /// Puts a definition on the list of its type, or takes it off.
-    fn list_definition(&mut self, resource_type: ResourceType, head: RowKey, there: bool) -> Result<(), VaultError> {
-        let Some(kind) = kind_of(resource_type) else { return Ok(()) };
-        if !self.definitions.contains_key(&kind) {
-            let rows = match self.look(layout::definitions(kind).to_vec())? {
-                Some(value) => self.inner.open_definitions(kind, &value)?,
-                None => BTreeSet::new(),
-            };
-            self.definitions.insert(kind, (rows, false));
-        }
-        let Some((rows, changed)) = self.definitions.get_mut(&kind) else { return Ok(()) };
-        *changed |= if there { rows.insert(head) } else { rows.remove(&head) };
-        if there && rows.len() > DEFINITIONS_OF_A_TYPE_MAX {
-            rows.remove(&head);
-            return Err(VaultError::TooLarge { what: "definitions of one type", max: DEFINITIONS_OF_A_TYPE_MAX });
-        }
-        Ok(())
-    }
-
-    fn write_definitions(&mut self) -> Result<(), VaultError> {
-        for (kind, (rows, changed)) in &self.definitions {
-            if *changed {
-                let row = layout::definitions(*kind);
-                let plain: Vec<u8> = rows.iter().flatten().copied().collect();
-                let value = self.inner.seal_structure(Purpose::State, &row, &plain)?;
-                self.writes.push(Write::Put { key: row.to_vec(), value });
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts a SearchParameter on the list by which they are found at the start, or takes it off.
-    fn list_custom_parameter(&mut self, head: RowKey, there: bool) -> Result<(), VaultError> {
-        let row = layout::CUSTOM_PARAMETERS_ROW;
-        let mut rows = match &self.custom_parameters {
-            Some(rows) => rows.clone(),
-            None => match self.look(row.to_vec())? {
-                Some(value) => decode_rows(&self.inner.open_structure(Purpose::State, &row, &value)?)?,
-                None => Vec::new(),
-            },
-        };
-        if rows.contains(&head) == there {
-            self.custom_parameters = Some(rows);
-            return Ok(());
-        }
-        rows.retain(|known| *known != head);
-        if there {
-            if rows.len() == CUSTOM_PARAMETERS_MAX {
-                return Err(VaultError::TooLarge { what: "SearchParameter resources", max: CUSTOM_PARAMETERS_MAX });
-            }
-            rows.push(head);
-        }
-        let value = self.inner.seal_structure(Purpose::State, &row, &rows.concat())?;
-        self.writes.push(Write::Put { key: row.to_vec(), value });
-        self.custom_parameters = Some(rows);
-        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "where it stands, what it is, whose, and why it may be")]

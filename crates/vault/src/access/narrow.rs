@@ -3,7 +3,8 @@
 //! A scope may carry a query (`patient/Observation.rs?category=..`): then what it opens is decided by content, which the search index
 //! knows. Such a query is made of search parameters of the standard, without value sets and without other resources.
 
-use super::{Ground, ground};
+use super::Ground;
+use super::sights::ground;
 use crate::bundle::decode_query;
 use crate::caller::Caller;
 use std::collections::HashSet;
