@@ -131,11 +131,14 @@ pub struct What {
 }
 
 impl What {
-    /// Whether it was past the ordinary rights, and showed or changed something.
+    /// Whether it was past the ordinary rights, and showed or changed something; a declaration is one, its end is none.
     pub fn is_emergency(&self) -> bool {
         let by = self.ground.as_deref().is_some_and(|ground| ground.starts_with("break-glass "));
-        self.outcome == Outcome::Success
-            && (by || self.kind == EventKind::BreakGlass || self.purpose == PurposeOfUse::BreakTheGlass)
+        let so = match self.kind {
+            EventKind::BreakGlass => self.reason.is_some(),
+            _ => by || self.purpose == PurposeOfUse::BreakTheGlass,
+        };
+        self.outcome == Outcome::Success && so
     }
 
     fn is_export(&self) -> bool {

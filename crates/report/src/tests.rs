@@ -149,6 +149,7 @@ fn page_data_has_words_and_nothing_that_is_not_the_patients() {
     assert_eq!(mercier["days"][0]["place"], "dans l’hôpital");
     let urgent = french["persons"][1]["days"][0]["why"].as_str().unwrap();
     assert!(urgent.ends_with("Motif donné : urgence vitale — « arrêt, bloc 3 »"), "{urgent}");
+    assert_eq!(french["persons"][1]["days"][0]["text"], "accès d’urgence déclaré");
     assert_eq!(french["persons"][3]["days"][0]["app"], "Mon carnet");
     assert_eq!(french["persons"][4]["said_by"], "portail");
     let codes: Vec<&str> = french["gaps"].as_array().unwrap().iter().map(|gap| gap["code"].as_str().unwrap()).collect();

@@ -4,7 +4,7 @@ use crate::words::{self, Language, role_text};
 use crate::zone::date;
 use crate::{AccessReport, Actor, Names, ReportSettings, Standing, What, ground_words};
 use std::collections::BTreeSet;
-use tacet_ledger::Outcome;
+use tacet_ledger::{EventKind, Outcome};
 use tacet_policy::{BtgReason, Category};
 
 pub(crate) fn title(language: Language) -> &'static str {
@@ -52,6 +52,11 @@ pub(crate) fn standing(actor: &Actor, language: Language) -> String {
 /// What was done, how it ended and how often.
 pub(crate) fn deed(what: &What, accesses: usize, records: usize, language: Language) -> String {
     let mut text = language.of(words::kind(what.kind)).to_owned();
+    if what.kind == EventKind::BreakGlass && what.outcome == Outcome::Success {
+        let declared = ("accès d’urgence déclaré", "emergency access declared");
+        let ended = ("fin d’un accès d’urgence", "end of an emergency access");
+        text = language.of(if what.reason.is_some() { declared } else { ended }).to_owned();
+    }
     if accesses > 1 {
         text += &match language {
             Language::French => format!(", {accesses} fois"),
