@@ -65,8 +65,11 @@ impl Spread {
     }
 }
 
+/// A kind of request: its name, and what it asks of an id.
+type TimedKind = (&'static str, fn(&str) -> Request);
+
 /// The kinds of request that are timed.
-const TIMED_KINDS: [(&str, fn(&str) -> Request); 6] = [
+const TIMED_KINDS: [TimedKind; 6] = [
     ("read", |id| request("GET", format!("/Patient/{id}"), "")),
     ("version", |id| request("GET", format!("/Patient/{id}/_history/1"), "")),
     ("history", |id| request("GET", format!("/Patient/{id}/_history"), "")),
