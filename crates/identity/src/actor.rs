@@ -16,6 +16,8 @@ pub struct Actor {
     pub role: Role,
     /// The short id of the session or token.
     pub token: Option<String>,
+    /// The short id of the device, where one was shown.
+    pub device: Option<String>,
     /// From where.
     pub origin: Origin,
     /// The request.
@@ -33,7 +35,16 @@ impl std::fmt::Debug for Actor {
 impl Actor {
     /// A machine that provisions accounts (SCIM, the hospital's directory), after its token was checked.
     pub fn machine(name: &str, token: Option<String>, origin: Origin, operation: OperationId) -> Self {
-        Self { account: None, name: name.to_owned(), role: Role::Administrator, token, origin, operation, fresh: false }
+        Self {
+            account: None,
+            name: name.to_owned(),
+            role: Role::Administrator,
+            token,
+            device: None,
+            origin,
+            operation,
+            fresh: false,
+        }
     }
 
     /// Whoever runs the program at the machine itself.
@@ -44,6 +55,7 @@ impl Actor {
             name: name.to_owned(),
             role: Role::Operator,
             token: None,
+            device: None,
             origin,
             operation,
             fresh: false,
@@ -81,6 +93,7 @@ impl Actor {
         entry.account = self.account.as_ref().map(|account| account.as_str().to_owned());
         // What a person shows is a session.
         entry.session = self.token.clone().filter(|_| self.account.is_some());
+        entry.device.clone_from(&self.device);
         entry.detail = Some(detail);
         entry
     }

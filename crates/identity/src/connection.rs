@@ -15,6 +15,8 @@ pub struct Connection {
     pub operation: OperationId,
     device: Option<Hashed>,
     agent: Hashed,
+    /// The short id of the session in which something is tried, for entries of failures.
+    session: Option<String>,
 }
 
 impl Connection {
@@ -22,7 +24,7 @@ impl Connection {
     pub fn new(address: Option<IpAddr>, device: Option<&str>, agent: &str, operation: OperationId) -> Self {
         let whole = |device: &&str| device.len() == DEVICE_PREFIX.len() + 64 && device.starts_with(DEVICE_PREFIX);
         let device = device.filter(whole).map(|device| Hashed::of(device.as_bytes()));
-        Self { address, operation, device, agent: Hashed::of(agent.as_bytes()) }
+        Self { address, operation, device, agent: Hashed::of(agent.as_bytes()), session: None }
     }
 
     /// Whether the client showed the secret of a device, as this program makes them: without one there is no login.
@@ -33,6 +35,15 @@ impl Connection {
     /// The short id of the device, for entries: no secret. None where none was shown.
     pub fn device_id(&self) -> Option<&str> {
         self.device.as_ref().map(Hashed::short)
+    }
+
+    /// The same, within a session.
+    pub(crate) fn within(&self, session: &str) -> Self {
+        Self { session: Some(session.to_owned()), ..self.clone() }
+    }
+
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 
     pub(crate) fn device(&self) -> Option<&Hashed> {
@@ -61,6 +72,7 @@ impl Identity {
             name: person.login.clone(),
             role: person.role,
             token: Some(person.session.clone()),
+            device: connection.device_id().map(str::to_owned),
             origin: connection.origin(),
             operation: connection.operation,
             fresh: self.settings.is_fresh(person.passkey_at, self.now()),

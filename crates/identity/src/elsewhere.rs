@@ -60,8 +60,7 @@ impl Identity {
                 account.used_ms = Some(now.as_ms());
                 let mut actor = own_actor(account, connection);
                 actor.token = Some(hash.short().to_owned());
-                let mut entry = actor.entry(now, EventKind::Login, format!("at the provider {provider}"));
-                entry.device = connection.device_id().map(str::to_owned);
+                let entry = actor.entry(now, EventKind::Login, format!("at the provider {provider}"));
                 person = Some(Person::of(account, &row, hash.clone()));
                 Ok(Along { writes, entries: vec![entry] })
             })
@@ -70,9 +69,8 @@ impl Identity {
             if let (IdentityError::State(_) | IdentityError::TooManyTries(_), Some(account)) =
                 (&error, self.account(id)?)
             {
-                let (login, role) = (&account.login, account.role.as_str());
                 let why = format!("at the provider {provider}: the account is locked or not in use");
-                self.commit(Vec::new(), vec![failed_entry(login, role, now, connection, &why)]).await?;
+                self.commit(Vec::new(), vec![failed_entry(Some(&account), now, connection, &why)]).await?;
             }
             return Err(error);
         }

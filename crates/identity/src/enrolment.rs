@@ -237,6 +237,7 @@ pub(crate) fn own_actor(account: &Account, connection: &Connection) -> Actor {
         name: account.login.clone(),
         role: account.role,
         token: None,
+        device: connection.device_id().map(str::to_owned),
         origin: connection.origin(),
         operation: connection.operation,
         fresh: false,

@@ -162,7 +162,7 @@ impl Identity {
             }
             let row = InvitationRow { failed: kept.row.failed.saturating_add(1), ..kept.row };
             let why = "the codes of an invitation did not hold";
-            let entry = failed_entry("unknown", "unknown", now, connection, why);
+            let entry = failed_entry(None, now, connection, why);
             match self.commit(vec![put(&name, &row, Expect::Revision(kept.revision))?], vec![entry]).await {
                 Ok(()) => return Err(IdentityError::Refused),
                 Err(IdentityError::Conflict) => {}

@@ -124,12 +124,17 @@ impl Identity {
         connection: &Connection,
     ) -> Result<Person, IdentityError> {
         let source = self.enter(connection)?;
+        // What fails here was tried in this session: by its owner, or by whoever took it.
+        let connection = &connection.within(&person.session);
         let state = match self.ceremonies.take(ceremony, self.now()) {
             Some(Ceremony::StepUp(state, session)) if session.is(&person.hash) => state,
             _ => return Err(self.failed_login(None, connection, "no such ceremony").await?),
         };
         let verified = self.verify(answer, state, connection).await?;
         if verified.account.row.id != person.account {
+            let why = "another person's passkey was shown in a session";
+            let entry = failed_entry(Some(&verified.account.row), self.now(), connection, why);
+            self.commit(Vec::new(), vec![entry]).await?;
             return Err(IdentityError::Refused);
         }
         let now = self.now();
@@ -142,8 +147,7 @@ impl Identity {
             ];
             let mut actor = own_actor(&verified.account.row, connection);
             actor.token = Some(person.session.clone());
-            let mut entry = actor.entry(now, EventKind::Login, "passkey shown again".into());
-            entry.device = connection.device_id().map(str::to_owned);
+            let entry = actor.entry(now, EventKind::Login, "passkey shown again".into());
             match self.commit(writes, vec![entry]).await {
                 Err(IdentityError::Conflict) if self.unchanged(&verified)? => {}
                 Err(IdentityError::Conflict) => return Err(IdentityError::Refused),
@@ -219,9 +223,8 @@ impl Identity {
                     other => Some(IdentityError::State(other.as_str())),
                 };
                 if let Some(refusal) = refusal {
-                    let (login, role) = (&account.row.login, account.row.role.as_str());
                     let why = "the passkey held, but the account is locked or not in use";
-                    self.commit(Vec::new(), vec![failed_entry(login, role, now, connection, why)]).await?;
+                    self.commit(Vec::new(), vec![failed_entry(Some(&account.row), now, connection, why)]).await?;
                     return Err(refusal);
                 }
                 Ok(Verified { account, passkey, name, result })
@@ -290,8 +293,7 @@ impl Identity {
         writes.push(put(id.as_str().as_bytes(), &account, Expect::Revision(revision))?);
         let mut actor = own_actor(&account, connection);
         actor.token = Some(hash.short().to_owned());
-        let mut entry = actor.entry(now, EventKind::Login, format!("passkey {}", verified.name.short()));
-        entry.device = connection.device_id().map(str::to_owned);
+        let entry = actor.entry(now, EventKind::Login, format!("passkey {}", verified.name.short()));
         self.commit(writes, vec![entry]).await?;
         Ok(LoggedIn { secret, person: Person::of(&account, &row, hash) })
     }
@@ -307,7 +309,7 @@ impl Identity {
         let Some(id) = account else {
             let nobody = Nobody { at_ms: now.as_ms(), padding: " ".repeat(NOBODY_BYTES) };
             let write = put(b"nobody", &nobody, Expect::Anything)?;
-            self.commit(vec![write], vec![failed_entry("unknown", "unknown", now, connection, why)]).await?;
+            self.commit(vec![write], vec![failed_entry(None, now, connection, why)]).await?;
             return Ok(IdentityError::Refused);
         };
         self.change_account(id, |account| {
@@ -322,7 +324,7 @@ impl Identity {
                     along.writes.push(self.notice(NoticeKind::LockedOut, id.as_str(), "", now)?);
                 }
             }
-            along.entries.push(failed_entry(&account.login, account.role.as_str(), now, connection, why));
+            along.entries.push(failed_entry(Some(&*account), now, connection, why));
             Ok(along)
         })
         .await?;
@@ -344,7 +346,7 @@ impl Identity {
             writes.extend(end_sessions(account));
             writes.push(self.notice(NoticeKind::PasskeyCopied, id.as_str(), name.short(), now)?);
             let why = "the counter of the passkey went back: it may have been copied";
-            let entry = failed_entry(&account.login, account.role.as_str(), now, connection, why);
+            let entry = failed_entry(Some(&*account), now, connection, why);
             Ok(Along { writes, entries: vec![entry] })
         })
         .await?;
@@ -366,12 +368,17 @@ impl Identity {
     }
 }
 
-pub(crate) fn failed_entry(owner: &str, role: &str, now: Timestamp, connection: &Connection, why: &str) -> Entry {
-    let agent = Agent { owner: owner.to_owned(), role: role.to_owned(), token: None };
+/// The entry of a login that failed: of an account, where it is known of which.
+pub(crate) fn failed_entry(account: Option<&Account>, now: Timestamp, connection: &Connection, why: &str) -> Entry {
+    let (owner, role) = account.map_or(("unknown", "unknown"), |account| (&account.login, account.role.as_str()));
+    let token = connection.session_id().map(str::to_owned);
+    let agent = Agent { owner: owner.to_owned(), role: role.to_owned(), token: token.clone() };
     let purpose = PurposeOfUse::SystemAdministration;
     let mut entry = Entry::new(now, EventKind::LoginFailed, agent, purpose, connection.operation);
     entry.origin = connection.origin();
     entry.device = connection.device_id().map(str::to_owned);
+    entry.account = account.map(|account| account.id.as_str().to_owned());
+    entry.session = token;
     entry.outcome = Outcome::Refused;
     entry.detail = Some(why.to_owned());
     entry

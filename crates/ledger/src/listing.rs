@@ -9,7 +9,7 @@ pub const CSV_HEADER: &str = "index,at,kind,outcome,owner,account,role,on_behalf
 
 /// What a cell may not begin with: spreadsheets take it for a formula, whatever the file says
 /// (<https://owasp.org/www-community/attacks/CSV_Injection>).
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Characters after which the list of records ends in its cell; the number of all stands beside it. Spreadsheets hold 32,767.
 const RECORD_LIST_BYTES_MAX: usize = 30_000;
@@ -158,6 +158,15 @@ mod tests {
             }
         }
         assert_eq!(cells, CSV_HEADER.trim_end().split(',').count());
+    }
+
+    #[test]
+    fn a_formula_is_guarded_however_it_is_spelt() {
+        for cell in ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1", "＠x"] {
+            let line = csv_cells(&[cell.to_owned()]);
+            assert!(line.trim_start_matches('"').starts_with('\''), "{line:?}");
+        }
+        assert_eq!(csv_cells(&["a=1".to_owned(), "x-y".to_owned()]), "a=1,x-y\r\n");
     }
 
     #[test]

@@ -253,6 +253,8 @@ impl<S: RecordService> Feed<'_, S> {
         let now = self.app.clock.now();
         let mut entry = Entry::new(now, EventKind::Import, agent, self.caller.purpose, self.caller.operation);
         entry.origin = self.caller.origin;
+        entry.account.clone_from(&self.caller.account);
+        entry.session.clone_from(&self.caller.session);
         entry.outcome = match answer.code {
             Code::Accept => Outcome::Success,
             Code::Error | Code::Reject => Outcome::Failed,

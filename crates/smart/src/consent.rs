@@ -3,7 +3,7 @@
 use crate::authorize::{Authorize, PageError, TicketRow, needs_patient};
 use crate::error::{ErrorCode, OAuthError, SmartError};
 use crate::grant::{CodeRow, Family, noted};
-use crate::person::{Asked, Holder, Person, entry};
+use crate::person::{Asked, Holder, Person};
 use crate::redirect;
 use crate::rows;
 use crate::scopes::{Scope, ScopeSet};
@@ -155,8 +155,7 @@ impl AuthorizationServer {
         writes.extend(row.map(|(name, revision)| rows::remove(Table::Codes, name, Expect::Revision(revision))));
         let launch = ticket.launch.clone();
         writes.extend(launch.map(|(name, revision)| rows::remove(Table::Codes, name, Expect::Revision(revision))));
-        let who = (person.account.as_str(), person.role.as_str());
-        let note = entry(now, EventKind::RightsChange, who, asked, Outcome::Success, shortened(detail));
+        let note = Holder::from(person).entry(now, EventKind::RightsChange, asked, Outcome::Success, shortened(detail));
         match self.rows.commit(writes, vec![note]).await {
             Err(RowsError::Conflict) => return Ok(None),
             other => other?,

@@ -78,6 +78,21 @@ impl From<&Person> for Holder {
 }
 
 impl Holder {
+    /// An entry of what was done in the name of this person: of their account, in the session in which they let the client in.
+    pub(crate) fn entry(
+        &self,
+        at: Timestamp,
+        kind: EventKind,
+        asked: Asked,
+        outcome: Outcome,
+        detail: String,
+    ) -> Entry {
+        let mut entry = entry(at, kind, (&self.account, &self.role), asked, outcome, detail);
+        entry.account = Some(self.account.clone());
+        entry.session.clone_from(&self.session);
+        entry
+    }
+
     /// The person again. None where the row is not what was written.
     pub(crate) fn person(&self) -> Option<Person> {
         let id = |text: &String| ResourceId::parse(text).ok();

@@ -36,7 +36,9 @@ impl AuthorizationServer {
             let now = self.now();
             let person = (grant.account.as_str(), grant.role.as_str());
             let detail = format!("client {}: an access token, given back", row.client);
-            let note = entry(now, EventKind::TokenRevoked, person, asked, Outcome::Success, detail);
+            let mut note = entry(now, EventKind::TokenRevoked, person, asked, Outcome::Success, detail);
+            note.session = grant.person.as_ref().and_then(|person| person.session.clone());
+            note.account = grant.person.map(|person| person.account);
             let write = rows::remove(Table::AccessTokens, rows::by_secret("at", token), Expect::Anything);
             self.rows.commit(vec![write], vec![note]).await?;
         }
@@ -149,9 +151,8 @@ impl AuthorizationServer {
             }
             family.revoked_ms = Some(now.as_ms());
             family.refresh = None;
-            let person = (family.holder.account.as_str(), family.holder.role.as_str());
             let detail = format!("client {}, grant {}: {why}", family.client, noted(id));
-            let note = entry(now, EventKind::TokenRevoked, person, asked, Outcome::Success, detail);
+            let note = family.holder.entry(now, EventKind::TokenRevoked, asked, Outcome::Success, detail);
             let write = rows::put(Table::Refresh, family_name(id), &family, Expect::Revision(revision))?;
             match self.rows.commit(vec![write], vec![note]).await {
                 Err(RowsError::Conflict) => {}

@@ -176,9 +176,8 @@ impl AuthorizationServer {
         if !fits || !stands {
             // A code that somebody shows who does not fit has leaked: it is used up.
             let write = rows::put(Table::Codes, name, &row, Expect::Revision(revision))?;
-            let person = (row.family.holder.account.as_str(), row.family.holder.role.as_str());
             let detail = format!("client {}: a code that does not fit", who.client.id);
-            let note = entry(now, EventKind::TokenRevoked, person, asked, Outcome::Refused, detail);
+            let note = row.family.holder.entry(now, EventKind::TokenRevoked, asked, Outcome::Refused, detail);
             return match self.rows.commit(vec![write], vec![note]).await {
                 Err(RowsError::Conflict) => Ok(Tried::Again),
                 other => {
@@ -264,9 +263,8 @@ impl AuthorizationServer {
         // The nonce belongs to the first id token only (OpenID Connect Core 1.0, section 12.2).
         family.nonce = None;
         writes.push(rows::put(Table::Refresh, family_name(&family.id), family, expect)?);
-        let person = (family.holder.account.as_str(), family.holder.role.as_str());
         let detail = shortened(format!("client {}, grant {}, scopes {scopes}", family.client, noted(&family.id)));
-        let note = entry(now, EventKind::TokenCreated, person, asked, Outcome::Success, detail);
+        let note = family.holder.entry(now, EventKind::TokenCreated, asked, Outcome::Success, detail);
         let context = family.context.context()?;
         let Tried::Done(given) = self.hand_out(access_token, row, writes, note).await? else { return Ok(Tried::Again) };
         Ok(Tried::Done(TokenAnswer { refresh_token: refresh, id_token, context, ..given }))

@@ -2,6 +2,7 @@
 
 use crate::*;
 use tacet_identity::{Act, State, WhyDue, Window};
+use tacet_ledger::EventKind;
 
 #[test]
 fn a_session_ends_when_idle_and_after_its_longest_time() {
@@ -128,6 +129,11 @@ fn showing_the_passkey_again_makes_a_session_fresh() {
     let answer = staff.aud.key.get(&offer.options).unwrap();
     let result = block_on(world.identity.finish_step_up(&offer.ceremony, &answer, &person, &connection));
     assert!(matches!(result, Err(IdentityError::Refused)), "another person's passkey");
+    // What was tried in a session is found by the session and by the account, as what was done in it is.
+    let failed = world.rows.entries().into_iter().rfind(|entry| entry.kind == EventKind::LoginFailed).unwrap();
+    assert_eq!(failed.session.as_deref(), Some(person.session.as_str()));
+    assert_eq!(failed.account.as_deref(), Some(staff.aud.person.account.as_str()));
+    assert_eq!(failed.device.as_deref(), connection.device_id());
     let offer = world.identity.begin_step_up(&person, &connection).unwrap();
     let answer = staff.sec.key.get(&offer.options).unwrap();
     let aud = world.who(&staff.aud).unwrap();

@@ -92,6 +92,9 @@ fn entries(asking: &Caller, now: Timestamp, detail: &str, explanation: Option<&E
     let entry = |patient: Option<ResourceId>| {
         let mut entry = Entry::new(now, EventKind::Search, agent(), PurposeOfUse::Compliance, asking.operation);
         entry.origin = asking.origin;
+        entry.account.clone_from(&asking.account);
+        entry.session.clone_from(&asking.session);
+        entry.device.clone_from(&asking.device);
         entry.outcome = if explanation.is_some() { Outcome::Success } else { Outcome::Failed };
         entry.patient = ResourceType::parse("Patient").zip(patient);
         entry.detail = Some(detail.to_owned());

@@ -56,6 +56,7 @@ pub(crate) fn required<S>(
         name: caller.owner.clone(),
         role: caller.role,
         token: caller.token.clone(),
+        device: caller.device.clone(),
         origin: caller.origin,
         operation: caller.operation,
         fresh: false,

@@ -28,6 +28,26 @@ async fn tokens_of_other_kinds_open_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_person_gave_an_app_is_found_by_the_session_in_which_they_did() {
+    let world = world().await;
+    let app = world.app().await;
+    let answer = world.tokens(&app).await;
+    let refreshed = world.refresh(&app, answer.refresh_token.as_deref().unwrap(), &[]).await.unwrap();
+    let id = refreshed.refresh_token.as_deref().and_then(crate::token::family_of).unwrap();
+    world.server.end_family(id, "test", asked()).await.unwrap();
+    let entries = world.rows.0.entries();
+    let given: Vec<_> = entries.iter().filter(|entry| entry.agent.owner == "aubrac").collect();
+    use tacet_ledger::EventKind as K;
+    for kind in [K::RightsChange, K::TokenCreated, K::TokenRevoked] {
+        assert!(given.iter().any(|entry| entry.kind == kind), "{kind}");
+    }
+    for entry in given {
+        assert_eq!(entry.session.as_deref(), Some("session-1"), "{}", entry.kind);
+        assert_eq!(entry.account.as_deref(), Some("aubrac"), "{}", entry.kind);
+    }
+}
+
+#[tokio::test]
 async fn everything_is_taken_back_by_account_session_and_client() {
     let world = world().await;
     let app = world.app().await;
