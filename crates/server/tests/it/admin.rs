@@ -7,6 +7,7 @@ mod keeping;
 mod leavers;
 mod policies;
 mod questions;
+mod readers;
 mod separation;
 
 use crate::client::{Answer, Ask};

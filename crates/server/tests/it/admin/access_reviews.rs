@@ -15,7 +15,8 @@ async fn a_month_is_reviewed_by_an_auditor() {
     for path in ["/Patient/mine", "/Observation/mine"] {
         assert_eq!(office.ask(&doctor, "GET", path, None).await.status, 200, "{path}");
     }
-    let emergency = json!({ "patient": "other", "reason": "vital-emergency", "text": "found", "minutes": 60 });
+    let emergency =
+        json!({ "patient": "other", "reason": "vital-emergency", "text": "found unconscious", "minutes": 60 });
     assert_eq!(office.ask(&doctor, "POST", "/_break-glass", Some(emergency)).await.status, 201);
     assert_eq!(office.ask(&doctor, "GET", "/Observation/other", None).await.status, 200);
     let wanted = json!({ "from": "2026-03-01", "to": "2026-03-02", "reviewer": "aud" });
