@@ -134,6 +134,26 @@ fn a_read_says_on_which_ground_and_a_refusal_says_whose() {
     assert_eq!(entries[0].basis.as_deref(), Some("whole-store by machine-whole-store"));
 }
 
+/// What opens with time is closed again where the clock is set back, though it was asked a moment ago.
+#[test]
+fn a_clock_that_is_set_back_brings_nothing_forward() {
+    const DAY_MS: i64 = 86_400_000;
+    let house = ward();
+    let at = tacet_types::Clock::now(house.clock.as_ref()).plus_ms(20 * DAY_MS);
+    let visit = format!(
+        r#"{{"resourceType":"Appointment","id":"later","status":"booked","start":"{at}","end":"{}","participant":[{{"actor":{{"reference":"Patient/other"}},"status":"accepted"}},{{"actor":{{"reference":"Practitioner/dr-a"}},"status":"accepted"}}]}}"#,
+        at.plus_ms(DAY_MS)
+    );
+    put(&house, &visit);
+    let open = || sees(&house, &dr_a(), "Observation", "other");
+    assert!(!open());
+    house.clock.advance_ms(20 * DAY_MS);
+    assert!(open());
+    house.clock.advance_ms(-20 * DAY_MS);
+    assert!(!open());
+    assert!(sees(&house, &dr_a(), "Observation", "mine"));
+}
+
 fn sees(house: &House, caller: &Caller, name: &str, id: &str) -> bool {
     let read = match block_on(house.vault.read(caller, kind(name), &rid(id))) {
         Ok(_) => true,
