@@ -247,3 +247,51 @@ fn a_month_is_reviewed_at_the_command_line() {
     let ledger = place.json(&["ledger", "list", "--kind", "access-review"]).to_string();
     assert!(ledger.contains("closed: 1 not-justified") && ledger.contains("seed "), "{ledger}");
 }
+
+/// How many looks into the ledger stand in it, this one too.
+fn looks(place: &Place) -> usize {
+    let listed = place.json(&["ledger", "list", "--kind", "ledger-access", "--count", "1000"]);
+    listed["entries"].as_array().unwrap().len()
+}
+
+/// Whoever stands at the machine reads the ledger by no command without being in it.
+#[test]
+fn who_reads_the_ledger_at_the_command_line_is_in_it() {
+    let (place, _) = Place::with_store();
+    let (month, _) = last_month();
+    let (export, receipt) = (place.path("log"), place.path("receipt"));
+    let (export, receipt) = (export.to_str().unwrap(), receipt.to_str().unwrap());
+    let reading: [(&str, Vec<&str>); 8] = [
+        ("list", vec!["ledger", "list"]),
+        ("who-saw", vec!["ledger", "who-saw", "p1"]),
+        ("what-did", vec!["ledger", "what-did", "root"]),
+        ("session", vec!["ledger", "session", "s-1"]),
+        ("verify", vec!["ledger", "verify"]),
+        ("export-log", vec!["ledger", "export-log", export]),
+        ("", vec!["receipt", "make", "0", "--to", receipt]),
+        ("", vec!["review", "prepare", "--month", &month, "--reviewer", "Mme Roy"]),
+    ];
+    for (_, arguments) in &reading {
+        let before = looks(&place);
+        place.run(arguments).ended(0);
+        assert_eq!(looks(&place), before + 2, "{arguments:?} left no entry");
+    }
+    let id = place.json(&["review", "list"])["reviews"][0]["id"].as_str().unwrap().to_owned();
+    let before = looks(&place);
+    place.run(&["review", "show", &id]).ended(0);
+    assert_eq!(looks(&place), before + 2);
+
+    // A command that comes later must be here too. The log's name and keys and its hashes say nothing of what entries say; the report
+    // has a test of its own.
+    let help = place.run(&["ledger", "--help"]).ended(0).out;
+    let names = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let mut seen = 0;
+    for name in names.filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
+        let name = name.split_whitespace().next().unwrap();
+        seen += 1;
+        let known =
+            reading.iter().any(|(reads, _)| *reads == name) || ["key", "tiles", "report", "help"].contains(&name);
+        assert!(known, "`tacet ledger {name}`: does it show entries?");
+    }
+    assert!(seen >= 8, "{help}");
+}
