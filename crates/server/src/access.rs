@@ -51,6 +51,7 @@ impl Capability {
             Self::Launch => role == Role::Integrator,
             Self::Feed => role.may_feed(),
             Self::Ledger | Self::Policy => role.may_review() || role.may_read_ledger(),
+            Self::AccessReport => role == Role::Patient || role.may_read_ledger() || role.may_review(),
             Self::AuditRead => role.may_read_ledger() || role.may_read_records(),
         }
     }

@@ -11,6 +11,7 @@ use crate::people::People;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tacet_report::ReportSettings;
 use tacet_types::{Clock, Rng};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,6 +41,8 @@ pub(crate) struct App<S> {
     pub(crate) people: Option<Arc<People>>,
     /// Whether anybody may fetch the files of the published ledger.
     pub(crate) log_public: bool,
+    /// How the patient's own report is made.
+    pub(crate) report: ReportSettings,
     /// Messages of feeds.
     pub(crate) feeds: Feeds,
     /// Files of copies that are sent at a time.

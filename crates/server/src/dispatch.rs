@@ -198,7 +198,8 @@ impl<S: RecordService> Endpoint<S> {
         }
         let path = parts.uri.path();
         let is_read = matches!(line.action, Action::Read | Action::Vread);
-        let other_type = (is_read && path.starts_with("/Binary/")) || line.action == Action::CopyFile;
+        let other_type =
+            (is_read && path.starts_with("/Binary/")) || matches!(line.action, Action::CopyFile | Action::AccessReport);
         let form = Form::of(&parts.headers, &query, other_type)?;
         let deadline = started + app.limits.request();
         let (held, body_type) = match taken(line.action, &parts.method, &app.limits) {
@@ -250,7 +251,13 @@ impl<S: RecordService> Endpoint<S> {
         let bytes_max = auth::BODY_BYTES_MAX.max(admin::BODY_BYTES_MAX);
         let reading = body::read(&app.bodies, &parts.headers, body, bytes_max);
         let held = timeout_at(deadline, reading).await.map_err(|_| ApiError::body_timeout())??;
-        let answering = async {
+        // Begun, it is carried to its end, though whoever asked hangs up or is told that it takes too long: what an account gave to apps ends with the
+        // commit that changes the account, and rules that are written down as in force are.
+        let (app, people, parts, who) = (Arc::clone(app), Arc::clone(people), parts.clone(), who.cloned());
+        let answering = tokio::spawn(async move {
+            let (app, people, parts, who) = (&app, &people, &parts, who.as_ref());
+            let peer = parts.extensions.get::<Arc<Peer>>();
+            let peer = peer.ok_or_else(|| ApiError::internal("a request came without its connection"))?;
             let _turn = app.turns.take().await?;
             let body = held.bytes.clone();
             match (action, who) {
@@ -275,8 +282,9 @@ impl<S: RecordService> Endpoint<S> {
                 }
                 _ => Err(ApiError::internal("a route of the table reached a handler that is not its own")),
             }
-        };
-        timeout_at(deadline, answering).await.map_err(|_| ApiError::timeout())?
+        });
+        let answered = timeout_at(deadline, answering).await.map_err(|_| ApiError::timeout())?;
+        answered.map_err(|_| ApiError::internal("a request about accounts ended in a panic"))?
     }
 
     /// Reads a body, and takes it to JSON where it is a resource in another form.

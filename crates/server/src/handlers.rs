@@ -1,5 +1,6 @@
 //! What the routes do: HTTP in, one call of the record store, HTTP out. No rule of access or of storage stands here.
 
+mod access_report;
 mod bulk;
 mod everything;
 mod history;
@@ -99,6 +100,7 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::Match => matching::find(call).await,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment => search::search(action, call).await,
         Action::AuditSearch => search::search(action, call).await,
+        Action::AccessReport => access_report::report(call).await,
         Action::AuditRead => record::read_audit(&call).await,
         Action::Metadata
         | Action::Health

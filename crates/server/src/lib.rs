@@ -47,6 +47,7 @@ mod pretty;
 mod publishing;
 mod query;
 mod reply;
+mod reporting;
 mod routes;
 mod service;
 mod siem;
@@ -65,6 +66,7 @@ pub use config::{Limits, ServerConfig, TlsConfig};
 pub use listener::{ServeError, Server, Stopped, serve};
 pub use people::{ForeignRule, People, PeopleError, PeopleSettings};
 pub use publishing::{LedgerConfig, PublishError, Publisher, WitnessConfig};
+pub use reporting::ReportConfig;
 pub use routes::{Access, Action, Capability, ROUTES, Route};
 pub use service::RecordService;
 pub use siem::{

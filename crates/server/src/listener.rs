@@ -23,6 +23,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tacet_report::ReportSettings;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -127,6 +128,7 @@ impl<S: RecordService> Server<S> {
             people: None,
             feeds: Feeds::new(config.adt),
             log_public: false,
+            report: ReportSettings::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         });
         Ok(Self { listener, address, app, tls })
@@ -153,6 +155,14 @@ impl<S: RecordService> Server<S> {
     pub fn with_public_log(mut self, public: bool) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
             app.log_public = public;
+        }
+        self
+    }
+
+    /// Says how the patient's own report is made. To be called before it runs.
+    pub fn with_report(mut self, settings: ReportSettings) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.report = settings;
         }
         self
     }

@@ -75,7 +75,8 @@ impl Form {
             }),
             None => accepted(headers),
         };
-        let native = media.is_none() && of_binary && query.get("_format")?.is_none();
+        let named = query.get("_format")?.is_some_and(|format| !matches!(format, "pdf" | "application/pdf"));
+        let native = media.is_none() && of_binary && !named;
         let media = match media {
             Some(media) => media,
             None if native => Media::FhirJson,

@@ -13,6 +13,7 @@
 
 use crate::app::Environment;
 use crate::auth::outgoing::{Outgoing, OutgoingConfig};
+use crate::reporting::ReportConfig;
 use crate::siem::AuditFeedConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tacet_smart::foreign::{Fetch, FetchRequest};
 use tacet_tlog::cosignature::cosignatures;
 use tacet_tlog::note::{Signature, SignatureType};
+use tacet_tlog::policy::AHEAD_S_MAX;
 use tacet_tlog::witness::{AddCheckpoint, parse_size};
 use tacet_tlog::{KeyError, SignedCheckpoint, VerifierKey};
 use tacet_types::Clock;
@@ -53,6 +55,8 @@ pub struct LedgerConfig {
     pub witness_age_seconds: u64,
     /// To which audit record repositories and SIEMs its entries are sent, by name.
     pub feeds: BTreeMap<String, AuditFeedConfig>,
+    /// The patient's own report.
+    pub report: ReportConfig,
 }
 
 impl Default for LedgerConfig {
@@ -66,6 +70,7 @@ impl Default for LedgerConfig {
             quorum: 1,
             witness_age_seconds: 3600,
             feeds: BTreeMap::new(),
+            report: ReportConfig::default(),
         }
     }
 }
@@ -258,14 +263,15 @@ impl Round {
                 continue;
             }
             let (vault, outgoing) = (self.vault.clone(), Arc::clone(&self.outgoing));
-            asking.spawn(ask(vault, outgoing, Arc::clone(witness), latest.clone()));
+            let latest_s = self.now_s().saturating_add(AHEAD_S_MAX);
+            asking.spawn(ask(vault, outgoing, Arc::clone(witness), latest.clone(), latest_s));
         }
         let mut cosigned = false;
         while let Some(asked) = asking.join_next().await {
             match asked {
                 Ok((witness, Asked::Cosigned(signature, at_s))) => {
                     witness.set(Known { size: latest.checkpoint().size(), at_s: Some(at_s) });
-                    cosigned |= latest.add(signature);
+                    cosigned |= latest.renew(signature);
                 }
                 Ok((_, Asked::Halt(halt))) => self.vault.halt(halt),
                 Ok((_, Asked::Nothing)) | Err(_) => {}
@@ -294,20 +300,32 @@ async fn ask(
     outgoing: Arc<Outgoing>,
     witness: Arc<Witness>,
     latest: SignedCheckpoint,
+    latest_s: u64,
 ) -> (Arc<Witness>, Asked) {
-    let asked = ask_twice(&vault, &outgoing, &witness, latest).await.unwrap_or(Asked::Nothing);
+    let asked = ask_twice(&vault, &outgoing, &witness, latest, latest_s).await.unwrap_or(Asked::Nothing);
     (witness, asked)
 }
 
-/// Asks from the size that is known of the witness, and where it says another, from there. `None`: nothing came of it.
-async fn ask_twice(vault: &Vault, outgoing: &Outgoing, witness: &Witness, latest: SignedCheckpoint) -> Option<Asked> {
+/// Asks from the size that is known of the witness, and where it says another, from there. `None`: nothing came of it. `latest_s`: the latest time, in
+/// seconds since 1970, that a cosignature may bear.
+async fn ask_twice(
+    vault: &Vault,
+    outgoing: &Outgoing,
+    witness: &Witness,
+    latest: SignedCheckpoint,
+    latest_s: u64,
+) -> Option<Asked> {
     let name = witness.key.name();
     let size = latest.checkpoint().size();
     let mut old = witness.known().size;
-    let ahead = |seen| Asked::Halt(Halt::Ahead { witness: name.to_owned(), seen, size });
+    // Where something newer was published meanwhile, anybody may have brought it to the witness: that is no other history.
+    let ahead = |seen| {
+        let now = vault.checkpoint().ok().flatten().map_or(size, |now| now.checkpoint().size());
+        (seen > now).then(|| Asked::Halt(Halt::Ahead { witness: name.to_owned(), seen, size: now }))
+    };
     for _ in 0..2 {
         if old > size {
-            return Some(ahead(old));
+            return ahead(old);
         }
         let proof = blocking(vault, move |vault| vault.log_consistency(old, size)).await.ok()?;
         let request = AddCheckpoint { old, proof, checkpoint: latest.clone() };
@@ -315,11 +333,11 @@ async fn ask_twice(vault: &Vault, outgoing: &Outgoing, witness: &Witness, latest
         let ask = FetchRequest { url: witness.url.clone(), authorization: None, form: Some(request.encode()) };
         let answer = outgoing.fetch(ask).await.ok()?;
         match answer.status {
-            200 => return cosignature(witness, &latest, &answer.body),
+            200 => return cosignature(witness, &latest, &answer.body, latest_s),
             409 => {
                 let seen = parse_size(&answer.body)?;
                 if seen > size {
-                    return Some(ahead(seen));
+                    return ahead(seen);
                 }
                 if seen == old {
                     return Some(Asked::Halt(Halt::Disputed { witness: name.to_owned() }));
@@ -338,7 +356,7 @@ async fn ask_twice(vault: &Vault, outgoing: &Outgoing, witness: &Witness, latest
 }
 
 /// The witness's own signature in its answer.
-fn cosignature(witness: &Witness, latest: &SignedCheckpoint, body: &[u8]) -> Option<Asked> {
+fn cosignature(witness: &Witness, latest: &SignedCheckpoint, body: &[u8], latest_s: u64) -> Option<Asked> {
     let signatures = Signature::parse_lines(body).ok()?;
     let signature = signatures.into_iter().find(|signature| witness.key.made(signature))?;
     // Alone on the log's text, so that only this one is looked at.
@@ -350,5 +368,10 @@ fn cosignature(witness: &Witness, latest: &SignedCheckpoint, body: &[u8]) -> Opt
         return None;
     }
     let at_s = signature.bytes().first_chunk().map(|at| u64::from_be_bytes(*at))?;
+    // It would count for as long as its clock is ahead, though the witness had long been silent.
+    if at_s > latest_s {
+        tracing::warn!(witness = witness.key.name(), "a witness's clock is ahead: its cosignature is not taken");
+        return None;
+    }
     Some(Asked::Cosigned(signature, at_s))
 }

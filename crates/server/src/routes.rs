@@ -66,6 +66,8 @@ pub enum Capability {
     Ledger,
     /// Reading the rules, and asking why somebody may see something.
     Policy,
+    /// Asking who reached a patient's record: the patient, and who hands it to them.
+    AccessReport,
     /// Reading AuditEvents: those of the ledger, or those that are stored, by the role.
     AuditRead,
 }
@@ -153,6 +155,8 @@ pub enum Action {
     AuditRead,
     /// A search among AuditEvents: in the ledger, or among those that are stored.
     AuditSearch,
+    /// Who reached a patient's record, for the patient.
+    AccessReport,
     /// Stores the lines of a body.
     Import,
     /// How far an import is, and what became of it.
@@ -382,6 +386,7 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/ValueSet/{id}/$validate-code", READ, Action::Terminology),
     route(GET_POST, "/ConceptMap/{id}/$translate", READ, Action::Terminology),
     route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
+    route(GET, "/Patient/{id}/$access-report", Access::Bearer(Capability::AccessReport), Action::AccessReport),
     route(GET_POST, "/Encounter/{id}/$everything", READ, Action::Everything),
     route(GET_POST, "/Subscription/{id}/$status", READ, Action::SubscriptionStatus),
     route(GET_POST, "/Subscription/{id}/$events", READ, Action::SubscriptionEvents),

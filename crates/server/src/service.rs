@@ -5,17 +5,18 @@
 //! record is the service's business, and each of its answers has been written down in the ledger before it is given.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tacet_fhir::outcome::Issue;
 use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
-use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 use tacet_vault::{
     Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
     EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch, ReturnPreference,
-    SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall,
-    VaultError, VaultStatistics,
+    IndexState, IndexStatistics, LedgerLine, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch,
+    PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents,
+    SubscriptionEventsCall, Token, ValidateCall, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -143,6 +144,15 @@ pub trait RecordService: Send + Sync + 'static {
         caller: &Caller,
         call: &SearchCall,
     ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send;
+
+    /// Tells the entries of the ledger about one patient, the oldest first. May block.
+    fn patient_ledger(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        between: (Timestamp, Timestamp),
+        tell: &mut (dyn FnMut(LedgerLine) -> ControlFlow<()> + Send),
+    ) -> impl Future<Output = Result<PatientLedger, VaultError>> + Send;
 
     /// Stores a new record unless one fits the criteria.
     fn create_conditional(

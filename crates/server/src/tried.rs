@@ -102,7 +102,7 @@ impl Action {
             | Self::CopyFile
             | Self::CopyEnd => EventKind::Export,
             Self::Import | Self::ImportStatus | Self::ImportEnd | Self::FeedAdt => EventKind::Import,
-            Self::AuditRead | Self::AuditSearch => EventKind::LedgerAccess,
+            Self::AuditRead | Self::AuditSearch | Self::AccessReport => EventKind::LedgerAccess,
             Self::Metadata
             | Self::Health
             | Self::WellKnown

@@ -2,17 +2,18 @@
 
 use crate::service::RecordService;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tacet_fhir::outcome::Issue;
 use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
-use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 use tacet_vault::{
     Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
     EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch, ReturnPreference,
-    SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall,
-    Vault, VaultError, VaultStatistics,
+    IndexState, IndexStatistics, LedgerLine, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch,
+    PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents,
+    SubscriptionEventsCall, Token, ValidateCall, Vault, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -146,6 +147,16 @@ impl RecordService for Vault {
         call: &SearchCall,
     ) -> impl Future<Output = Result<SearchPage, VaultError>> + Send {
         Vault::search_audit(self, caller, call)
+    }
+
+    fn patient_ledger(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        between: (Timestamp, Timestamp),
+        tell: &mut (dyn FnMut(LedgerLine) -> ControlFlow<()> + Send),
+    ) -> impl Future<Output = Result<PatientLedger, VaultError>> + Send {
+        Vault::patient_ledger(self, caller, patient, between, tell)
     }
 
     fn create_conditional(

@@ -49,7 +49,7 @@ const NAMELESS: &str = "Tacet";
 
 /// Whose events somebody may see.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Whose {
+pub(crate) enum Whose {
     /// Everybody's.
     Everybodys,
     /// Those about the records of these patients, as the patient sees them.
@@ -57,6 +57,28 @@ enum Whose {
 }
 
 impl Whose {
+    /// Whose events this caller may see, and by its token may.
+    pub(crate) fn of(caller: &Caller, access: Access) -> Result<Self, VaultError> {
+        let of_type = ResourceType::parse("AuditEvent");
+        let allowed = |level: Level| {
+            caller.scopes.as_ref().is_none_or(|scopes| {
+                scopes.iter().any(|scope| {
+                    let of_type = scope.resource_type.is_none() || scope.resource_type == of_type;
+                    scope.level == level && of_type && scope.allows(access) && scope.query.is_none()
+                })
+            })
+        };
+        if caller.role.may_read_ledger() {
+            return if allowed(Level::User) { Ok(Self::Everybodys) } else { Err(VaultError::Forbidden) };
+        }
+        if caller.role != Role::Patient {
+            return Err(VaultError::Forbidden);
+        }
+        let (user, patient) = (allowed(Level::User), allowed(Level::Patient));
+        let may = |id: &&ResourceId| user || (patient && caller.launch_patient.as_ref() == Some(*id));
+        Ok(Self::Patients(caller.patients.iter().filter(may).cloned().collect()))
+    }
+
     fn are(&self, entry: &Entry) -> bool {
         match (self, &entry.patient) {
             (Self::Everybodys, _) => true,
@@ -103,7 +125,7 @@ impl Vault {
     /// nothing of the ledger.
     pub async fn read_audit(&self, caller: &Caller, id: &ResourceId, base_url: &str) -> Result<Disclosed, VaultError> {
         let inner = &self.0;
-        let whose = whose(caller, Access::Read)?;
+        let whose = Whose::of(caller, Access::Read)?;
         let index = entry_index(id.as_str()).ok_or(VaultError::NotFound)?;
         let found = inner.ledger_entry_if_any(index)?.filter(|entry| whose.are(entry));
         let patient = found.as_ref().and_then(|entry| entry.patient.clone());
@@ -123,7 +145,7 @@ impl Vault {
     /// not supported.
     pub async fn search_audit(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {
         let inner = &self.0;
-        let whose = whose(caller, Access::Search)?;
+        let whose = Whose::of(caller, Access::Search)?;
         let (parameters, handling, before) = match &call.cursor {
             None => (call.parameters.clone(), call.handling, u64::MAX),
             Some(cursor) => {
@@ -284,28 +306,6 @@ fn patients_of(whose: &Whose, of_one: Option<&ResourceId>) -> Option<Vec<Resourc
         (Whose::Patients(patients), None) => Some(patients.clone()),
         (Whose::Everybodys, None) => None,
     }
-}
-
-/// Whose events this caller may see, and by its token may.
-fn whose(caller: &Caller, access: Access) -> Result<Whose, VaultError> {
-    let of_type = ResourceType::parse("AuditEvent");
-    let allowed = |level: Level| {
-        caller.scopes.as_ref().is_none_or(|scopes| {
-            scopes.iter().any(|scope| {
-                let of_type = scope.resource_type.is_none() || scope.resource_type == of_type;
-                scope.level == level && of_type && scope.allows(access) && scope.query.is_none()
-            })
-        })
-    };
-    if caller.role.may_read_ledger() {
-        return if allowed(Level::User) { Ok(Whose::Everybodys) } else { Err(VaultError::Forbidden) };
-    }
-    if caller.role != Role::Patient {
-        return Err(VaultError::Forbidden);
-    }
-    let (user, patient) = (allowed(Level::User), allowed(Level::Patient));
-    let may = |id: &&ResourceId| user || (patient && caller.launch_patient.as_ref() == Some(*id));
-    Ok(Whose::Patients(caller.patients.iter().filter(may).cloned().collect()))
 }
 
 /// The one patient whom a search is about, if it is about one: those it names, or the caller's own.

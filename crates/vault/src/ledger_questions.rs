@@ -179,11 +179,10 @@ impl Vault {
         order: LedgerOrder,
         cursor: Option<&str>,
     ) -> Result<LedgerReading, VaultError> {
-        let refused = |message: String| VaultError::Search(vec![Issue::error(IssueType::Invalid, "", message)]);
         if !may_ask(caller.role) {
             return Err(VaultError::Forbidden);
         }
-        question.check().map_err(|error| refused(error.to_string()))?;
+        self.0.check_question(question)?;
         let mut asked = question.criteria();
         if asked.is_empty() {
             asked.push_str("(all entries)");
@@ -198,7 +197,7 @@ impl Vault {
                 (number(size)?, Some(number(next)?))
             }
         };
-        let indexed = self.0.indexed()?;
+        self.0.indexed()?;
         // INVARIANT: nothing of the ledger is looked at before it is written down who looks.
         let mut entry = caller.entry(self.0.clock.now(), EventKind::LedgerAccess, Outcome::Success, None);
         entry.patient.clone_from(&question.patient);
@@ -206,16 +205,7 @@ impl Vault {
         entry.query = Some(asked);
         entry.detail = next.map(|next| format!("from entry {next} on"));
         self.0.record(vec![entry]).await?;
-        let reached = indexed.index.catch_up(&|| self.0.store.snapshot(), BEHIND_MAX)?;
-        if reached.entries < reached.size {
-            return Err(VaultError::LedgerIndex("it is being made from the ledger's entries"));
-        }
-        let groups = question.keys(&indexed.index.facet_keys);
-        let view = indexed.index.view(&groups, UNREAD_COUNTED_MAX).map_err(|error| indexed.refused(&error))?;
-        let newest_first = order == LedgerOrder::NewestFirst;
-        let search = Search::new(view, question, groups, newest_first, size, next);
-        let (inner, question) = (Arc::clone(&self.0), question.clone());
-        Ok(LedgerReading { inner, question, search, bound, held: None })
+        self.0.reading(question, order, (size, next), bound)
     }
 }
 
@@ -329,7 +319,8 @@ impl Inner {
             return Ok(None);
         }
         let groups = question.keys(&indexed.index.facet_keys);
-        let view = indexed.index.view(&groups, 0).map_err(|error| indexed.refused(&error))?;
+        let view = indexed.index.view(&groups, reached.entries, 0).map_err(|error| indexed.refused(&error))?;
+        let Some(view) = view else { return Ok(None) };
         Ok(Some(Search::new(view, question, groups, true, before, None)))
     }
 
@@ -337,6 +328,42 @@ impl Inner {
     pub(crate) fn next_of(&self, search: &mut Search) -> Result<Option<u64>, VaultError> {
         let indexed = self.indexed()?;
         search.advance().map_err(|error| indexed.refused(&error))
+    }
+
+    /// Whether it is a question.
+    pub(crate) fn check_question(&self, question: &Question) -> Result<(), VaultError> {
+        let refused = |message: String| VaultError::Search(vec![Issue::error(IssueType::Invalid, "", message)]);
+        question.check().map_err(|error| refused(error.to_string()))?;
+        self.indexed().map(|_| ())
+    }
+
+    /// All that answers a question, the oldest first. For who decides who may ask, and has written down that they did.
+    pub(crate) fn oldest_first(self: &Arc<Self>, question: &Question) -> Result<LedgerReading, VaultError> {
+        self.reading(question, LedgerOrder::OldestFirst, (u64::MAX, None), Vec::new())
+    }
+
+    /// What answers a question, from a place on. `at`: the size of the ledger when it was asked first, and the entry with which it goes on.
+    fn reading(
+        self: &Arc<Self>,
+        question: &Question,
+        order: LedgerOrder,
+        (size, next): (u64, Option<u64>),
+        bound: Vec<u8>,
+    ) -> Result<LedgerReading, VaultError> {
+        let indexed = self.indexed()?;
+        let reached = indexed.index.catch_up(&|| self.store.snapshot(), BEHIND_MAX)?;
+        if reached.entries < reached.size {
+            return Err(VaultError::LedgerIndex("it is being made from the ledger's entries"));
+        }
+        let groups = question.keys(&indexed.index.facet_keys);
+        let view = indexed.index.view(&groups, reached.entries, UNREAD_COUNTED_MAX);
+        // Begun anew by somebody else since it was brought up: less than all is no answer.
+        let view = view.map_err(|error| indexed.refused(&error))?;
+        let view = view.ok_or(VaultError::LedgerIndex("it is being made from the ledger's entries"))?;
+        let newest_first = order == LedgerOrder::NewestFirst;
+        let search = Search::new(view, question, groups, newest_first, size, next);
+        let (inner, question) = (Arc::clone(self), question.clone());
+        Ok(LedgerReading { inner, question, search, bound, held: None })
     }
 
     fn indexed(&self) -> Result<&Indexed, VaultError> {

@@ -10,6 +10,7 @@
 
 mod absence;
 mod access;
+mod access_report;
 mod audit;
 mod bundle;
 mod caller;
@@ -56,6 +57,7 @@ pub use access::{
     AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
     BreakGlassDeclared, usual_purpose,
 };
+pub use access_report::PatientLedger;
 pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX, is_audit_id};
 pub use bundle::{BUNDLE_ENTRIES_MAX, ReturnPreference};
 pub use caller::Caller;

@@ -8,6 +8,7 @@ mod leavers;
 mod policies;
 mod questions;
 mod readers;
+mod report;
 mod separation;
 
 use crate::client::{Answer, Ask};

@@ -41,6 +41,7 @@ fn has(role: Role, capability: Capability) -> bool {
         Capability::Feed => &[Role::Feed],
         Capability::Log => &[Auditor],
         Capability::Policy | Capability::Ledger => &[SecurityOfficer, Auditor],
+        Capability::AccessReport => &[Patient, Auditor, SecurityOfficer],
         Capability::AuditRead => &[Clinician, Nurse, Pharmacist, Laboratory, Reception, Patient, Integrator, Auditor],
     };
     roles.contains(&role)
@@ -66,6 +67,7 @@ fn access(action: Action) -> Access {
         Action::ConditionalUpdate | Action::ConditionalPatch | Action::ConditionalDelete => write,
         Action::MetaAdd | Action::MetaDelete => write,
         Action::Import | Action::ImportStatus | Action::ImportEnd => write,
+        Action::AccessReport => Access::Bearer(Capability::AccessReport),
         Action::AuditRead | Action::AuditSearch => Access::Bearer(Capability::AuditRead),
         Action::Auth(action) => access_to_login(action),
         Action::Admin(action) => Access::Session(access_of_people(action)).or_token(action),

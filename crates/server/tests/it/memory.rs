@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
@@ -238,6 +239,17 @@ impl RecordService for Memory {
     async fn read_audit(&self, caller: &Caller, _: &ResourceId, _: &str) -> Result<Disclosed, VaultError> {
         self.asked(caller);
         Err(VaultError::NotFound)
+    }
+
+    async fn patient_ledger(
+        &self,
+        caller: &Caller,
+        _: &ResourceId,
+        _: (Timestamp, Timestamp),
+        _: &mut (dyn FnMut(LedgerLine) -> ControlFlow<()> + Send),
+    ) -> Result<PatientLedger, VaultError> {
+        self.asked(caller);
+        Ok(PatientLedger { began: None, unread: 0 })
     }
 
     async fn search_audit(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {

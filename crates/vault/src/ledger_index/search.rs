@@ -61,11 +61,15 @@ pub(crate) struct View {
 }
 
 impl LedgerIndex {
-    /// The index as it stands now, for questions with these keys. Entries that do not open are counted up to `unread_max`.
-    pub(crate) fn view(&self, groups: &[Vec<u64>], unread_max: u64) -> Result<View, Refused> {
+    /// The index as it stands now, for questions with these keys; none where it does not hold the first `entries_min` entries any more, because it is
+    /// being made again since they were looked at. Entries that do not open are counted up to `unread_max`.
+    pub(crate) fn view(&self, groups: &[Vec<u64>], entries_min: u64, unread_max: u64) -> Result<Option<View>, Refused> {
         let unread = self.facet_keys.key(Facet::Unread);
         let mut view = {
             let state = lock(&self.state);
+            if state.frontier.size() < entries_min {
+                return Ok(None);
+            }
             let mut layers: Vec<Layer> =
                 state.segments.iter().map(|segment| Layer::Segment(Arc::clone(segment))).collect();
             let frozen = state.frozen.as_ref().map(|(tail, _)| tail.as_ref());
@@ -86,7 +90,7 @@ impl LedgerIndex {
                 next = found + 1;
             }
         }
-        Ok(view)
+        Ok(Some(view))
     }
 }
 
