@@ -6,7 +6,8 @@ mod people;
 mod review;
 
 pub(crate) use ledger::{
-    LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerSessionArgs, LedgerWhatDidArgs, LedgerWhoSawArgs,
+    LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerReportArgs, LedgerSessionArgs, LedgerWhatDidArgs,
+    LedgerWhoSawArgs,
 };
 pub(crate) use log::{
     LedgerKeyArgs, LedgerVerifyArgs, ReceiptArgs, ReceiptCommand, TrustArgs, WitnessArgs, WitnessCommand,
@@ -272,6 +273,8 @@ pub(crate) enum LedgerCommand {
     WhatDid(LedgerWhatDidArgs),
     /// Everything that one session touched: the patients, what of theirs, from where
     Session(LedgerSessionArgs),
+    /// Who reached a patient's record, in plain words, to be handed to the patient
+    Report(LedgerReportArgs),
     /// Print the name and the keys of the ledger as a published log, for witnesses and for whoever verifies
     Key(LedgerKeyArgs),
     /// Write the ledger as plain files (C2SP tlog-tiles): hashes, sealed entries and the signed checkpoint

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod ledger_log;
+pub(crate) mod ledger_report;
 pub(crate) mod package;
 pub(crate) mod patient;
 pub(crate) mod policy;

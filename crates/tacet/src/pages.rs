@@ -58,6 +58,7 @@ fn every_setting_stands_in_the_configuration_page() {
         "oidc.NAME",
         "ledger",
         "ledger.feeds.NAME",
+        "ledger.report",
         "log",
     ] {
         for name in settings(table) {
@@ -66,6 +67,7 @@ fn every_setting_stands_in_the_configuration_page() {
             let wanted = match name.as_str() {
                 "oidc" => "[oidc.NAME]`".to_owned(),
                 "feeds" => "[ledger.feeds.NAME]`".to_owned(),
+                "report" => "[ledger.report]`".to_owned(),
                 name if is_table => format!("{name}]`"),
                 name => format!("| `{name}` |"),
             };

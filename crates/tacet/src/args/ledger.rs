@@ -1,6 +1,7 @@
 //! The questions to the ledger.
 
 use clap::Args;
+use std::path::PathBuf;
 
 /// Which entries, besides those of whom the command is about.
 #[derive(Args)]
@@ -74,6 +75,27 @@ pub(crate) struct LedgerWhatDidArgs {
     pub(crate) filter: LedgerFilterArgs,
     #[command(flatten)]
     pub(crate) form: LedgerFormArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct LedgerReportArgs {
+    /// The logical id of the Patient
+    pub(crate) patient: String,
+    /// Its language: `fr` or `en`
+    #[arg(long, default_value = "fr")]
+    pub(crate) lang: String,
+    /// Write it as a PDF to this file, which must not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pdf: Option<PathBuf>,
+    /// From this moment on: an instant, or a date; three years before its end where it is not given
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Before this moment; now where it is not given
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Open the patient's record for the name: written into the ledger
+    #[arg(long)]
+    pub(crate) name: bool,
 }
 
 #[derive(Args)]

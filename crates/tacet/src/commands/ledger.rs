@@ -1,11 +1,11 @@
 //! `tacet ledger`.
 
 use crate::args::{Global, LedgerArgs, LedgerCommand, LedgerFilterArgs, LedgerFormArgs, LedgerSessionArgs};
-use crate::commands::ledger_log;
+use crate::commands::{ledger_log, ledger_report};
 use crate::config::data_directory;
 use crate::error::CliError;
 use crate::exit;
-use crate::open::{self, MAINTENANCE_LIMITS};
+use crate::open::{self, MAINTENANCE_LIMITS, Opened};
 use crate::output::Output;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -24,6 +24,7 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
             Some(files) => ledger_log::verify(files, args, output),
             None => verify(global, output),
         },
+        LedgerCommand::Report(args) => ledger_report::run(global, args, output),
         LedgerCommand::Key(args) => ledger_log::key(global, args, output),
         LedgerCommand::ExportLog { directory } => ledger_log::export(global, directory, output),
         LedgerCommand::Tiles => ledger_log::tiles(global, output),
@@ -108,8 +109,12 @@ fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {
     })
 }
 
-/// Opens the store with the ledger's index, brought up to date.
 fn open_indexed(global: &Global, output: &Output) -> Result<Vault, CliError> {
+    open_with_index(global, output).map(|opened| opened.vault)
+}
+
+/// Opens the store with the ledger's index, brought up to date.
+pub(crate) fn open_with_index(global: &Global, output: &Output) -> Result<Opened, CliError> {
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let directory = open::Paths::of(&data_directory(global)).ledger_index;
     opened.vault.keep_ledger_index_in(&directory, false)?;
@@ -119,7 +124,7 @@ fn open_indexed(global: &Global, output: &Output) -> Result<Vault, CliError> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    Ok(opened.vault)
+    Ok(opened)
 }
 
 /// Prints the entries that answer a question. Who asks is in the ledger, before anything is shown.

@@ -88,6 +88,7 @@ pub(crate) fn serve(
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.call_establishment(&people.name);
         let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
+        let report = ledger.report.settings(&people.name);
         let people = PeopleSettings { client_certificates, ..people };
         let outgoing = people.outgoing.clone();
         let people = People::open(rows, Some(vault.clone()), &environment, &people, server.base_url())
@@ -112,7 +113,8 @@ pub(crate) fn serve(
         let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
         ready(server.base_url(), &people)?;
-        let server = server.with_audit_feeds(&feeds).with_people(people).with_public_log(ledger.public);
+        let server =
+            server.with_audit_feeds(&feeds).with_people(people).with_public_log(ledger.public).with_report(report);
         server.run(stop).await;
         subscriptions.stop().await;
         feeds.stop().await;

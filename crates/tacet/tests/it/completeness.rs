@@ -154,6 +154,21 @@ fn the_ledger_answers_questions() {
     }
     let again = place.json(&["ledger", "session", token_id]);
     assert_eq!(again["patients"], extent["patients"]);
+    // And in words for the patient.
+    let pdf = place.path("report.pdf");
+    let asked = ["ledger", "report", &id, "--lang", "en", "--name", "--pdf", pdf.to_str().unwrap()];
+    let report = place.json(&asked);
+    assert_eq!((report["patient"]["id"].as_str(), report["summary"]["emergencies"].as_u64()), (Some(&*id), Some(0)));
+    assert!(!report["patient"]["name"].as_str().unwrap().is_empty());
+    let curious =
+        report["machines"].as_array().unwrap().iter().find(|machine| machine["name"] == "=Dr Curious").unwrap();
+    assert_eq!((curious["accesses"].as_u64(), curious["days"][0]["kind"].as_str()), (Some(2), Some("read")));
+    let total = report["accesses"]["items"].as_array().unwrap().len() as u64;
+    assert_eq!(report["summary"]["accesses"].as_u64(), Some(total));
+    assert!(std::fs::read(&pdf).unwrap().starts_with(b"%PDF-1.7"));
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&pdf).unwrap().permissions()) & 0o777, 0o600);
+    place.run(&asked).ended(1);
+    place.run(&["ledger", "report", &id, "--lang", "xx"]).ended(1);
     place.run(&["ledger", "who-saw", "no/id"]).ended(1);
     place.run(&["ledger", "list", "--from", "soon"]).ended(1);
     place.run(&["ledger", "list", "--kind", "theft"]).ended(1);
