@@ -90,6 +90,9 @@ fn terms(args: &ReviewPrepareArgs) -> Result<Terms, CliError> {
 fn of_month(month: &str) -> Option<(Timestamp, Timestamp)> {
     let (year, number) = month.split_once('-')?;
     let (year, number): (u16, u8) = (year.parse().ok()?, number.parse().ok()?);
+    if !(1..=9998).contains(&year) || !(1..=12).contains(&number) {
+        return None;
+    }
     let next = if number == 12 { (year + 1, 1) } else { (year, number + 1) };
     let first = |(year, number): (u16, u8)| parse_moment(&format!("{year:04}-{number:02}-01"));
     Some((first((year, number))?, first(next)?))
@@ -200,4 +203,18 @@ fn item_line(number: usize, item: &ReviewItem) -> String {
         item.entries,
         item.text
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_have_their_days() {
+        let days = |month: &str| of_month(month).map(|(from, to)| (to.as_ms() - from.as_ms()) / DAY_MS);
+        assert_eq!([days("2026-02"), days("2028-02"), days("2026-12")], [Some(28), Some(29), Some(31)]);
+        for wrong in ["", "2026", "2026-00", "2026-13", "2026-255", "65535-12", "0-1", "2026-02-01", "-1-01"] {
+            assert_eq!(of_month(wrong), None, "{wrong}");
+        }
+    }
 }
