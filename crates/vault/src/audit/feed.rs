@@ -13,20 +13,24 @@ pub const FEED_ENTRIES_MAX: usize = LIST_MAX;
 const PSEUDONYM_SPACE: u8 = 0xf0;
 
 impl Vault {
-    /// Entries from number `from` on, in their order, at most `max` and [`FEED_ENTRIES_MAX`]. None in the place of one whose key ended.
+    /// Entries from number `from` on, in their order, at most `max` and [`FEED_ENTRIES_MAX`]. None in the place of one whose key ended, and of one
+    /// that does not open: somebody altered it, or the disk did. One such entry must not keep all that come after it from who watches; the log
+    /// says that it is there, and its number is missing among those that are sent.
     ///
     /// # Errors
-    /// An entry that cannot be read.
+    /// The store cannot be read.
     pub fn feed_entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Option<Entry>)>, VaultError> {
         let (reader, keys) = (self.0.store.reader(), &self.0.ledger_keys);
         match tacet_ledger::list(reader, keys, from, max) {
             Ok(entries) => Ok(entries.into_iter().map(|(index, entry)| (index, Some(entry))).collect()),
-            Err(LedgerError::KeyNotHeld { .. }) => {
+            Err(LedgerError::Store(error)) => Err(LedgerError::Store(error).into()),
+            Err(_) => {
                 let size = tacet_ledger::head(reader, keys)?.map_or(0, |head| head.size());
                 let to = size.min(from.saturating_add(max.min(FEED_ENTRIES_MAX) as u64));
-                (from..to).map(|index| Ok((index, self.0.ledger_entry_if_any(index)?))).collect()
+                let indexes: Vec<u64> = (from..to).collect();
+                let opened = tacet_ledger::read_each(reader, keys, &indexes)?;
+                Ok(opened.into_iter().map(|(index, entry)| (index, told(index, entry))).collect())
             }
-            Err(other) => Err(other.into()),
         }
     }
 
@@ -36,4 +40,15 @@ impl Vault {
         let key = self.0.keys.row_keys.key(PSEUDONYM_SPACE, 1, &[name.as_bytes()]);
         key.iter().skip(1).map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// What is sent of an entry.
+fn told(index: u64, entry: Result<Entry, LedgerError>) -> Option<Entry> {
+    entry
+        .inspect_err(|error| {
+            if !matches!(error, LedgerError::KeyNotHeld { .. }) {
+                tracing::error!(index, %error, "an entry of the ledger does not open and is sent to no audit feed: run `tacet ledger verify`");
+            }
+        })
+        .ok()
 }

@@ -78,7 +78,8 @@ fn commit(first: u64, entries: u64) -> Commit<Vec<Prepared>> {
 fn ask(index: &LedgerIndex, store: &Store<LedgerSequencer>, keys: &LedgerKeys, question: &Question) -> (f64, f64, u64) {
     let start = Instant::now();
     let groups = question.keys(&index.facet_keys);
-    let mut search = Search::new(index.view(&groups, 0).unwrap(), question, groups.clone(), true, u64::MAX, None);
+    let mut search =
+        Search::new(index.view(&groups, 0, 0).unwrap().unwrap(), question, groups.clone(), true, u64::MAX, None);
     let mut found = Vec::new();
     while let Some(index) = search.advance().unwrap() {
         found.push(index);

@@ -180,7 +180,7 @@ impl World {
     /// What the index finds and an entry confirms.
     fn ask(&self, question: &Question, newest_first: bool) -> Result<Vec<u64>, Refused> {
         let groups = question.keys(&self.index().facet_keys);
-        let view = self.index().view(&groups, 1000)?;
+        let view = self.index().view(&groups, 0, 1000)?.unwrap();
         let mut search = Search::new(view, question, groups, newest_first, u64::MAX, None);
         let (mut found, mut examined, entries) = (Vec::new(), 0, self.entries());
         while let Some(index) = search.advance()? {
@@ -409,7 +409,7 @@ fn entries_that_do_not_open_are_known_to_be_there() {
     let question = Question { person: Some("dr 1".into()), ..Question::default() };
     let groups = question.keys(&world.index().facet_keys);
     let all = |world: &World| {
-        let view = world.index().view(&groups, 1000).unwrap();
+        let view = world.index().view(&groups, 0, 1000).unwrap().unwrap();
         let mut search = Search::new(view, &question, groups.clone(), false, u64::MAX, None);
         let found: Vec<u64> = std::iter::from_fn(|| search.advance().unwrap()).collect();
         (found, search.unread())
@@ -465,12 +465,14 @@ fn an_answer_goes_on_where_it_was_left() {
     world.bring_up().unwrap();
     let question = Question { device: Some("d-1".into()), ..Question::default() };
     let groups = question.keys(&world.index().facet_keys);
+    assert!(world.index().view(&groups, world.size(), 0).unwrap().is_some());
+    assert!(world.index().view(&groups, world.size() + 1, 0).unwrap().is_none(), "less than all is no answer");
     for newest_first in [false, true] {
         let whole = world.ask(&question, newest_first).unwrap();
         let (mut found, mut next) = (Vec::<u64>::new(), None);
         let size = world.size();
         loop {
-            let view = world.index().view(&groups, 0).unwrap();
+            let view = world.index().view(&groups, 0, 0).unwrap().unwrap();
             let mut search = Search::new(view, &question, groups.clone(), newest_first, size, next);
             let part: Vec<u64> = std::iter::from_fn(|| search.advance().unwrap()).take(7).collect();
             found.extend(&part);
