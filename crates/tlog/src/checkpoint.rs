@@ -181,6 +181,12 @@ impl SignedCheckpoint {
         self.note.add(signature)
     }
 
+    /// Adds a signature in the place of those by the same key, verified or not. `false`, and nothing done, where there is no room.
+    #[must_use]
+    pub fn renew(&mut self, signature: Signature) -> bool {
+        self.note.renew(signature)
+    }
+
     /// As it is stored, served and sent.
     pub fn encode(&self) -> String {
         self.note.encode()

@@ -90,6 +90,14 @@ mod tests {
         assert_eq!(cosignatures(&signed, &[one.verifier(), one.verifier()]), Ok(mine), "one witness counts once");
         assert_eq!(signed.note().verify(&keys), Ok(vec![0]));
         signed.verify(&[log.verifier()]).unwrap();
+        // Renewed as often as it may be, it stands there once; signatures by others stay.
+        let mut renewed = signed.clone();
+        for at_s in 0..200 {
+            assert!(renewed.renew(cosign(&one, &signed, 1_700_000_010 + at_s).unwrap()));
+        }
+        assert_eq!(renewed.note().signatures().len(), 2);
+        assert_eq!(cosignatures(&renewed, &keys).unwrap()[0].at_s, 1_700_000_209);
+        renewed.verify(&[log.verifier()]).unwrap();
         // The cosignature of another checkpoint, and one with another time.
         let mut other = sign(8);
         assert!(other.add(cosign(&two, &signed, 5).unwrap()));

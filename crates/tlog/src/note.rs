@@ -177,6 +177,19 @@ impl Note {
         fits
     }
 
+    /// Adds a signature in the place of all that carry the same key's name and id: a witness that signs again says more than before. `false`, and
+    /// nothing done, where there is no room.
+    #[must_use]
+    pub fn renew(&mut self, signature: Signature) -> bool {
+        let before = self.signatures.clone();
+        self.signatures.retain(|other| other.name != signature.name || other.id != signature.id);
+        let added = self.add(signature);
+        if !added {
+            self.signatures = before;
+        }
+        added
+    }
+
     /// The note as text: what is stored, served and sent.
     pub fn encode(&self) -> String {
         let mut out = format!("{}\n", self.text);
