@@ -434,6 +434,18 @@ pub(crate) enum DrillCommand {
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
     },
+    /// An intruder with root and all keys edits the record of access: who notices, after how long
+    BendTheLedger {
+        /// Patients in the scratch hospital
+        #[arg(long, default_value_t = 10)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]

@@ -65,6 +65,12 @@ pub(crate) enum CliError {
     },
 }
 
+impl From<tacet_ledger::LedgerError> for CliError {
+    fn from(error: tacet_ledger::LedgerError) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
 impl CliError {
     pub(crate) fn file(path: impl Into<PathBuf>, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -1,5 +1,5 @@
 //! The drills. That of the disk can fail: a program that does not encrypt is built, and `tacet drill stolen-disk` must catch it; that it
-//! finds nothing in a normal program is among the tests. Those of accounts are played small with the normal program and must find nothing.
+//! finds nothing in a normal program is among the tests. Those of accounts and of the ledger are played small with the normal program and must find nothing.
 
 use super::cargo;
 use crate::{Outcome, workspace};
@@ -38,10 +38,10 @@ pub(crate) fn run() -> Outcome {
     .into())
 }
 
-/// Plays a stolen session and an administrator who goes for records, on small hospitals.
+/// Plays a stolen session, an administrator who goes for records and an intruder who edits the ledger, on small hospitals.
 fn accounts(folder: &Path) -> Outcome {
     let program = workspace::target().join("debug/tacet");
-    for (drill, patients) in [("stolen-session", "24"), ("rogue-admin", "4")] {
+    for (drill, patients) in [("stolen-session", "24"), ("rogue-admin", "4"), ("bend-the-ledger", "2")] {
         let output = Command::new(&program)
             .args(["drill", drill, "--patients", patients, "--scratch"])
             .arg(folder)

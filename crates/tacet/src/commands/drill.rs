@@ -1,5 +1,6 @@
 //! `tacet drill`: attackers played on scratch instances.
 
+mod bend_the_ledger;
 mod child;
 mod dump;
 mod encodings;
@@ -35,6 +36,9 @@ pub(crate) fn run(_: &Global, args: &DrillArgs, output: &Output) -> Result<u8, C
         }
         DrillCommand::RogueAdmin { patients, seed, scratch } => {
             rogue_admin::run(*patients, *seed, scratch.as_deref(), output)
+        }
+        DrillCommand::BendTheLedger { patients, seed, scratch } => {
+            bend_the_ledger::run(*patients, *seed, scratch.as_deref(), output)
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The drills, played small with the built program: a normal build leaves nothing to find, and one that does not encrypt is
-//! caught; a stolen session reads its own patients, and who administers reads nobody.
+//! caught; a stolen session reads its own patients, who administers reads nobody, and who edits the ledger is noticed.
 
 use serde_json::Value;
 use std::process::Command;
@@ -77,5 +77,20 @@ fn who_administers_reads_nobody_and_gains_nothing_alone() {
         report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}: {report}"))
     };
     assert!(count("/control_strings") > 0 && count("/requests") > 1000 && count("/waiting_for_a_second_person") > 0);
+    assert_eq!((code, &report["scoreboard"]["met"]), (Some(0), &Value::Bool(true)), "{report}\n{said}");
+}
+
+#[test]
+fn who_edits_the_ledger_is_noticed_by_who_must() {
+    let (report, code, said) = played("bend-the-ledger", "1");
+    let attacks = report["attacks"].as_array().unwrap();
+    let of =
+        |id: &str| attacks.iter().find(|attack| attack["attack"] == id).unwrap_or_else(|| panic!("{id}: {report}"));
+    // The control is quiet; a fork is seen by the witness and by nobody on the machine; what nobody can see is said.
+    assert!(of("nothing")["noticed"].as_object().unwrap().is_empty(), "{report}");
+    let fork = of("fork");
+    assert!(fork["noticed"]["witness"].is_object() && fork["noticed"]["verify"].is_null(), "{fork}");
+    assert!(of("between")["noticed"].as_object().unwrap().is_empty() && report["scoreboard"]["noticed_by_nobody"] == 3);
+    assert!(attacks.len() > 15 && report["entries"].as_u64().unwrap() > 256);
     assert_eq!((code, &report["scoreboard"]["met"]), (Some(0), &Value::Bool(true)), "{report}\n{said}");
 }

@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 /// What `tacet serve` says before its address, on stderr.
 const SERVING: &str = "serving FHIR R4 at http://";
 
+/// What `tacet witness serve` says before its address, on stderr.
+const WITNESSING: &str = " answers at http://";
+
 /// Wait between two looks at a server that starts or ends.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -42,6 +45,11 @@ impl<'a> Children<'a> {
         std::fs::write(&config, "[log]\nlevel = \"trace\"\njson = true\n")
             .map_err(CliError::file(&config, "the configuration cannot be written"))?;
         Ok(Self { program, scratch, passphrase, config })
+    }
+
+    /// Configures what is started from now on.
+    pub(super) fn configure(&self, text: &str) -> Result<(), CliError> {
+        std::fs::write(&self.config, text).map_err(CliError::file(&self.config, "the configuration cannot be written"))
     }
 
     fn start(&self, name: &str, operator: &str, arguments: &[&str]) -> Result<(Child, PathBuf), CliError> {
@@ -86,6 +94,18 @@ impl<'a> Children<'a> {
         self.run_beside(name, operator, arguments, exit::OK, |_| Ok(()))
     }
 
+    /// Runs a command to its end, and gives its exit code and what it printed on stdout.
+    pub(super) fn ended(
+        &self,
+        name: &str,
+        operator: &str,
+        arguments: &[&str],
+    ) -> Result<(Option<i32>, String), CliError> {
+        let (child, _) = self.start(name, operator, arguments)?;
+        let output = child.wait_with_output().map_err(CliError::file(&self.program, "cannot be waited for"))?;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Tries a command with a passphrase that is wrong, and expects it to fail.
     pub(super) fn try_with(&self, wrong: &str, name: &str, operator: &str, arguments: &[&str]) -> Result<(), CliError> {
         let passphrase = Zeroizing::new(wrong.to_owned());
@@ -96,10 +116,19 @@ impl<'a> Children<'a> {
 
     /// Starts a server on a free port of the loopback.
     pub(super) fn serve(&self, name: &str, operator: &str) -> Result<Server, CliError> {
-        let (mut child, said) = self.start(name, operator, &["serve", "--listen", "127.0.0.1:0"])?;
+        self.listen(name, operator, &["serve", "--listen", "127.0.0.1:0"], SERVING)
+    }
+
+    /// Starts a witness on a free port of the loopback.
+    pub(super) fn witness(&self, name: &str, directory: &str) -> Result<Server, CliError> {
+        self.listen(name, "witness", &["witness", "serve", directory, "--listen", "127.0.0.1:0"], WITNESSING)
+    }
+
+    fn listen(&self, name: &str, operator: &str, arguments: &[&str], before: &str) -> Result<Server, CliError> {
+        let (mut child, said) = self.start(name, operator, arguments)?;
         for _ in 0..LOOKS_MAX {
-            if let Some(address) = address_in(&said) {
-                return Ok(Server { child, address });
+            if let Some(address) = address_in(&said, before) {
+                return Ok(Server { child, address, said });
             }
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(failed(name, status, &said));
@@ -118,9 +147,9 @@ fn failed(name: &str, status: ExitStatus, said: &Path) -> CliError {
     CliError::Usage(format!("the drill could not be played: `{name}` ended with {status}\n  {last}"))
 }
 
-fn address_in(log: &Path) -> Option<SocketAddr> {
+fn address_in(log: &Path, before: &str) -> Option<SocketAddr> {
     let text = std::fs::read_to_string(log).ok()?;
-    let (_, rest) = text.split_once(SERVING)?;
+    let (_, rest) = text.split_once(before)?;
     let (line, _) = rest.split_once('\n')?;
     line.trim().trim_end_matches('/').parse().ok()
 }
@@ -130,9 +159,15 @@ pub(super) struct Server {
     child: Child,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    said: PathBuf,
 }
 
 impl Server {
+    /// What it has said so far on stderr.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
     /// Sends a signal and waits for the end.
     pub(super) fn end(mut self, signal: rustix::process::Signal) -> Result<ExitStatus, CliError> {
         let unable = |error: std::io::Error| CliError::other("the drill's server could not be ended", error);
