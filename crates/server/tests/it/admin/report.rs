@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tacet_ledger::{Outcome, PurposeOfUse};
 use tacet_server::PeopleSettings;
 use tacet_types::{Clock, ResourceId, ResourceType};
-use tacet_vault::{Caller, EventKind, Role};
+use tacet_vault::{Caller, EventKind, NewToken, Role};
 
 fn of_days(actor: &Value, key: &str) -> Vec<String> {
     actor["days"].as_array().unwrap().iter().map(|day| day[key].as_str().unwrap_or_default().to_owned()).collect()
@@ -176,4 +176,36 @@ async fn three_years_are_all_there() {
     let late = get(&format!("&from={}", office.clock.now().plus_ms(-DAY_MS))).await;
     assert_eq!(late["summary"]["by_persons"].as_u64(), Some(6));
     assert_ne!(late["gaps"][0]["code"], "before-the-ledger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_a_detained_patient_it_is_closed() {
+    let settings = PeopleSettings { tokens_for_people: true, ..PeopleSettings::default() };
+    let office = Office::open_with(&settings, crate::running::config()).await;
+    let folder = tempfile::tempdir().unwrap();
+    office.vault.keep_ledger_index_in(folder.path(), true).unwrap();
+    let detained =
+        json!({ "security": [{ "system": "https://tacet.invalid/CodeSystem/confidentiality", "code": "detained" }] });
+    for (id, meta, status) in [("free", json!({ "versionId": "1" }), 200), ("held", detained, 404)] {
+        office
+            .put(json!({ "resourceType": "Patient", "id": id, "meta": meta, "name": [{ "family": "Amiee221" }] }))
+            .await;
+        let patients = [ResourceId::parse(id).unwrap()];
+        let new = NewToken {
+            owner: "a patient",
+            role: Role::Patient,
+            expires: office.clock.now().plus_ms(DAY_MS),
+            practitioner: None,
+            patients: &patients,
+            may_export: false,
+            supplier: false,
+        };
+        let made = office.vault.create_token_with(&at_the_machine(Role::Operator), new).await.unwrap();
+        let path = format!("/Patient/{id}/$access-report");
+        let answer = Ask::new("GET", &path).bearer(made.1.reveal()).send(office.address).await;
+        assert_eq!(answer.status, status, "{id}: {:?}", answer.body);
+        // Who hands it over sees it.
+        let auditor = office.token(Role::Auditor, false).await;
+        assert_eq!(Ask::new("GET", &path).bearer(&auditor).send(office.address).await.status, 200);
+    }
 }
