@@ -110,6 +110,7 @@ impl AuditFeeds {
                 caller: caller.clone(),
                 figures: AuditFeedFigures::new(name),
                 stopped: stopped.clone(),
+                entries_max: run::BATCH_ENTRIES,
             });
         }
         let figures = running.iter().map(|feed| Arc::clone(&feed.figures)).collect();

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 /// Entries read at once.
-const BATCH_ENTRIES: usize = 256;
+pub(super) const BATCH_ENTRIES: usize = 256;
 
 /// Bytes after which a batch is sent before it is full.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -41,6 +41,9 @@ pub(super) struct Feed {
     pub(super) caller: Caller,
     pub(super) figures: Arc<AuditFeedFigures>,
     pub(super) stopped: watch::Receiver<bool>,
+    /// Entries that are sent at once: fewer after a receiver refused what is in them, so that one that it does not take holds up none before
+    /// it, and so that what is too much for it at once goes in parts.
+    pub(super) entries_max: usize,
 }
 
 /// How a connection ended.
@@ -94,6 +97,9 @@ impl Feed {
             self.figures.connected.store(false, Ordering::Relaxed);
             let Ended::Broken(broken) = ended else { return };
             self.figures.breaks.fetch_add(1, Ordering::Relaxed);
+            if matches!(broken, Broken::Status(400 | 413 | 422)) {
+                self.entries_max = (self.entries_max / 2).max(1);
+            }
             if next > before {
                 wait = self.config.retry_first_ms;
             }
@@ -234,6 +240,7 @@ impl Feed {
             match taken {
                 Taken::Unknown => sent.add(to, Instant::now()),
                 Taken::Said => {
+                    self.entries_max = self.entries_max.saturating_mul(2).min(BATCH_ENTRIES);
                     *next = to;
                     self.figures.next.store(to, Ordering::Relaxed);
                 }
@@ -244,9 +251,9 @@ impl Feed {
     /// The messages of the next entries, and up to where they go.
     async fn batch(&self, from: u64) -> Result<(Vec<u8>, u64), ()> {
         let (vault, config, site) = (self.vault.clone(), self.config.clone(), self.site.clone());
-        let name = self.name.clone();
+        let (name, max) = (self.name.clone(), self.entries_max);
         let made = spawn_blocking(move || {
-            let entries = vault.feed_entries(from, BATCH_ENTRIES).map_err(|error| {
+            let entries = vault.feed_entries(from, max).map_err(|error| {
                 tracing::error!(feed = name, %error, "an audit feed cannot read the ledger");
             })?;
             let (mut messages, mut bytes, mut to) = (Vec::new(), 0, from);
