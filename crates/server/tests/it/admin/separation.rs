@@ -86,10 +86,17 @@ async fn an_administrator_gives_no_right_to_themselves() {
     refused(&office, adm, "POST", "/_break-glass", emergency).await;
     refused(&office, adm, "POST", "/_launches", json!({ "patient": "mine" })).await;
     refused(&office, adm, "POST", "/_policy/explain", json!({ "account": adm.id, "record": "Patient/mine" })).await;
-    // Rules are files: there is no route that changes them, and none that makes tokens.
-    for method in ["PUT", "POST", "PATCH", "DELETE"] {
+    // Other rules are proposed, and nobody puts in force alone what they proposed. No route changes them otherwise, and none makes tokens.
+    for method in ["PUT", "PATCH", "DELETE"] {
         refused(&office, adm, method, "/_policy", json!({})).await;
         refused(&office, &staff.sec, method, "/_policy", json!({})).await;
+    }
+    for who in [adm, &staff.sec] {
+        let asked = office.ask(who, "POST", "/_policy", Some(json!({ "builtIn": true, "why": why() }))).await;
+        assert_eq!(asked.status, 202, "{:?}", asked.body);
+        let id = asked.value()["id"].as_str().unwrap().to_owned();
+        assert_eq!(office.decide(who, &id, true).await.status, 403);
+        refused(&office, who, "POST", &format!("/_policy/changes/{id}"), json!({})).await;
     }
     for path in ["/_tokens", "/tokens", "/_accounts/../Patient/mine", "/_policies"] {
         refused(&office, adm, "POST", path, json!({ "role": "integrator" })).await;
