@@ -96,6 +96,9 @@ pub(crate) struct Transparency {
     halt: RwLock<Option<Halt>>,
     /// Held while something is published, kept or named: one at a time.
     publishing: Mutex<()>,
+    /// The latest checkpoint, once it is durable. INVARIANT: nobody outside is given another one. The store's reader shows rows before they are
+    /// synced, and a checkpoint that a power loss takes back would prove, to whoever has it, that history was changed.
+    latest: Mutex<Option<SignedCheckpoint>>,
     /// Entries of the latest checkpoint, and when enough witnesses last saw the log, in seconds since 1970; for the figures.
     figures: Mutex<LogFigures>,
 }
@@ -156,10 +159,14 @@ impl Inner {
         let Some(identity) = log::identity(reader, &self.ledger_keys)? else { return Ok(()) };
         match log::hold(reader, &self.ledger_keys, &identity) {
             Ok(latest) => {
-                self.note_published(latest.as_ref());
+                self.note_published(latest);
                 Ok(())
             }
-            Err(error) => self.halt_for(error),
+            Err(error) => {
+                // What was signed is still given out: it proves what was lost.
+                self.note_published(log::latest(reader, &self.ledger_keys, &identity).ok().flatten());
+                self.halt_for(error)
+            }
         }
     }
 
@@ -185,8 +192,10 @@ impl Inner {
         self.transparency.set(Some(halt));
     }
 
-    fn note_published(&self, latest: Option<&SignedCheckpoint>) {
-        let published = latest.map_or(0, |latest| latest.checkpoint().size());
+    /// Remembers a checkpoint whose row is durable.
+    fn note_published(&self, latest: Option<SignedCheckpoint>) {
+        let published = latest.as_ref().map_or(0, |latest| latest.checkpoint().size());
+        *self.transparency.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         self.transparency.figures.lock().unwrap_or_else(PoisonError::into_inner).published = published;
     }
 
@@ -283,7 +292,7 @@ impl Vault {
             Ok(Some((signed, change))) => {
                 drop(snapshot);
                 inner.commit_log(change)?;
-                inner.note_published(Some(&signed));
+                inner.note_published(Some(signed.clone()));
                 Ok(Some(signed))
             }
             Ok(None) => self.checkpoint(),
@@ -303,9 +312,10 @@ impl Vault {
         Ok(())
     }
 
-    /// The latest checkpoint that was signed, with its cosignatures.
+    /// The latest checkpoint that was signed and is durable, with its cosignatures.
     pub fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, VaultError> {
-        Ok(log::latest(self.0.store.reader(), &self.0.ledger_keys, &self.0.identity()?)?)
+        self.0.identity()?;
+        Ok(self.0.transparency.latest.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// The latest checkpoint that a witness cosigned.
@@ -319,7 +329,12 @@ impl Vault {
         let _one = inner.transparency.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let (reader, now) = (inner.store.reader(), inner.clock.now());
         let change = log::keep(reader, &inner.ledger_keys, &inner.identity()?, signed, now, inner.rng.as_ref())?;
-        inner.commit_log(change)
+        inner.commit_log(change)?;
+        let mut latest = inner.transparency.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.as_ref().is_some_and(|latest| latest.checkpoint() == signed.checkpoint()) {
+            *latest = Some(signed.clone());
+        }
+        Ok(())
     }
 
     /// The proof that a checkpoint of `size` entries goes on from one of `old`.

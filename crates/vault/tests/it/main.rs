@@ -14,6 +14,7 @@ mod bundles;
 mod conditional;
 mod copies;
 mod crash;
+mod crash_log;
 mod disclosure;
 mod histories;
 mod house;
