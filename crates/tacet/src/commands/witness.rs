@@ -5,6 +5,8 @@
 //! logs                   keys of the logs that it cosigns, one a line
 //! lock                   held while it serves
 //! <hash>.checkpoint      of each log, the checkpoint that it cosigned last, as the log signed it
+//! <hash>.fork            two checkpoints of one size and other roots, both signed by the log, where it was asked to cosign such
+//! <hash>.refused         the last checkpoint that no proof led to. Anybody can send one with a wrong proof: it proves nothing alone
 //! ```
 
 use crate::args::{Global, WitnessArgs, WitnessCommand};
@@ -162,6 +164,34 @@ impl Book {
     }
 }
 
+impl Book {
+    /// Keeps what a log signed and was not cosigned for, for whoever looks into it: two files for each log at most, whatever is sent.
+    fn keep_evidence(&self, request: &AddCheckpoint, before: Option<&SignedCheckpoint>, refusal: &Refusal) {
+        let asked = request.checkpoint.checkpoint();
+        let stem = file_stem(asked.origin());
+        let forked = before.filter(|before| {
+            let before = before.checkpoint();
+            before.size() == asked.size() && before.root() != asked.root()
+        });
+        let (name, text) = match (refusal, forked) {
+            // Signed by the log, or it had been refused as that before.
+            (Refusal::Conflict { .. }, Some(before)) => {
+                ("fork", format!("{}\n{}", before.encode(), request.checkpoint.encode()))
+            }
+            (Refusal::NotConsistent, _) => ("refused", request.checkpoint.encode()),
+            _ => return,
+        };
+        let path = self.directory.join(format!("{stem}.{name}"));
+        // The first fork that was seen is not written over.
+        if name == "fork" && path.exists() {
+            return;
+        }
+        if let Err(error) = write_durably(&path, text.as_bytes()) {
+            tracing::error!(%error, "what a log signed and was not cosigned for cannot be kept");
+        }
+    }
+}
+
 impl WitnessBook for Book {
     fn add_checkpoint(&self, body: &[u8]) -> Result<String, Option<Refusal>> {
         let request = AddCheckpoint::parse(body).map_err(Some)?;
@@ -184,11 +214,7 @@ impl WitnessBook for Book {
         if let Err(refusal) = &decided {
             let (origin, size) = (if known { checkpoint.origin() } else { "?" }, checkpoint.size());
             tracing::warn!(log = origin, size, reason = %refusal, "not cosigned");
-            if matches!(refusal, Refusal::NotConsistent) {
-                // It is signed by the log: proof of what it did, for whoever looks into it.
-                let evidence = self.directory.join(format!("{}.{size}.inconsistent", file_stem(checkpoint.origin())));
-                let _ = write_durably(&evidence, request.checkpoint.encode().as_bytes());
-            }
+            self.keep_evidence(&request, before.as_ref(), refusal);
         }
         decided.map_err(Some)?;
         let path = state_path(&self.directory, checkpoint.origin());
@@ -318,8 +344,22 @@ mod tests {
         let mut forked = leaves.clone();
         forked[3] = leaf_hash(b"another");
         assert_eq!(status(&book, &request(&log, &forked, 30, 40)), 422);
-        let kept = std::fs::read_dir(&home).unwrap().filter_map(|file| Some(file.ok()?.file_name()));
-        assert!(kept.into_iter().any(|name| name.to_string_lossy().ends_with(".40.inconsistent")), "evidence");
+        // Whatever is sent, and by whomever: what is kept for it has a bound.
+        for size in 41..50 {
+            assert_eq!(status(&book, &request(&log, &forked, 30, size)), 422);
+        }
+        assert_eq!(status(&book, &request(&log, &forked, 30, 30)), 409);
+        let files = |end: &str| {
+            let names = std::fs::read_dir(&home).unwrap().map(|file| file.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().ends_with(end)).collect::<Vec<_>>()
+        };
+        assert_eq!((files(".refused").len(), files(".fork").len()), (1, 1));
+        let fork = std::fs::read_to_string(home.join(&files(".fork")[0])).unwrap();
+        let (ours, theirs) = fork.split_once("\n\nhospital.example").expect("two checkpoints");
+        let both = [format!("{ours}\n"), format!("hospital.example{theirs}")];
+        let both = both.map(|text| SignedCheckpoint::verified(text.as_bytes(), &[log.verifier()]).unwrap());
+        assert_eq!(both[0].checkpoint().size(), both[1].checkpoint().size());
+        assert_ne!(both[0].checkpoint().root(), both[1].checkpoint().root(), "a proof that needs nothing else");
         drop(book);
 
         // A state that is damaged is no state of a witness that has seen nothing.
