@@ -94,7 +94,9 @@ pub enum PublishError {
     )]
     Key(#[source] Option<KeyError>),
     /// More witnesses than are asked, one twice, or more asked for than there are.
-    #[error("`[ledger]` names more than {WITNESSES_MAX} witnesses, one of them twice, or asks for more than it names")]
+    #[error(
+        "`[ledger]` names more than {WITNESSES_MAX} witnesses, one of them twice, or requires none or more than it names"
+    )]
     Witnesses,
     /// The file of authorities does not serve.
     #[error("`access.outgoing.roots` cannot be read as a PEM file with certificates of authorities")]
@@ -134,7 +136,7 @@ impl Publisher {
             let url = format!("{}/add-checkpoint", witness.url.trim_end_matches('/'));
             witnesses.push(Arc::new(Witness { url, key, known: Mutex::new(Known::default()) }));
         }
-        let too_few = config.require_witnesses && config.quorum > witnesses.len();
+        let too_few = config.require_witnesses && !(1..=witnesses.len()).contains(&config.quorum);
         if witnesses.len() > WITNESSES_MAX || too_few {
             return Err(PublishError::Witnesses);
         }

@@ -4,6 +4,7 @@ use crate::client::Ask;
 use crate::running::config;
 use crate::vaulted::House;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tacet_seal::SecureRng;
 use tacet_server::{
@@ -24,6 +25,8 @@ struct Book {
     key: SignerKey,
     logs: Vec<VerifierKey>,
     seen: Mutex<Option<Seen>>,
+    /// How far its clock is ahead, in seconds.
+    ahead_s: AtomicU64,
 }
 
 impl WitnessBook for Book {
@@ -32,7 +35,7 @@ impl WitnessBook for Book {
         let mut seen = self.seen.lock().unwrap();
         let now = request.decide(&self.logs, seen.as_ref()).map_err(Some)?;
         *seen = Some(now);
-        let now_s = SystemClock.now().as_ms() as u64 / 1000;
+        let now_s = SystemClock.now().as_ms() as u64 / 1000 + self.ahead_s.load(Ordering::Relaxed);
         Ok(format!("{}\n", cosign(&self.key, &request.checkpoint, now_s).unwrap()))
     }
 }
@@ -48,7 +51,7 @@ impl Witnessed {
         let house = House::open().await;
         let logs = house.vault.name_log(Some("hospital.example/_ledger/log")).unwrap().1;
         let key = SignerKey::generate("w.example", SignatureType::CosignatureEd25519, &SecureRng).unwrap();
-        let book = Arc::new(Book { key, logs, seen: Mutex::new(None) });
+        let book = Arc::new(Book { key, logs, seen: Mutex::new(None), ahead_s: AtomicU64::new(0) });
         let shared = Arc::clone(&book) as Arc<dyn WitnessBook>;
         let witness = WitnessServer::bind("127.0.0.1:0".parse().unwrap(), None, shared).await.unwrap();
         let address = witness.local_addr().unwrap();
@@ -178,13 +181,20 @@ async fn witnesses_that_are_silent_stop_disclosures_only_where_that_is_asked() {
     site.round_with(&strict, &nowhere).await;
     assert_eq!(site.house.vault.halted(), Some(Halt::Unwitnessed));
     assert_eq!(site.house.ask(Ask::get("/Basic/b")).await.status, 503);
+    // A clock that is ahead would have the witness count long after it fell silent.
+    site.book.ahead_s.store(86_400, Ordering::Relaxed);
+    site.round_with(&strict, &outgoing).await;
+    assert_eq!(site.house.vault.halted(), Some(Halt::Unwitnessed));
+    site.book.ahead_s.store(0, Ordering::Relaxed);
     site.round_with(&strict, &outgoing).await;
     assert_eq!(site.house.vault.halted(), None);
     assert_eq!(site.house.ask(Ask::get("/Basic/b")).await.status, 200);
     // What cannot be kept is refused at the start.
     let environment = Environment { clock: Arc::new(SystemClock), rng: Arc::new(SecureRng) };
-    let several = LedgerConfig { quorum: 2, ..strict.clone() };
-    assert!(Publisher::start(site.house.vault.clone(), &several, &outgoing, &environment).await.is_err());
+    for quorum in [0, 2] {
+        let wrong = LedgerConfig { quorum, ..strict.clone() };
+        assert!(Publisher::start(site.house.vault.clone(), &wrong, &outgoing, &environment).await.is_err());
+    }
     let renamed = LedgerConfig { origin: Some("other.example".to_owned()), ..strict };
     assert!(Publisher::start(site.house.vault.clone(), &renamed, &outgoing, &environment).await.is_err());
 }
