@@ -42,14 +42,23 @@ pub(crate) fn told(error: IdentityError) -> CliError {
     }
 }
 
-/// Whether there are two people who can log in, of whom one may ask for this and the other decide.
+/// Whether there are two people, of whom one may ask for this and the other decide.
+///
+/// Once two administrators have enrolled, those count too who cannot log in now: otherwise whoever has the machine and one administrator's
+/// account would suspend the others and decide alone. A hospital that lost its officers makes new accounts by two people, and one that closed every
+/// administrator's begins again by `tacet account bootstrap`; until then those count who can log in.
 ///
 /// # Errors
 /// The store's.
 pub(crate) fn two_can(opened: &Opened, kind: Kind) -> Result<bool, CliError> {
     let (identity, now) = (identity(opened)?, open::clock().now());
+    let begins = identity.may_bootstrap().map_err(told)?;
+    let enrolled = |account: &&Account| match begins {
+        true => account.usable(now) && account.passkeys() > 0,
+        false => account.used_ms.is_some() || account.passkeys() > 0,
+    };
     let accounts = identity.accounts().map_err(told)?;
-    let able: Vec<&Account> = accounts.iter().filter(|account| account.usable(now) && account.passkeys() > 0).collect();
+    let able: Vec<&Account> = accounts.iter().filter(enrolled).collect();
     let decides = |asker: &&&Account| able.iter().any(|other| other.id != asker.id && kind.may_decide(other.role));
     Ok(able.iter().filter(|account| kind.may_ask(account.role)).any(|asker| decides(&asker)))
 }
