@@ -3,8 +3,15 @@
 use crate::place::caller;
 use pollster::block_on;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use tacet_ledger::index::Question;
+use tacet_tlog::TreeHash;
+use tacet_tlog::merkle::proof::verify_consistency;
 use tacet_types::ResourceType;
-use tacet_vault::{Handling, HistoryQuery, HistoryScope, IndexState, Role, Scope, SearchCall, Vault};
+use tacet_vault::{
+    EventKind, Handling, HistoryQuery, HistoryScope, IndexState, LedgerLine, LedgerOrder, Role, Scope, SearchCall,
+    Vault,
+};
 
 /// Patients whose records are searched for by them, after each kill.
 const SUBJECTS_SEARCHED: usize = 6;
@@ -29,6 +36,8 @@ pub(crate) struct Acknowledged {
     erased: BTreeSet<String>,
     tokens: BTreeSet<String>,
     ledger_seen: u64,
+    /// Checkpoints that were given away since the last look, and the last one before: size and root.
+    published: Vec<(u64, TreeHash)>,
     /// How often each kind of thing was acknowledged.
     pub(crate) counts: BTreeMap<String, u64>,
 }
@@ -60,6 +69,11 @@ impl Acknowledged {
                 self.tokens.insert(id.to_owned());
                 self.entries.push((operation.to_owned(), None));
                 self.count("token");
+            }
+            ["published", size, root] => {
+                let root = u8s(root).try_into().unwrap();
+                self.published.push((size.parse().unwrap(), TreeHash(root)));
+                self.count("published");
             }
             ["failed", ..] => panic!("the child's store failed by itself: {line}"),
             _ => {}
@@ -104,6 +118,24 @@ impl Acknowledged {
         let tokens: BTreeSet<String> = vault.tokens().unwrap().into_iter().map(|token| token.id).collect();
         assert!(self.tokens.is_subset(&tokens), "{when}: a token is lost");
         self.assert_noted(vault, when);
+        self.assert_published(vault, when);
+    }
+
+    /// The ledger is a continuation of every checkpoint that was given away; tree, kept tiles and kept checkpoints are right.
+    fn assert_published(&mut self, vault: &Vault, when: &str) {
+        assert_eq!(vault.halted(), None, "{when}: a crash is no forgery");
+        let verification = vault.verify_ledger(&mut |_, _| ()).unwrap();
+        assert!(verification.is_sound(), "{when}: {:?}", verification.problems);
+        let head = vault.ledger_head().unwrap().unwrap();
+        for (size, root) in &self.published {
+            assert!(*size <= head.size(), "{when}: a checkpoint of {size} entries was given away, and there are fewer");
+            let proof = vault.log_consistency(*size, head.size()).unwrap();
+            let goes_on = verify_consistency(*size, root, head.size(), &head.root(), &proof);
+            assert!(goes_on, "{when}: another history than the checkpoint of {size} entries");
+        }
+        let last = self.published.pop();
+        self.published.clear();
+        self.published.extend(last);
     }
 
     /// Each commit's records are all there or none is, and nothing is left of an erased patient.
@@ -178,6 +210,31 @@ fn assert_searched(vault: &Vault, found: &BTreeMap<Record, Option<String>>, when
         let by = searched(vault, "Observation", &[("subject", &format!("Patient/{patient}")), ("_count", "40")]);
         assert_eq!(by, *theirs, "{when}: by patient {patient}");
     }
+}
+
+fn u8s(hexadecimal: &str) -> Vec<u8> {
+    (0..hexadecimal.len()).step_by(2).map(|at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The ledger's index answers as a scan does.
+pub(crate) fn assert_answers(vault: &Vault, index: &Path, when: &str) {
+    vault.keep_ledger_index_in(index, false).unwrap();
+    vault.bring_up_ledger_index(&mut |_, _| ()).unwrap();
+    let question = Question { kinds: vec![EventKind::Read], ..Question::default() };
+    let auditor = caller(Role::Auditor);
+    let asked = vault.read_ledger(&auditor, &question, LedgerOrder::OldestFirst, None);
+    let mut reading = block_on(asked).unwrap();
+    let mut found = Vec::new();
+    while !reading.is_done() {
+        found.extend(reading.next(500).unwrap().into_iter().map(|line| match line {
+            LedgerLine::Entry { index, .. } => index,
+            other => panic!("{when}: {other:?}"),
+        }));
+    }
+    let size = vault.ledger_head().unwrap().unwrap().size();
+    let scanned: Vec<u64> =
+        (0..size).filter(|number| vault.ledger_entry(*number).unwrap().kind == EventKind::Read).collect();
+    assert_eq!(found, scanned, "{when}: the ledger's index");
 }
 
 /// What a search finds on all its pages.

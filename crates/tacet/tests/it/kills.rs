@@ -1,10 +1,11 @@
 //! A child process with the real vault on a real engine is killed at any moment, again and again. After each kill the store
-//! opens, `check` finds nothing, and every acknowledged write, read and erasure is there, in the records and in the ledger.
+//! opens, `check` finds nothing, and every acknowledged write, read and erasure is there, in the records and in the ledger. The ledger is published
+//! all the while: it goes on from every checkpoint that was given away, and its index answers as a scan does.
 //!
 //! `TACET_KILLS=3000` kills so often, over all three stores together; `TACET_SEED=n` chooses other moments. The program
 //! itself is killed in `program_kills`.
 
-use crate::acknowledged::Acknowledged;
+use crate::acknowledged::{Acknowledged, assert_answers};
 use crate::place::{Numbers, PASSPHRASE, caller, keeper, options, setting};
 use crate::workload;
 use pollster::block_on;
@@ -40,6 +41,12 @@ const LIFE_US_MAX: u64 = 60_000;
 
 /// Longest life of a child that is to die while it opens its store, from its start, in microseconds.
 const OPENING_US_MAX: u64 = 25_000;
+
+/// The directory of the ledger's index.
+const LEDGER_INDEX: &str = "ledger-index";
+
+/// How often a child publishes its ledger: so that most kills come after some, and many in the middle of one.
+const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 
 fn engine(name: &str, directory: &Path) -> Arc<dyn Engine> {
     let path = directory.join("store");
@@ -94,7 +101,25 @@ fn child() {
     let life: u64 = life.parse().unwrap();
     let vault = open(name, Path::new(directory), indexes(life));
     println!("\nready");
+    publish(&vault, Path::new(directory));
     workload::run(&vault, life);
+}
+
+/// Publishes all the time, and says what it gave away; the ledger's index is kept.
+fn publish(vault: &Vault, directory: &Path) {
+    vault.keep_ledger_index_in(&directory.join(LEDGER_INDEX), true).unwrap();
+    let vault = vault.clone();
+    std::thread::spawn(move || {
+        // A store that has failed refuses all this, and its writers have said so.
+        while vault.name_log(None).is_ok() {
+            if let Ok(Some(signed)) = vault.publish_now() {
+                let checkpoint = signed.checkpoint();
+                let root: String = checkpoint.root().0.iter().map(|byte| format!("{byte:02x}")).collect();
+                workload::say(&format!("published {} {root}\n", checkpoint.size()));
+            }
+            std::thread::sleep(PUBLISH_EVERY);
+        }
+    });
 }
 
 fn start(name: &str, life: u64, directory: &Path) -> Child {
@@ -150,6 +175,7 @@ fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
 
         let vault = open(name, scratch.path(), true);
         acknowledged.verify(&vault, &when);
+        assert_answers(&vault, &scratch.path().join(LEDGER_INDEX), &when);
         match numbers.below(3) {
             0 => vault.close().unwrap(),
             _ => drop(vault),
@@ -160,7 +186,7 @@ fn kill_again_and_again(name: &str, share_percent: u64, seed: u64) {
         "{name}: {kills} kills ({while_opening} while opening) in {} s; acknowledged and found: {counts:?}",
         start_of_all.elapsed().as_secs()
     );
-    for what in ["put", "delete", "transaction", "import", "read", "erase", "token"] {
+    for what in ["put", "delete", "transaction", "import", "read", "erase", "token", "published"] {
         // A run of a few kills is somebody's look at something else.
         assert!(kills < 50 || counts.contains_key(what), "no {what} was acknowledged: this says nothing");
     }
@@ -216,6 +242,9 @@ fn losses_are_seen() {
     assert!(found(&[&format!("ack {operation} read Patient a 2 m1-x1. a")]).contains("names other records"));
     assert!(found(&["erasing a", "erased 0 a"]).contains("was erased"));
     assert!(found(&["token 0 abc"]).contains("a token is lost"));
+    let root = "00".repeat(32);
+    assert!(found(&[&format!("published 9999 {root}")]).contains("there are fewer"));
+    assert!(found(&[&format!("published 1 {root}")]).contains("another history"));
     put("c", "m3-x3.");
     assert!(found(&[]).contains("by halves"));
 }

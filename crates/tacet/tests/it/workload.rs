@@ -6,6 +6,7 @@
 //! erasing <patient>                                                    about to destroy a patient's key
 //! erased <operation> <patient>
 //! token <operation> <token id>
+//! published <size> <root, hexadecimal>                                a checkpoint was signed and given away
 //! ```
 //!
 //! Every body holds a marker that no other commit has; it ends in how many records of its commit hold it (`-x3.`), so that
@@ -48,7 +49,7 @@ pub(crate) fn run(vault: &Vault, life: u64) {
 }
 
 /// In one write, so that a line is whole or not there.
-fn say(text: &str) -> bool {
+pub(crate) fn say(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
