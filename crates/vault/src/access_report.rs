@@ -76,12 +76,18 @@ impl Inner {
         if caller.role != Role::Patient {
             return Err(VaultError::Forbidden);
         }
-        let Whose::Patients(own) = Whose::of(caller, Access::Search)? else { return Ok(false) };
+        let Whose::Patients(own) = self.whose(caller, Access::Search)? else { return Ok(false) };
+        Ok(own.contains(patient))
+    }
+
+    /// Whose entries this caller may be told of, in whatever form.
+    pub(crate) fn whose(&self, caller: &Caller, access: Access) -> Result<Whose, VaultError> {
+        let Whose::Patients(mut own) = Whose::of(caller, access)? else { return Ok(Whose::Everybodys) };
         // Where records come from says who did what when: to whom that is closed (a detained patient could learn of a transport), so is this.
         let sights = self.sights(caller, Act::Read)?;
         let traces: Vec<ResourceType> = ResourceType::parse("Provenance").into_iter().collect();
-        let open = |id: &ResourceId| sights.as_ref().is_none_or(|sights| sights.opens_some(&traces, id));
-        Ok(own.contains(patient) && open(patient))
+        own.retain(|id| sights.as_ref().is_none_or(|sights| sights.opens_some(&traces, id)));
+        Ok(Whose::Patients(own))
     }
 
     /// When the first entry was written.

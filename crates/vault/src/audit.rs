@@ -125,7 +125,7 @@ impl Vault {
     /// nothing of the ledger.
     pub async fn read_audit(&self, caller: &Caller, id: &ResourceId, base_url: &str) -> Result<Disclosed, VaultError> {
         let inner = &self.0;
-        let whose = Whose::of(caller, Access::Read)?;
+        let whose = inner.whose(caller, Access::Read)?;
         let index = entry_index(id.as_str()).ok_or(VaultError::NotFound)?;
         let found = inner.ledger_entry_if_any(index)?.filter(|entry| whose.are(entry));
         let patient = found.as_ref().and_then(|entry| entry.patient.clone());
@@ -145,7 +145,7 @@ impl Vault {
     /// not supported.
     pub async fn search_audit(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {
         let inner = &self.0;
-        let whose = Whose::of(caller, Access::Search)?;
+        let whose = inner.whose(caller, Access::Search)?;
         let (parameters, handling, before) = match &call.cursor {
             None => (call.parameters.clone(), call.handling, u64::MAX),
             Some(cursor) => {

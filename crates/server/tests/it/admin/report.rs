@@ -204,6 +204,10 @@ async fn to_a_detained_patient_it_is_closed() {
         let path = format!("/Patient/{id}/$access-report");
         let answer = Ask::new("GET", &path).bearer(made.1.reveal()).send(office.address).await;
         assert_eq!(answer.status, status, "{id}: {:?}", answer.body);
+        // The same in the form of AuditEvents: what is closed is closed in every form.
+        let events = Ask::new("GET", "/AuditEvent").bearer(made.1.reveal()).send(office.address).await;
+        let events = events.value()["entry"].as_array().map_or(0, Vec::len);
+        assert_eq!(events > 0, id == "free", "{id}: {events} events");
         // Who hands it over sees it.
         let auditor = office.token(Role::Auditor, false).await;
         assert_eq!(Ask::new("GET", &path).bearer(&auditor).send(office.address).await.status, 200);
