@@ -59,9 +59,7 @@ fn again_and_again(mut look: impl FnMut() -> Option<String>) -> Option<String> {
             std::thread::sleep(BETWEEN);
         }
         found = look();
-        if found.is_none() {
-            return None;
-        }
+        found.as_ref()?;
     }
     found
 }
