@@ -446,12 +446,13 @@ impl<'a> Run<'a> {
         let last = (self.frontier.size() >> (u32::from(level) * TILE_HEIGHT)).saturating_sub(1);
         let index = last / u64::from(TILE_WIDTH);
         let kept = match log::kept_tile(self.reader, level, index) {
-            Ok(kept) => kept,
             Err(LedgerError::Store(error)) => return Err(error.into()),
-            Err(_) => Vec::new(),
+            kept => kept.ok(),
         };
         // What is not kept yet is not wrong.
-        let fits = kept.len() <= hashes.len() && kept.iter().zip(hashes).all(|(kept, derived)| kept == derived);
+        let agrees =
+            |kept: &[TreeHash]| kept.len() <= hashes.len() && kept.iter().zip(hashes).all(|(kept, hash)| kept == hash);
+        let fits = kept.is_some_and(|kept| agrees(&kept));
         if !fits {
             self.verification.add(Problem::Tile { level, index });
         }

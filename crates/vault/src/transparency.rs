@@ -114,18 +114,9 @@ pub struct LogFigures {
     pub halted: bool,
 }
 
-/// Whether an entry of this kind stands before something is shown.
+/// Whether an entry of this kind stands before something is shown. A declared emergency only opens what later entries show.
 fn shows(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Read
-            | EventKind::Vread
-            | EventKind::History
-            | EventKind::Search
-            | EventKind::Everything
-            | EventKind::Export
-            | EventKind::Print
-    )
+    kind.discloses() && kind != EventKind::BreakGlass
 }
 
 impl Transparency {

@@ -172,6 +172,11 @@ fn a_changed_tile_is_named_and_nothing_is_taken_from_it() {
         assert!(matches!(problems[..], [Problem::Tile { level: found, .. }] if found == level), "{problems:?}");
         let trusted = Trusted { log: identity.keys(), ..Trusted::default() };
         assert!(verify_files(&mut files(&store, &signed), &trusted, &mut |_, _| ()).is_err());
+        // One of a length that no tile has is named too, and made anew where it is asked for.
+        write(&engine, &[Write::put(key.clone(), value[..value.len() - 1].to_vec())]);
+        let problems = check(store.reader()).problems;
+        assert!(matches!(problems[..], [Problem::Tile { level: found, .. }] if found == level), "{problems:?}");
+        verify_files(&mut files(&store, &signed), &trusted, &mut |_, _| ()).unwrap();
         write(&engine, &[Write::put(key.clone(), value.clone())]);
     }
     assert!(check(store.reader()).is_sound());
