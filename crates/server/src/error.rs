@@ -178,9 +178,7 @@ impl From<IdentityError> for ApiError {
             | IdentityError::OwnAct
             | IdentityError::SamePerson
             | IdentityError::NotReviewer
-            | IdentityError::OtherAct(_) => {
-                Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message)
-            }
+            | IdentityError::OtherAct(_) => Self::new(StatusCode::FORBIDDEN, IssueType::Forbidden, message),
             IdentityError::StepUp => Self::new(StatusCode::FORBIDDEN, IssueType::Login, message),
             IdentityError::State(_)
             | IdentityError::Review(_)

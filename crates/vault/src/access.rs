@@ -315,7 +315,8 @@ impl Inner {
     /// were not, or the other way round, it is for those alone from whom nothing of either is withheld.
     pub(crate) fn look_back(&self, sights: Option<&Arc<Sights>>, found: &Located, now: &VersionMeta) -> Look {
         let look = self.look_at(sights, found);
-        let Some(sights) = sights.filter(|sights| !sights.is_everything() && found.meta.method != Method::Delete) else {
+        let Some(sights) = sights.filter(|sights| !sights.is_everything() && found.meta.method != Method::Delete)
+        else {
             return look;
         };
         match found.meta.inline.beside(now.inline) {
