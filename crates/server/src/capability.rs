@@ -279,7 +279,7 @@ mod tests {
         let codes: Vec<&str> =
             patient["interaction"].as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
         let expected =
-            ["create", "search-type", "history-type", "read", "update", "delete", "patch", "history-instance", "vread"];
+            ["create", "search-type", "history-type", "update", "delete", "patch", "read", "history-instance", "vread"];
         assert_eq!(codes, expected);
         assert_eq!(patient["operation"][0]["name"], "everything");
         assert_eq!(rest["interaction"].as_array().unwrap().len(), 4);
