@@ -106,7 +106,8 @@ mod tests {
         for one in all {
             assert_eq!(HangsOn::parse(&one.text()), Some(one));
         }
-        for wrong in ["", "family", "family a b", "client c x", "session a s x", "session a s", "token t", "family  a"] {
+        for wrong in ["", "family", "family a b", "client c x", "session a s x", "session a s", "token t", "family  a"]
+        {
             assert_eq!(HangsOn::parse(wrong), None, "{wrong}");
         }
     }
