@@ -44,8 +44,11 @@ pub(crate) fn full(kind: EventKind) -> Entry {
     entry
 }
 
+/// A name, and what it changes of an entry.
+type Variation = (&'static str, fn(&mut Entry));
+
 /// Who can have done something.
-pub(crate) const ACTORS: [(&str, fn(&mut Entry)); 9] = [
+pub(crate) const ACTORS: [Variation; 9] = [
     ("a person with a session", |_| ()),
     ("a person with a token", |entry| (entry.session, entry.device, entry.account) = (None, None, None)),
     ("an app", |entry| entry.on_behalf_of = Some("app Growth charts (client-5)".into())),
@@ -80,7 +83,7 @@ pub(crate) const ACTORS: [(&str, fn(&mut Entry)); 9] = [
 ];
 
 /// What can be missing or be more.
-pub(crate) const CIRCUMSTANCES: [(&str, fn(&mut Entry)); 9] = [
+pub(crate) const CIRCUMSTANCES: [Variation; 9] = [
     ("as usual", |_| ()),
     ("of no patient", |entry| entry.patient = None),
     ("of another who stands for a patient", |entry| entry.patient = Some((of_type("Person"), id("person-77")))),
