@@ -51,10 +51,9 @@ pub(crate) struct LedgerListArgs {
     pub(crate) form: LedgerFormArgs,
 }
 
+/// Which entries about somebody, and how they are printed.
 #[derive(Args)]
-pub(crate) struct LedgerWhoSawArgs {
-    /// The logical id of the Patient
-    pub(crate) patient: String,
+pub(crate) struct LedgerWantedArgs {
     /// At most so many; all where it is not given
     #[arg(long)]
     pub(crate) count: Option<usize>,
@@ -65,16 +64,19 @@ pub(crate) struct LedgerWhoSawArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct LedgerWhoSawArgs {
+    /// The logical id of the Patient
+    pub(crate) patient: String,
+    #[command(flatten)]
+    pub(crate) wanted: LedgerWantedArgs,
+}
+
+#[derive(Args)]
 pub(crate) struct LedgerWhatDidArgs {
     /// A name as entries give it, or the id of an account
     pub(crate) person: String,
-    /// At most so many; all where it is not given
-    #[arg(long)]
-    pub(crate) count: Option<usize>,
     #[command(flatten)]
-    pub(crate) filter: LedgerFilterArgs,
-    #[command(flatten)]
-    pub(crate) form: LedgerFormArgs,
+    pub(crate) wanted: LedgerWantedArgs,
 }
 
 #[derive(Args)]

@@ -35,12 +35,12 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
         LedgerCommand::WhoSaw(args) => {
             let patient = ResourceType::parse("Patient").zip(ResourceId::parse(&args.patient).ok());
             let patient = patient.ok_or_else(|| CliError::Usage("this can be no id of a Patient".to_owned()))?;
-            let question = Question { patient: Some(patient), ..question(&args.filter)? };
-            answer(global, "ledger who-saw", &question, args.count, &args.form, output)
+            let question = Question { patient: Some(patient), ..question(&args.wanted.filter)? };
+            answer(global, "ledger who-saw", &question, args.wanted.count, &args.wanted.form, output)
         }
         LedgerCommand::WhatDid(args) => {
-            let question = Question { person: Some(args.person.clone()), ..question(&args.filter)? };
-            answer(global, "ledger what-did", &question, args.count, &args.form, output)
+            let question = Question { person: Some(args.person.clone()), ..question(&args.wanted.filter)? };
+            answer(global, "ledger what-did", &question, args.wanted.count, &args.wanted.form, output)
         }
         LedgerCommand::Session(args) if args.entries => {
             let question = Question { session: Some(args.session.clone()), ..Question::default() };

@@ -1,13 +1,12 @@
 //! `tacet review`: the periodic review of accesses. Who has an account judges over HTTP, with a passkey; here judges who was named here, while nobody has one.
 
 use crate::args::{Global, ReviewArgs, ReviewCommand, ReviewPrepareArgs};
-use crate::config::data_directory;
+use crate::commands::ledger::open_with_index;
 use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Opened};
 use crate::output::Output;
 use crate::people;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tacet_identity::{
     AccessReview, Actor, Identity, ItemOutcome, REVIEW_CSV_HEADER, ReviewItem, SampleRule, Terms, item_csv, item_json,
@@ -99,15 +98,7 @@ fn of_month(month: &str) -> Option<(Timestamp, Timestamp)> {
 }
 
 fn prepare(global: &Global, args: &ReviewPrepareArgs, terms: Terms, output: &Output) -> Result<u8, CliError> {
-    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
-    let directory = open::Paths::of(&data_directory(global)).ledger_index;
-    opened.vault.keep_ledger_index_in(&directory, false)?;
-    let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    opened.vault.bring_up_ledger_index(&mut |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
+    let opened = open_with_index(global, output)?;
     let now = open::clock().now();
     let review = prepared(&opened, &caller(global), args, terms, now)?;
     opened.vault.close()?;
