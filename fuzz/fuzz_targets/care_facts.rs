@@ -42,6 +42,7 @@ fuzz_target!(|data: &[u8]| {
         purpose: "TREAT",
         strong: true,
         supplier: false,
+        approved: None,
     };
     for patient in &patients {
         care.consents(patient, &subject, now);
