@@ -15,7 +15,7 @@ use crate::vault::Vault;
 use crate::{EventKind, Outcome};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tacet_ledger::Entry;
 use tacet_ledger::noted::{Expect, NotedRows, RowWrite, RowsError, Table};
 use tacet_policy::{BUILT_IN, Policies, PolicyError};
@@ -187,6 +187,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Rules`] where this version of the program does not take the texts.
     pub fn go_by_rules_in_force(&self) -> Result<(), VaultError> {
+        let _one_at_a_time = self.0.applying_rules.lock().unwrap_or_else(PoisonError::into_inner);
         match self.rules_in_force()? {
             Some(found) => self.apply(&found.rules),
             None => Ok(()),
@@ -304,7 +305,8 @@ impl Vault {
             entries.push(entry);
         }
         self.commit_rules(writes, entries).await?;
-        self.apply(rules)
+        // What the row has now, one after the other: of two that commit at once, the later stays in memory too.
+        self.go_by_rules_in_force()
     }
 
     fn in_force(&self, rules: &Rules, by: &str, expect: Expect) -> Result<RowWrite, VaultError> {

@@ -140,6 +140,8 @@ pub(crate) struct Inner {
     pub(crate) transparency: Transparency,
     /// Who may see what; none: roles alone decide.
     pub(crate) access: Option<Arc<Access>>,
+    /// Held while the rules of the row are put into memory.
+    pub(crate) applying_rules: std::sync::Mutex<()>,
     /// What the establishment is called, for the forms of the ledger's entries.
     pub(crate) called: OnceLock<String>,
 }
@@ -223,6 +225,7 @@ impl Vault {
             knowing: Arc::new(Knowing::new()),
             transparency: Transparency::default(),
             access: options.access.map(|settings| Arc::new(Access::new(settings))),
+            applying_rules: std::sync::Mutex::new(()),
             called: OnceLock::new(),
         });
         inner.hold_log()?;

@@ -61,8 +61,9 @@ pub(super) async fn ask<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     let request = why.request(act, now)?;
     let mut waiting = identity.words_waiting(Kind::PolicyChange)?;
     waiting.push(rules.words());
-    let approval = identity.ask(&actor, request).await?;
+    // The texts first: an approval without what it is about would be of no use, texts that nobody asked about go with the next proposal.
     vault.propose_rules(&call.caller()?, &rules, &waiting).await?;
+    let approval = identity.ask(&actor, request).await?;
     let place = format!("{}/_policy/changes/{}", call.app.base_url, approval.id);
     created(StatusCode::ACCEPTED, &place, &approval_json(&approval, now))
 }
