@@ -8,6 +8,7 @@ mod file;
 mod format;
 mod keys;
 mod passphrase;
+mod recovery;
 mod shares;
 mod storage;
 
@@ -15,4 +16,5 @@ pub use error::RootError;
 pub use file::{RootFile, RootInfo};
 pub use keys::RootKeys;
 pub use passphrase::{PASSPHRASE_CHARACTERS_MIN, PassphraseCost};
+pub use recovery::RecoveryPart;
 pub use shares::{RecoveryShare, Split};

@@ -4,7 +4,7 @@ use super::format::{self, Header, Payload};
 use super::passphrase::{self, PassphraseCost, SALT_BYTES};
 use super::shares::{self, RecoveryShare, SHARE_SET_BYTES, Split};
 use super::storage::{self, Step};
-use super::{RootError, RootKeys};
+use super::{RecoveryPart, RootError, RootKeys};
 use crate::key::Key;
 use std::fmt;
 use std::io;
@@ -86,6 +86,31 @@ impl RootFile {
         let mut file = Self { path: path.to_owned(), bytes, header, payload, passphrase_key };
         file.write(header, copy, key, rng, &mut |_| Ok(()))?;
         Ok(file)
+    }
+
+    /// Makes the file anew, where there is none, from its recovery part and shares, under a new passphrase. The shares stay valid.
+    ///
+    /// # Errors
+    /// There is a file; the shares do not open this part; the passphrase is too short.
+    pub fn restore(
+        path: &Path,
+        part: &RecoveryPart,
+        shares: &[RecoveryShare],
+        passphrase: &str,
+        rng: &dyn Rng,
+    ) -> Result<Self, RootError> {
+        passphrase::check_new(passphrase)?;
+        let parsed = part.parsed()?;
+        let Header { file_id, share_set, split, .. } = parsed.header;
+        let secret = shares::combine(shares, file_id, share_set, split)?;
+        let payload = parsed.open_recovery(&secret)?.ok_or(RootError::WrongShares)?;
+        let mut salt = [0; SALT_BYTES];
+        rng.fill(&mut salt);
+        let header = Header { salt, revision: parsed.header.revision.saturating_add(1), ..parsed.header };
+        let passphrase_key = passphrase::derive(passphrase, &salt, header.cost)?;
+        let bytes = encode_checked(&header, &payload, &passphrase_key, rng)?;
+        storage::replace(path, None, &bytes, &mut |_| Ok(()))?;
+        Ok(Self { path: path.to_owned(), bytes, header, payload, passphrase_key })
     }
 
     /// What the file says without being opened.

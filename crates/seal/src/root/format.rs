@@ -173,6 +173,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
     Ok(Parsed { header, bound, passphrase_slot, recovery_slot })
 }
 
+/// Takes the header and the recovery slot apart, where there is nothing else.
+pub(super) fn parse_recovery(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
+    let mut rest = bytes;
+    if take(&mut rest) != Some(*MAGIC) {
+        return Err(RootError::NotARootKeyFile);
+    }
+    let [found] = take(&mut rest).ok_or(RootError::Damaged)?;
+    if found > FORMAT_VERSION {
+        return Err(RootError::NewerFormat { found, supported: FORMAT_VERSION });
+    }
+    if found != FORMAT_VERSION {
+        return Err(RootError::Damaged);
+    }
+    let (header, payload_bytes) = parse_header(&mut rest)?;
+    let (bound, recovery_slot) = bytes.split_at_checked(HEADER_BYTES).ok_or(RootError::Damaged)?;
+    if recovery_slot.len() != NONCE_BYTES + payload_bytes + TAG_BYTES {
+        return Err(RootError::Damaged);
+    }
+    Ok(Parsed { header, bound, passphrase_slot: &[], recovery_slot })
+}
+
 fn parse_header(rest: &mut &[u8]) -> Result<(Header, usize), RootError> {
     let mut numbers = || -> Option<_> {
         Some((
@@ -197,6 +218,11 @@ fn parse_header(rest: &mut &[u8]) -> Result<(Header, usize), RootError> {
 }
 
 impl Parsed<'_> {
+    /// The header's bytes, and those of the recovery slot.
+    pub(super) fn recovery_parts(&self) -> (&[u8], &[u8]) {
+        (self.bound, self.recovery_slot)
+    }
+
     /// Opens the passphrase's slot; `None` where the key is another.
     pub(super) fn open_passphrase(&self, key: &Key) -> Result<Option<Payload>, RootError> {
         self.open(Slot::Passphrase, self.passphrase_slot, key)
