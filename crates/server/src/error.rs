@@ -219,6 +219,7 @@ impl From<VaultError> for ApiError {
             VaultError::RateExceeded { retry_after_ms } | VaultError::Busy { retry_after_ms, .. } => {
                 refused.retry_after_s(retry_after_ms.div_ceil(1000))
             }
+            VaultError::ReadOnly(why) => refused.retry_after_s(why.retry_after_s()),
             VaultError::Unavailable(_) => refused.retry_after_s(BUSY_RETRY_S).logged(describe(&error)),
             VaultError::Damaged(_) | VaultError::Internal(_) => refused.logged(describe(&error)),
             _ => refused,

@@ -313,6 +313,7 @@ impl From<VaultError> for Hindered {
 fn refused(error: &VaultError) -> Done {
     match error {
         VaultError::Unavailable(_)
+        | VaultError::ReadOnly(_)
         | VaultError::RateExceeded { .. }
         | VaultError::Busy { .. }
         | VaultError::Indexing(_)

@@ -63,6 +63,9 @@ pub enum StoreError {
     /// The sequencer refused a commit; nothing of that commit was written.
     #[error("the commit was refused while it was put in order")]
     Sequencer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whoever stands before the store refused a commit ([`crate::Ticket::refused`]); nothing of it was written.
+    #[error("the commit was refused")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The operating system or the engine failed.
     #[error("the storage engine failed")]
     Io(#[source] io::Error),

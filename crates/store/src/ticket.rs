@@ -42,6 +42,13 @@ pub(crate) fn ticket<O>() -> (Answerer<O>, Ticket<O>) {
 }
 
 impl<O> Ticket<O> {
+    /// A ticket whose answer is there: of somebody who decides before the store whether a commit is taken.
+    pub fn refused(error: StoreError) -> Self {
+        let (answerer, ticket) = ticket();
+        answerer.answer(Err(error));
+        ticket
+    }
+
     /// Blocks until the commit is durable, or refused.
     pub fn wait(self) -> Answer<O> {
         let mut slot = self.0.lock();

@@ -60,6 +60,9 @@ pub enum VaultError {
         "nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`"
     )]
     Halted(crate::transparency::Halt),
+    /// No record is changed at present.
+    #[error("nothing can be changed at present, because {0}: what is on record can be read")]
+    ReadOnly(crate::mode::ReadOnly),
     /// The key keeper's rate is used up.
     #[error("more records are asked for than the key keeper lets through: try again in {retry_after_ms} ms")]
     RateExceeded {
@@ -151,6 +154,7 @@ impl VaultError {
             Self::TooLarge { .. } => "413 Content Too Large",
             Self::Unavailable(_)
             | Self::Halted(_)
+            | Self::ReadOnly(_)
             | Self::Indexing(_)
             | Self::Index(_)
             | Self::LedgerIndex(_)
@@ -179,6 +183,7 @@ impl VaultError {
             Self::TooLarge { .. } => IssueType::TooLong,
             Self::Unavailable(_)
             | Self::Halted(_)
+            | Self::ReadOnly(_)
             | Self::Indexing(_)
             | Self::Index(_)
             | Self::LedgerIndex(_)

@@ -38,6 +38,7 @@ mod ledger_questions;
 mod matching;
 mod members;
 mod meta;
+mod mode;
 mod noted;
 mod owner;
 mod patch;
@@ -86,6 +87,7 @@ pub use ledger_questions::{
 };
 pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, MatchGrade, MatchPage};
 pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
+pub use mode::ReadOnly;
 pub use patch::Patch;
 pub use rotate::RotationReport;
 pub use rules::{PROPOSALS_MAX, RULES_BYTES_MAX, Rules, RulesError, RulesInForce, Settled};

@@ -58,7 +58,7 @@ impl Vault {
                 }
             }
             if !commit.writes.is_empty() {
-                match self.0.store.submit_bulk(commit).await {
+                match self.0.store.submit_in_any_mode(commit).await {
                     Ok(_) => {}
                     // An erasure came between: look at the same rows again.
                     Err(StoreError::PreconditionFailed { .. }) => continue,
@@ -92,7 +92,7 @@ impl Inner {
         }
         entry.detail = Some(format!("{} keys wrapped under root key {}", report.rewrapped, self.keeper.generation()));
         commit.item.push(Prepared::new(&entry)?);
-        self.store.submit(commit).await?;
+        self.store.submit_in_any_mode(commit).await?;
         Ok(())
     }
 

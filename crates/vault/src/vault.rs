@@ -8,6 +8,7 @@ use crate::index::{Background, IndexSettings, Indexing};
 use crate::knowledge::{Knowing, Reader, ValidationSettings};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::ledger_questions::Indexed;
+use crate::mode::{ReadOnly, Writes};
 use crate::tokens::TokenCache;
 use crate::transparency::{LogFigures, Transparency};
 use crate::turns::Turns;
@@ -16,7 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tacet_fhir::json;
-use tacet_ledger::{Entry, LedgerError, LedgerKeys, LedgerSequencer, Prepared, Receipt};
+use tacet_ledger::{Entry, LedgerError, LedgerKeys, Prepared, Receipt};
 use tacet_seal::{
     Associated, Dictionary, EstablishmentKeys, Key, KeyKeeper, OnBehalf, Purpose, UnwrapCounts, WrappedKey,
 };
@@ -115,7 +116,7 @@ pub struct VaultStatistics {
 pub struct Vault(pub(crate) Arc<Inner>, Option<Arc<Background>>, Arc<Reader>);
 
 pub(crate) struct Inner {
-    pub(crate) store: Store<LedgerSequencer>,
+    pub(crate) store: Writes,
     pub(crate) keeper: Arc<dyn KeyKeeper>,
     pub(crate) keys: EstablishmentKeys,
     pub(crate) ledger_keys: LedgerKeys,
@@ -208,7 +209,7 @@ impl Vault {
         }
         let store = tacet_ledger::open_store(engine, ledger_keys.clone(), options.rng.clone(), options.store)?;
         let inner = Arc::new(Inner {
-            store,
+            store: Writes::new(store),
             keeper,
             keys,
             ledger_keys,
@@ -421,6 +422,10 @@ impl From<StoreError> for VaultError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::PreconditionFailed { .. } => Self::Conflict,
+            StoreError::Refused(why) => match why.downcast::<ReadOnly>() {
+                Ok(why) => Self::ReadOnly(*why),
+                Err(other) => Self::Internal(other),
+            },
             other => Self::Unavailable(Box::new(other)),
         }
     }

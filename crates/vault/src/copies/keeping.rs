@@ -88,6 +88,7 @@ impl Inner {
         record: &Record,
         approval: Option<&CopyApproval>,
     ) -> Result<(), VaultError> {
+        self.store.mode.require_full()?;
         let _turn = copies.turn();
         if self.copy_records()?.len() >= super::COPIES_KEPT_MAX {
             let what = "copies kept (delete those that are not needed)";
