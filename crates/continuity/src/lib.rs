@@ -1,0 +1,11 @@
+//! Care without the server: what a ward must know of each of its patients, from their records to sheets of paper, and the sealed file that brings them
+//! to a workstation. Pure: no I/O, no clock.
+//!
+//! ```text
+//! a patient's resources ── select ──> what counts now ── sheet ──> Sheet (typed) ──┐
+//! ward, moment, serial number ────────────────────────────────────> Pack ── print ──> Paper ──> PDF
+//!                                                                    container: signed note + PDF (sealed by who writes it)
+//! ```
+
+pub mod read;
+pub mod select;
