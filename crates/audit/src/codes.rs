@@ -232,6 +232,11 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
         K::LedgerKeyDestroyed => {
             told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "A key of the ledger ended", 6)
         }
+        K::Tripwire => {
+            told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "Something looked like an attack on the store", 9)
+        }
+        K::Lockdown => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "The store was locked", 10),
+        K::LockdownLifted => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "A lockdown was lifted", 8),
         K::LedgerAccess => own(LOG_USED, "R", "The ledger was read", 3),
         K::Start => told(ACTIVITY, Some(STARTED), "E", Way::Nowhere, "The store was opened", 3),
         K::Stop => told(ACTIVITY, Some(STOPPED), "E", Way::Nowhere, "The store was closed", 3),

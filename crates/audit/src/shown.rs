@@ -294,6 +294,7 @@ fn may_name_patients(entry: &Entry) -> bool {
             | K::KeyEvent
             | K::KeyRotation
             | K::LedgerKeyDestroyed
+            | K::Tripwire
             | K::Backup
             | K::Restore
             | K::Start

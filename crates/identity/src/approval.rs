@@ -43,11 +43,13 @@ pub enum Kind {
     SupplierSession,
     /// A client of the authorization server.
     ClientRegistration,
+    /// The end of a lockdown.
+    LiftLockdown,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NewAccount,
         Self::RoleChange,
         Self::BroadRights,
@@ -57,6 +59,7 @@ impl Kind {
         Self::Erasure,
         Self::SupplierSession,
         Self::ClientRegistration,
+        Self::LiftLockdown,
     ];
 
     /// Its name in rows, entries and forms.
@@ -71,6 +74,7 @@ impl Kind {
             Self::Erasure => "erasure",
             Self::SupplierSession => "supplier-session",
             Self::ClientRegistration => "client-registration",
+            Self::LiftLockdown => "lift-lockdown",
         }
     }
 
@@ -85,7 +89,7 @@ impl Kind {
             Self::NewAccount | Self::RoleChange | Self::Recovery | Self::SupplierSession | Self::ClientRegistration => {
                 role == Role::Administrator
             }
-            Self::BroadRights | Self::PolicyChange => {
+            Self::BroadRights | Self::PolicyChange | Self::LiftLockdown => {
                 matches!(role, Role::Administrator | Role::Operator | Role::SecurityOfficer)
             }
             Self::Erasure => matches!(role, Role::Administrator | Role::Operator),
@@ -105,6 +109,8 @@ impl Kind {
             Self::BroadRights | Self::PolicyChange | Self::BulkExport => {
                 matches!(role, Role::SecurityOfficer | Role::Auditor)
             }
+            // Whoever locked the store without need is one of these: any two others lift that.
+            Self::LiftLockdown => matches!(role, Role::Administrator | Role::SecurityOfficer | Role::Auditor),
             Self::Erasure => role == Role::Auditor,
         }
     }

@@ -423,7 +423,7 @@ struct Done {
 /// use such a word again would take back alone, after others were put in force by two, what those had closed.
 fn may_repeat(act: &Act, actor: &Actor) -> bool {
     match act {
-        Act::Other { kind: Kind::PolicyChange, .. } => false,
+        Act::Other { kind: Kind::PolicyChange | Kind::LiftLockdown, .. } => false,
         Act::Other { kind: Kind::BulkExport, .. } => !actor.role.may_read_records(),
         Act::Other { .. } => true,
         _ => false,

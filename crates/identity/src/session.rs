@@ -266,9 +266,10 @@ impl Identity {
     /// Ends every session of everybody, at once, that of the actor too.
     ///
     /// # Errors
-    /// Other roles than administrator and security officer, no fresh passkey. The command line may.
+    /// Other roles than administrator and security officer, no fresh passkey. The command line may, and the server itself under a lockdown.
     pub async fn end_all_sessions(&self, actor: &Actor) -> Result<(), IdentityError> {
-        let at_machine = actor.account.is_none() && actor.origin.channel == tacet_ledger::Channel::CommandLine;
+        let own = matches!(actor.origin.channel, tacet_ledger::Channel::CommandLine | tacet_ledger::Channel::Internal);
+        let at_machine = actor.account.is_none() && own;
         if !at_machine {
             if !(actor.role.may_keep_accounts() || actor.role.may_review()) {
                 return Err(IdentityError::Role(actor.role));

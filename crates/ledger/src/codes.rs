@@ -115,6 +115,13 @@ codes! {
         /// longer open.
         LedgerKeyDestroyed = 0x52, "ledger-key-destroyed";
 
+        /// Something in the data directory or about the store looked like an attack.
+        Tripwire = 0x5a, "tripwire";
+        /// Somebody, or a tripwire, locked the store.
+        Lockdown = 0x5b, "lockdown";
+        /// Two people lifted a lockdown.
+        LockdownLifted = 0x5c, "lockdown-lifted";
+
         /// The ledger was read, listed or verified.
         LedgerAccess = 0x60, "ledger-access";
         /// The store was made or opened.
@@ -186,7 +193,9 @@ impl EventKind {
             | Self::ApprovalAsked
             | Self::ApprovalDecided
             | Self::AccountChange => AuditType::RightsChange,
-            Self::ConfigurationChange => AuditType::ConfigurationChange,
+            Self::ConfigurationChange | Self::Tripwire | Self::Lockdown | Self::LockdownLifted => {
+                AuditType::ConfigurationChange
+            }
             Self::KeyEvent | Self::KeyRotation | Self::LedgerKeyDestroyed => AuditType::KeyEvent,
             Self::LedgerAccess | Self::AccessReview => AuditType::LogAccess,
             Self::Start | Self::Stop | Self::Check => return None,

@@ -63,6 +63,8 @@ pub enum Table {
     AccessReviews = 19,
     /// What these reviews look at, item by item.
     AccessReviewItems = 20,
+    /// The lockdown in force, and those that were lifted.
+    Lockdowns = 21,
 }
 
 /// A row.

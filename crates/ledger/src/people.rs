@@ -227,6 +227,12 @@ pub enum NoticeKind {
     Recovered,
     /// An account was made at the command line by who stands there, as one of the first; `about` is its id, the text its role.
     FirstAccount,
+    /// The store was locked; `about` is the lockdown's id, the text its level and who.
+    Locked,
+    /// A lockdown was lifted; `about` is its id.
+    LockdownLifted,
+    /// Something looked like an attack on the store; `about` is what kind of thing, the text what was seen.
+    Tripwire,
     /// Something else, as the text says.
     Other,
 }

@@ -77,6 +77,9 @@ pub(crate) fn kind(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::KeyEvent => ("gestion d’une clé", "key event"),
         EventKind::KeyRotation => ("renouvellement de clés", "renewal of keys"),
         EventKind::LedgerKeyDestroyed => ("fin de conservation de traces", "end of retention of traces"),
+        EventKind::Tripwire => ("alerte de sécurité", "security alert"),
+        EventKind::Lockdown => ("verrouillage du système", "lock of the system"),
+        EventKind::LockdownLifted => ("levée d’un verrouillage", "end of a lock of the system"),
         EventKind::LedgerAccess => {
             ("consultation de la liste des accès à votre dossier", "read of the list of accesses to your record")
         }

@@ -78,6 +78,9 @@ pub enum KeeperError {
         /// Bytes found.
         bytes: usize,
     },
+    /// The keys were locked: none is had until the store is opened anew.
+    #[error("the keys are locked; lift the lockdown, then open the store again")]
+    Locked,
     /// The keeper cannot be reached or has stopped. (The one in the process never says this.)
     #[error("the key keeper is not available; check that it runs")]
     Unavailable,

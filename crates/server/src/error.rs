@@ -12,7 +12,7 @@ use tacet_seal::{KeeperError, SealError};
 use tacet_smart::SmartError;
 use tacet_store::StoreError;
 use tacet_types::{OperationId, Timestamp, VersionId};
-use tacet_vault::VaultError;
+use tacet_vault::{ReadOnly, VaultError};
 
 /// What a client without a good token is told to bring. Always the same, whatever was wrong.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"tacet\"");
@@ -220,6 +220,7 @@ impl From<VaultError> for ApiError {
                 refused.retry_after_s(retry_after_ms.div_ceil(1000))
             }
             VaultError::ReadOnly(why) => refused.retry_after_s(why.retry_after_s()),
+            VaultError::Sealed => refused.retry_after_s(ReadOnly::Lockdown.retry_after_s()),
             VaultError::Unavailable(_) => refused.retry_after_s(BUSY_RETRY_S).logged(describe(&error)),
             VaultError::Damaged(_) | VaultError::Internal(_) => refused.logged(describe(&error)),
             _ => refused,

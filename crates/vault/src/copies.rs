@@ -316,6 +316,13 @@ impl Inner {
         std::thread::Builder::new().name("copy".to_owned()).spawn(work).map(|_| ())
     }
 
+    /// Gives up the copies that are being made.
+    pub(crate) fn give_up_copies(&self) {
+        if let Some(copies) = self.copies.get() {
+            copies.running.give_up_all();
+        }
+    }
+
     /// Gives up the copies that are being made and lets none begin. Called before the store is closed, so that it is written
     /// down how they ended.
     pub(crate) fn stop_copies(&self) {

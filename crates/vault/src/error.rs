@@ -63,6 +63,11 @@ pub enum VaultError {
     /// No record is changed at present.
     #[error("nothing can be changed at present, because {0}: what is on record can be read")]
     ReadOnly(crate::mode::ReadOnly),
+    /// The keys are locked: no record opens.
+    #[error(
+        "no record can be opened, because the keys are locked: two people lift that, then the server is started again"
+    )]
+    Sealed,
     /// The key keeper's rate is used up.
     #[error("more records are asked for than the key keeper lets through: try again in {retry_after_ms} ms")]
     RateExceeded {
@@ -155,6 +160,7 @@ impl VaultError {
             Self::Unavailable(_)
             | Self::Halted(_)
             | Self::ReadOnly(_)
+            | Self::Sealed
             | Self::Indexing(_)
             | Self::Index(_)
             | Self::LedgerIndex(_)
@@ -184,6 +190,7 @@ impl VaultError {
             Self::Unavailable(_)
             | Self::Halted(_)
             | Self::ReadOnly(_)
+            | Self::Sealed
             | Self::Indexing(_)
             | Self::Index(_)
             | Self::LedgerIndex(_)

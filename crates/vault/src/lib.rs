@@ -31,10 +31,12 @@ mod history;
 mod import;
 mod index;
 mod inline;
+mod keys_locked;
 mod knowledge;
 mod layout;
 mod ledger_index;
 mod ledger_questions;
+mod lockdown;
 mod matching;
 mod members;
 mod meta;
@@ -84,6 +86,9 @@ pub use knowledge::{
 pub use ledger_index::LedgerIndexStatistics;
 pub use ledger_questions::{
     EXAMINED_MAX, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, LedgerPage, LedgerReading, PatientExtent, SessionExtent,
+};
+pub use lockdown::{
+    LOCK_REASON_BYTES_MAX, LOCKS_MAX, LOCKS_WINDOW_MS, Lockdown, LockdownCause, LockdownLevel, LockdownLifted,
 };
 pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, MatchGrade, MatchPage};
 pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};

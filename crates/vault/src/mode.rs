@@ -7,6 +7,7 @@
 
 use crate::error::VaultError;
 use crate::layout;
+use crate::lockdown::LockdownLevel;
 use crate::vault::Vault;
 use std::fmt;
 use std::ops::Deref;
@@ -61,7 +62,7 @@ const LEDGERS_TO: u8 = 0x1f;
 /// What holds at present. Several may at once: a restored store may be locked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Holds {
-    lockdown: bool,
+    lockdown: Option<LockdownLevel>,
     restoring: Option<u8>,
 }
 
@@ -73,7 +74,7 @@ impl Mode {
     /// Why no record is changed; `None` in full service. A lockdown is named first: it does not end by itself.
     pub(crate) fn read_only(&self) -> Option<ReadOnly> {
         let holds = *self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if holds.lockdown {
+        if holds.lockdown.is_some() {
             return Some(ReadOnly::Lockdown);
         }
         holds.restoring.map(|percent| ReadOnly::Restoring { percent })
@@ -84,8 +85,18 @@ impl Mode {
         self.read_only().map_or(Ok(()), |why| Err(VaultError::ReadOnly(why)))
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "lockdowns come with the next change"))]
-    pub(crate) fn set_lockdown(&self, lockdown: bool) {
+    /// The level of the lockdown in force.
+    pub(crate) fn lockdown(&self) -> Option<LockdownLevel> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).lockdown
+    }
+
+    /// Raises the level; one that is higher already stays.
+    pub(crate) fn raise_lockdown(&self, level: LockdownLevel) {
+        let mut holds = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        holds.lockdown = holds.lockdown.max(Some(level));
+    }
+
+    pub(crate) fn set_lockdown(&self, lockdown: Option<LockdownLevel>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).lockdown = lockdown;
     }
 
@@ -210,11 +221,13 @@ mod tests {
         assert_eq!(mode.read_only(), None);
         mode.set_restoring(Some(12));
         assert_eq!(mode.read_only().unwrap().to_string(), "a restore is running, 12 %");
-        mode.set_lockdown(true);
+        mode.raise_lockdown(LockdownLevel::Cut);
+        mode.raise_lockdown(LockdownLevel::ReadOnly);
+        assert_eq!(mode.lockdown(), Some(LockdownLevel::Cut), "a level is raised, never lowered");
         assert_eq!(mode.read_only(), Some(ReadOnly::Lockdown));
         mode.set_restoring(None);
         assert!(matches!(mode.require_full(), Err(VaultError::ReadOnly(ReadOnly::Lockdown))));
-        mode.set_lockdown(false);
+        mode.set_lockdown(None);
         assert!(mode.require_full().is_ok());
     }
 }

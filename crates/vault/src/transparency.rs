@@ -119,6 +119,18 @@ fn shows(kind: EventKind) -> bool {
     kind.discloses() && kind != EventKind::BreakGlass
 }
 
+/// Makes refusals of the entries before which something would be shown; whether there were any.
+pub(crate) fn refuse(entries: &mut [Entry], why: &str) -> bool {
+    let mut any = false;
+    for entry in entries.iter_mut().filter(|entry| shows(entry.kind)) {
+        entry.outcome = Outcome::Refused;
+        entry.records.clear();
+        entry.detail = Some(format!("disclosures are stopped: {why}"));
+        any = true;
+    }
+    any
+}
+
 impl Transparency {
     fn halt(&self) -> Option<Halt> {
         self.halt.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -134,11 +146,7 @@ impl Transparency {
             return None;
         }
         let halt = self.halt()?;
-        for entry in entries.iter_mut().filter(|entry| shows(entry.kind)) {
-            entry.outcome = Outcome::Refused;
-            entry.records.clear();
-            entry.detail = Some(format!("disclosures are stopped: {halt}"));
-        }
+        refuse(entries, &halt.to_string());
         Some(halt)
     }
 }

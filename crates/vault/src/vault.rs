@@ -5,12 +5,13 @@ use crate::copies::Copies;
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
+use crate::keys_locked::LockableKeeper;
 use crate::knowledge::{Knowing, Reader, ValidationSettings};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::ledger_questions::Indexed;
 use crate::mode::{ReadOnly, Writes};
 use crate::tokens::TokenCache;
-use crate::transparency::{LogFigures, Transparency};
+use crate::transparency::{self, LogFigures, Transparency};
 use crate::turns::Turns;
 use crate::{Caller, EventKind, Outcome};
 use std::ops::ControlFlow;
@@ -118,6 +119,8 @@ pub struct Vault(pub(crate) Arc<Inner>, Option<Arc<Background>>, Arc<Reader>);
 pub(crate) struct Inner {
     pub(crate) store: Writes,
     pub(crate) keeper: Arc<dyn KeyKeeper>,
+    /// The same, to be locked.
+    pub(crate) keys_lock: Arc<LockableKeeper>,
     pub(crate) keys: EstablishmentKeys,
     pub(crate) ledger_keys: LedgerKeys,
     pub(crate) clock: Arc<dyn Clock>,
@@ -208,9 +211,11 @@ impl Vault {
             return Err(VaultError::Damaged("its ledger was taken away"));
         }
         let store = tacet_ledger::open_store(engine, ledger_keys.clone(), options.rng.clone(), options.store)?;
+        let keys_lock = Arc::new(LockableKeeper::new(keeper));
         let inner = Arc::new(Inner {
             store: Writes::new(store),
-            keeper,
+            keeper: Arc::clone(&keys_lock) as Arc<dyn KeyKeeper>,
+            keys_lock,
             keys,
             ledger_keys,
             clock: options.clock,
@@ -230,6 +235,8 @@ impl Vault {
             called: OnceLock::new(),
         });
         inner.hold_log()?;
+        // Before anything is opened: a store that was locked stays so.
+        inner.apply_lockdown_row()?;
         if let Some(access) = &inner.access {
             *access.care_mut() = inner.read_care(&access.settings)?;
         }
@@ -352,6 +359,11 @@ impl Inner {
     /// Makes entries durable in the ledger; the receipts come back in the same order.
     pub(crate) async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, VaultError> {
         let mut entries = entries;
+        // INVARIANT: where the keys are locked nothing opens, and what would have shown something is written down as refused.
+        if self.keys_lock.is_locked() && transparency::refuse(&mut entries, "the keys are locked") {
+            self.store.submit(Commit { item: Prepared::all(&entries)?, ..Commit::default() }).await?;
+            return Err(VaultError::Sealed);
+        }
         // INVARIANT: where disclosures are stopped, what would have shown something is written down as refused, and refused.
         let halt = self.transparency.judge(&mut entries);
         let item = Prepared::all(&entries)?;
@@ -441,6 +453,7 @@ impl From<tacet_seal::KeeperError> for VaultError {
     fn from(error: tacet_seal::KeeperError) -> Self {
         match error {
             tacet_seal::KeeperError::RateExceeded { retry_after_ms } => Self::RateExceeded { retry_after_ms },
+            tacet_seal::KeeperError::Locked => Self::Sealed,
             other => Self::Internal(Box::new(other)),
         }
     }

@@ -38,7 +38,7 @@ fn each_fifth(mut with: impl FnMut(&str, &tacet_ledger::Entry)) {
 }
 
 /// Kinds whose remark is about the machine.
-const OF_THE_MACHINE: [EventKind; 13] = [
+const OF_THE_MACHINE: [EventKind; 14] = [
     EventKind::Login,
     EventKind::LoginFailed,
     EventKind::Logout,
@@ -47,6 +47,7 @@ const OF_THE_MACHINE: [EventKind; 13] = [
     EventKind::KeyEvent,
     EventKind::KeyRotation,
     EventKind::LedgerKeyDestroyed,
+    EventKind::Tripwire,
     EventKind::Backup,
     EventKind::Restore,
     EventKind::Start,

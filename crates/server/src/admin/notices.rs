@@ -49,6 +49,9 @@ fn of(notice: &NoticeRow, own: &str) -> Value {
         NoticeKind::ApprovalAsked => "approval-asked",
         NoticeKind::Recovered => "recovered",
         NoticeKind::FirstAccount => "first-account",
+        NoticeKind::Locked => "locked",
+        NoticeKind::LockdownLifted => "lockdown-lifted",
+        NoticeKind::Tripwire => "tripwire",
         NoticeKind::Other => "other",
     };
     let to = match &notice.to {

@@ -5,6 +5,7 @@ use super::{Copies, CopyApproval, remove_folder, unreadable};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::layout;
+use crate::lockdown::LockdownLevel;
 use crate::vault::Inner;
 use crate::{EventKind, Outcome};
 use std::ops::ControlFlow;
@@ -54,6 +55,10 @@ impl Inner {
 
     /// Whether a copy can be read still.
     pub(super) fn copy_stands(&self, id: &str) -> Result<bool, VaultError> {
+        // Where sessions are cut, so is what they were sending.
+        if self.store.mode.lockdown().is_some_and(|level| level >= LockdownLevel::Cut) {
+            return Ok(false);
+        }
         let now = self.clock.now().as_ms();
         Ok(self.copy_record(id)?.is_some_and(|record| record.expires_ms > now))
     }

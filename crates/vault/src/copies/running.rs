@@ -86,6 +86,11 @@ impl Running {
         Ok(Place { running: Arc::clone(self), id: id.to_owned(), progress })
     }
 
+    /// Gives up every copy that is being made.
+    pub(super) fn give_up_all(&self) {
+        self.jobs().made.values().for_each(|progress| progress.give_up());
+    }
+
     /// How far a copy is. None: it is not being made.
     pub(super) fn progress(&self, id: &str) -> Option<Arc<Progress>> {
         self.jobs().made.get(id).cloned()
