@@ -1,7 +1,7 @@
 //! What can go wrong in the ledger. Entries are named by their index, which tells nothing of anybody.
 
 use crate::encoding::DecodeError;
-use tacet_seal::SealError;
+use tacet_seal::{KeeperError, SealError};
 use tacet_store::StoreError;
 use tacet_tlog::{CheckpointError, KeyError};
 
@@ -84,6 +84,31 @@ pub enum LedgerError {
         /// The number of its key.
         epoch: u16,
     },
+    /// The entry's key should be there and is not: its row was taken away or altered. No rule did that.
+    #[error(
+        "entry {index} of the ledger is under key {epoch}, whose row is missing or damaged: restore it from a copy of the keys"
+    )]
+    KeyMissing {
+        /// The entry.
+        index: u64,
+        /// The number of its key.
+        epoch: u16,
+    },
+    /// There is no such key.
+    #[error("the ledger has no key number {epoch}")]
+    NoEpoch {
+        /// The number.
+        epoch: u16,
+    },
+    /// Entries are written under this key.
+    #[error("key number {epoch} of the ledger is the one that entries are written under: it cannot be destroyed")]
+    EpochInUse {
+        /// The number.
+        epoch: u16,
+    },
+    /// The keeper did not make or give the key of a month.
+    #[error("the key of a month of the ledger cannot be had: check the key keeper, and try again")]
+    Keeper(#[source] KeeperError),
     /// The entry does not open.
     #[error("entry {index} of the ledger does not open; run `tacet ledger verify`")]
     EntrySealed {

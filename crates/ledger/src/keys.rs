@@ -2,20 +2,23 @@
 //!
 //! Entries are sealed under numbered keys (epochs), so that the details of an old month can be destroyed by
 //! destroying one key while the tree over the sealed bytes stays whole. Key 0 is derived with the establishment's
-//! other keys and lasts as long as these: it cannot be destroyed alone. A key that has to end must be random, wrapped
-//! by the keeper in a row of its own, and given to [`LedgerKeys::with_entry_key`].
+//! other keys and lasts as long as these: it cannot be destroyed alone. Keys that end are those of months ([`LedgerKeys::of_months`]): random, wrapped
+//! by the keeper in rows of their own, made by the sequencer in the commit of a month's first entry.
+//!
+//! The keys change while a store is open. All clones of one [`LedgerKeys`] know of it at once.
 
 use crate::encoding::ENTRY_BYTES_MAX;
 use crate::entry::Entry;
+use crate::epochs::{Epoch, EpochRow, EpochState, Held, HeldKeys, Maker, chosen};
 use crate::error::LedgerError;
 use crate::head::{HEAD_BYTES_MAX, TreeHead};
 use crate::opening::{Opening, SALT_BYTES, commitment};
 use crate::rows::{COMMITMENT_BYTES, ENTRY_KEY_BYTES, HEAD_KEY, ROW_HEADER_BYTES, entry_key, row_header, split_row};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use tacet_seal::{Associated, Dictionary, EstablishmentKeys, Purpose, Sealer};
-use tacet_types::{EstablishmentId, Rng};
+use std::sync::{Arc, PoisonError, RwLock};
+use tacet_seal::{Associated, Dictionary, EstablishmentKeys, KeyKeeper, Purpose, Sealer};
+use tacet_store::{Precondition, Reader, Write};
+use tacet_types::{EstablishmentId, Rng, Timestamp};
 use zeroize::Zeroizing;
 
 /// Longest sealed row of the published log, opened, in bytes: a checkpoint with all its signatures.
@@ -31,31 +34,141 @@ pub struct LedgerKeys {
     establishment: EstablishmentId,
     head: Sealer,
     log: Sealer,
-    /// By number. INVARIANT: never empty.
-    entries: Arc<BTreeMap<u16, Sealer>>,
-    newest: u16,
+    /// By number. INVARIANT: never empty. What reads takes the map out and lets go of the lock.
+    entries: Arc<RwLock<Arc<HeldKeys>>>,
+    /// Makes the keys of months; none: there is the highest number that was given.
+    maker: Option<Arc<Maker>>,
+}
+
+/// What an entry is to be sealed under.
+pub(crate) struct Chosen {
+    pub(crate) epoch: Epoch,
+    pub(crate) sealer: Sealer,
+    /// The row of the key, where it was made for this entry: to be written with it.
+    pub(crate) row: Option<Write>,
 }
 
 impl LedgerKeys {
-    /// The ledger's keys of an establishment: key 0 for entries.
+    /// The ledger's keys of an establishment without those of months: key 0 for entries, which does not end.
     pub fn new(keys: &EstablishmentKeys) -> Self {
+        let held = HeldKeys::from([(Epoch::ESTABLISHMENT.number(), Held::Key(keys.ledger.clone()))]);
         Self {
             establishment: keys.id,
             head: keys.ledger_head.clone(),
             log: keys.sealer(Purpose::State).clone(),
-            entries: Arc::new(BTreeMap::from([(0, keys.ledger.clone())])),
-            newest: 0,
+            entries: Arc::new(RwLock::new(Arc::new(held))),
+            maker: None,
         }
     }
 
-    /// These keys and one more for entries. New entries are sealed under the key with the highest number.
+    /// The ledger's keys with those of months that the store has. New entries are sealed under the key of their month, which is made with the first of them.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the keeper gives no key at this moment.
+    pub fn of_months(
+        keys: &EstablishmentKeys,
+        reader: &dyn Reader,
+        keeper: Arc<dyn KeyKeeper>,
+    ) -> Result<Self, LedgerError> {
+        let (new, maker) = (Self::new(keys), Maker::new(keys, keeper));
+        let months = maker.read(reader)?;
+        new.change(|held| held.extend(months));
+        Ok(Self { maker: Some(Arc::new(maker)), ..new })
+    }
+
+    /// These keys and one more for entries, apart from the clones that there are. New entries are sealed under the key with the highest number.
     #[must_use]
-    pub fn with_entry_key(mut self, epoch: u16, sealer: Sealer) -> Self {
-        let mut entries = BTreeMap::clone(&self.entries);
-        entries.insert(epoch, sealer);
-        self.newest = self.newest.max(epoch);
-        self.entries = Arc::new(entries);
-        self
+    pub fn with_entry_key(self, epoch: u16, sealer: Sealer) -> Self {
+        let own = Self { entries: Arc::new(RwLock::new(self.held())), ..self };
+        own.change(|held| drop(held.insert(epoch, Held::Key(sealer))));
+        own
+    }
+
+    fn held(&self) -> Arc<HeldKeys> {
+        Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HeldKeys)) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut entries));
+    }
+
+    /// The keys of months, the oldest first, and what is known of each.
+    pub fn epochs(&self) -> Vec<(Epoch, EpochState)> {
+        let months = |(number, held): (&u16, &Held)| (Epoch::from_number(*number), held.state());
+        self.held().iter().map(months).filter(|(epoch, _)| *epoch > Epoch::ESTABLISHMENT).collect()
+    }
+
+    /// What destroys the key of a month: to be committed with an entry that says so. [`LedgerKeys::forget`] comes after. Nothing where it is destroyed already.
+    ///
+    /// # Errors
+    /// [`LedgerError::EpochInUse`] for the newest, under which entries are written; the store cannot be read, or has no such key.
+    pub fn destroying(&self, reader: &dyn Reader, epoch: Epoch) -> Result<Option<(Precondition, Write)>, LedgerError> {
+        let number = epoch.number();
+        let maker = self.maker.as_ref().ok_or(LedgerError::NoEpoch { epoch: number })?;
+        let held = self.held();
+        if held.last_key_value().is_none_or(|(newest, _)| *newest == number) {
+            return Err(LedgerError::EpochInUse { epoch: number });
+        }
+        if !held.contains_key(&number) {
+            return Err(LedgerError::NoEpoch { epoch: number });
+        }
+        let key = maker.row_key(epoch).to_vec();
+        let value = reader.get(&key)?.ok_or(LedgerError::NoEpoch { epoch: number })?;
+        let destroyed = EpochRow { epoch, wrapped: None }.encode();
+        if value == destroyed {
+            return Ok(None);
+        }
+        Ok(Some((Precondition::Unchanged { key: key.clone(), value }, Write::put(key, destroyed))))
+    }
+
+    /// Forgets the key of a month whose row says that it was destroyed. From here on no clone of these keys opens the month's entries.
+    pub fn forget(&self, epoch: Epoch) {
+        self.change(|held| {
+            if let Some(gone) = held.get_mut(&epoch.number()) {
+                *gone = Held::Destroyed;
+            }
+        });
+    }
+
+    /// What an entry of this moment is sealed under. `made` are keys that were made before it in the same commit.
+    pub(crate) fn choose(&self, at: Timestamp, made: &[Chosen], rng: &dyn Rng) -> Result<Chosen, LedgerError> {
+        let mut held = self.held();
+        let Some(maker) = &self.maker else {
+            let newest = held.last_key_value();
+            let (number, sealer) = newest
+                .and_then(|(number, held)| held.sealer().map(|sealer| (*number, sealer)))
+                .ok_or(LedgerError::NoEpoch { epoch: 0 })?;
+            return Ok(Chosen { epoch: Epoch::from_number(number), sealer: sealer.clone(), row: None });
+        };
+        if !made.is_empty() {
+            let made = made.iter().map(|made| (made.epoch.number(), Held::Key(made.sealer.clone())));
+            Arc::make_mut(&mut held).extend(made);
+        }
+        let (epoch, sealer) = chosen(&held, at).ok_or(LedgerError::NoEpoch { epoch: u16::MAX })?;
+        match sealer {
+            Some(sealer) => Ok(Chosen { epoch, sealer: sealer.clone(), row: None }),
+            None => maker.make(epoch, rng).map(|(sealer, row)| Chosen { epoch, sealer, row: Some(row) }),
+        }
+    }
+
+    /// Takes in the keys that were made for a commit. They are in no row before the commit is durable; where it fails, the store takes no other.
+    pub(crate) fn take_in(&self, made: Vec<Chosen>) {
+        if !made.is_empty() {
+            let made = made.into_iter().map(|made| (made.epoch.number(), Held::Key(made.sealer)));
+            self.change(|held| held.extend(made));
+        }
+    }
+
+    /// The key of entry `index`.
+    fn sealer(&self, index: u64, epoch: u16) -> Result<Sealer, LedgerError> {
+        match self.held().get(&epoch) {
+            Some(Held::Key(sealer)) => Ok(sealer.clone()),
+            // Without rows of keys nobody can tell a key that ended from one that was not given.
+            None if self.maker.is_none() => Err(LedgerError::KeyNotHeld { index, epoch }),
+            Some(Held::Destroyed) => Err(LedgerError::KeyNotHeld { index, epoch }),
+            Some(Held::Damaged) | None => Err(LedgerError::KeyMissing { index, epoch }),
+        }
     }
 
     /// The establishment that every seal is bound to.
@@ -63,10 +176,15 @@ impl LedgerKeys {
         self.establishment
     }
 
-    /// The row of entry `index`, whose encoded bytes these are.
-    pub(crate) fn seal_entry(&self, index: u64, encoded: &[u8], rng: &dyn Rng) -> Result<Vec<u8>, LedgerError> {
-        let epoch = self.newest;
-        let sealer = self.entries.get(&epoch).ok_or(LedgerError::KeyNotHeld { index, epoch })?;
+    /// The row of entry `index`, whose encoded bytes these are, under a key that was chosen for it.
+    pub(crate) fn seal_under(
+        &self,
+        (epoch, sealer): (Epoch, &Sealer),
+        index: u64,
+        encoded: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<Vec<u8>, LedgerError> {
+        let epoch = epoch.number();
         let place = entry_place(index, epoch);
         let mut salt = [0; SALT_BYTES];
         rng.fill(&mut salt);
@@ -99,9 +217,9 @@ impl LedgerKeys {
     fn open_row(&self, index: u64, row: &[u8]) -> Result<Zeroizing<Vec<u8>>, LedgerError> {
         let row = split_row(index, row)?;
         let epoch = row.epoch;
-        let sealer = self.entries.get(&epoch).ok_or(LedgerError::KeyNotHeld { index, epoch })?;
+        let sealer = self.sealer(index, epoch)?;
         let place = entry_place(index, epoch);
-        let plain = tacet_seal::open(sealer, &self.entry_associated(&place), row.sealed, SALT_BYTES + ENTRY_BYTES_MAX)
+        let plain = tacet_seal::open(&sealer, &self.entry_associated(&place), row.sealed, SALT_BYTES + ENTRY_BYTES_MAX)
             .map_err(|source| LedgerError::EntrySealed { index, source })?;
         let (salt, encoded) = plain.split_first_chunk().ok_or(LedgerError::EntryCommitment { index })?;
         if commitment(salt, encoded) != *row.commitment {
@@ -158,7 +276,7 @@ fn entry_place(index: u64, epoch: u16) -> [u8; ENTRY_KEY_BYTES + ROW_HEADER_BYTE
 
 impl fmt::Debug for LedgerKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LedgerKeys").field("newest", &self.newest).finish_non_exhaustive()
+        f.debug_struct("LedgerKeys").field("epochs", &self.held().keys()).finish_non_exhaustive()
     }
 }
 
@@ -168,6 +286,14 @@ pub(crate) mod tests {
     use crate::entry::tests::{full_entry, small_entry};
     use tacet_seal::Key;
     use tacet_types::SeededRng;
+
+    impl LedgerKeys {
+        /// The row of entry `index` under the key of the highest number.
+        pub(crate) fn seal_entry(&self, index: u64, encoded: &[u8], rng: &dyn Rng) -> Result<Vec<u8>, LedgerError> {
+            let chosen = self.choose(Timestamp::from_ms(0), &[], rng)?;
+            self.seal_under((chosen.epoch, &chosen.sealer), index, encoded, rng)
+        }
+    }
 
     pub(crate) fn test_keys() -> LedgerKeys {
         keys_of([7; 16])

@@ -3,11 +3,13 @@
 use crate::codes::{EventKind, Outcome};
 use crate::entry::{Entry, EntryError};
 use std::fmt;
-use tacet_types::{EstablishmentId, OperationId, RecordRef, ResourceId, ResourceType};
+use tacet_types::{EstablishmentId, OperationId, RecordRef, ResourceId, ResourceType, Timestamp};
 
 /// An entry ready to be committed: checked and encoded, so that the committer has only to seal it.
 pub struct Prepared {
     pub(crate) encoded: Vec<u8>,
+    /// When it happened: by its month the key is chosen.
+    pub(crate) at: Timestamp,
     subject: Subject,
 }
 
@@ -37,7 +39,7 @@ impl Prepared {
             patient: entry.patient.clone(),
             records: records.into(),
         };
-        Ok(Self { encoded, subject })
+        Ok(Self { encoded, at: entry.at, subject })
     }
 
     /// Many entries at once, in their order.

@@ -83,11 +83,19 @@ impl LedgerSequencer {
         if entries.len() > ENTRIES_MAX {
             return Err(LedgerError::TooManyEntries { entries: entries.len() });
         }
-        // All are sealed before the first is appended, so that a failure leaves tree and rows as they were.
-        let sealed = (self.frontier.size()..)
-            .zip(&entries)
-            .map(|(index, entry)| self.keys.seal_entry(index, &entry.encoded, self.rng.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        // All are sealed before the first is appended, so that a failure leaves tree, rows and keys as they were.
+        let rng = self.rng.as_ref();
+        let (mut sealed, mut made) = (Vec::with_capacity(entries.len()), Vec::new());
+        for (index, entry) in (self.frontier.size()..).zip(&entries) {
+            let chosen = self.keys.choose(entry.at, &made, rng)?;
+            sealed.push(self.keys.seal_under((chosen.epoch, &chosen.sealer), index, &entry.encoded, rng)?);
+            if chosen.row.is_some() {
+                made.push(chosen);
+            }
+        }
+        // INVARIANT: the key of a month's first entry is durable with that entry: they are in one batch.
+        rows.extend(made.iter_mut().filter_map(|made| made.row.take()));
+        self.keys.take_in(made);
         let mut receipts = Vec::with_capacity(entries.len());
         for (entry, row) in entries.into_iter().zip(sealed) {
             let index = self.frontier.size();
@@ -149,7 +157,7 @@ fn check_last_entries(reader: &dyn Reader, keys: &LedgerKeys, head: &TreeHead) -
     }
     // The keys must fit too: entries sealed under another key would be found out only when somebody asks for them.
     match keys.open_entry(size - 1, &last_row) {
-        Ok(_) | Err(LedgerError::KeyNotHeld { .. }) => Ok(()),
+        Ok(_) | Err(LedgerError::KeyNotHeld { .. } | LedgerError::KeyMissing { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -10,6 +10,7 @@
 
 mod appending;
 mod crashes;
+mod months;
 mod published;
 mod reading;
 mod schema;
