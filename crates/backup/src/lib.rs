@@ -16,6 +16,7 @@ mod error;
 mod hex;
 mod manifest;
 mod memory;
+pub mod restore;
 mod segment;
 mod signing;
 mod target;

@@ -23,7 +23,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tacet_store::{Durability, Engine, EngineStatistics, Pressure, Reader, Snapshot, StoreError, Value, Visit, Witness, Write};
+use tacet_store::{
+    Durability, Engine, EngineStatistics, Pressure, Reader, Snapshot, StoreError, Value, Visit, Witness, Write,
+};
 use view::View;
 
 /// Blocks that were read and not yet taken in, at most: beyond, the oldest are forgotten, and come in their turn.
@@ -103,6 +105,7 @@ impl FillingEngine {
     /// The engine cannot be read, or says of itself what cannot be.
     pub fn open(local: Arc<dyn Engine>, base: Arc<dyn Base>) -> Result<Self, StoreError> {
         let mut states = vec![State::Parts(BTreeMap::new()); base.pieces().len()];
+        let full = local.get(&inner::FULL)?.is_some();
         let mut strange = false;
         local.range(&inner::INNER, &inner::removed(&[]), &mut |key, _| {
             let known = match inner::here(key) {
@@ -125,7 +128,7 @@ impl FillingEngine {
             base,
             states: RwLock::new(states),
             moment: AtomicU64::new(0),
-            full: AtomicBool::new(false),
+            full: AtomicBool::new(full),
             gate: RwLock::default(),
             writing: Mutex::default(),
             wanted: Mutex::default(),
@@ -164,7 +167,7 @@ impl FillingEngine {
     /// The piece cannot be read, or the engine cannot be written to: what was taken in stays.
     pub fn fill_piece(&self, piece: usize) -> Result<bool, StoreError> {
         let shared = &self.0;
-        if shared.is_full() || shared.is_whole(piece) {
+        if shared.is_full() || shared.is_whole(piece) || piece >= shared.base.pieces().len() {
             return Ok(false);
         }
         let all = shared.base.whole(piece)?;
@@ -189,8 +192,9 @@ impl FillingEngine {
     /// The pieces that hold keys of `from` (included) to `to` (not) and are not here whole.
     pub fn missing_between(&self, from: &[u8], to: &[u8]) -> Vec<usize> {
         let pieces = self.0.base.pieces();
-        let touches = |piece: usize| pieces.get(piece).is_some_and(|of| of.last.as_slice() >= from && of.first.as_slice() < to);
-        (0..pieces.len()).filter(|piece| touches(*piece) && !self.0.is_whole(*piece)).collect()
+        let touches =
+            |piece: usize| pieces.get(piece).is_some_and(|of| of.last.as_slice() >= from && of.first.as_slice() < to);
+        (0..pieces.len()).filter(|piece| !self.is_full() && touches(*piece) && !self.0.is_whole(*piece)).collect()
     }
 
     /// Makes an end once every piece is here: what was remembered is let go of, and from then on everything is passed on. False: something is
@@ -209,21 +213,19 @@ impl FillingEngine {
             shared.local.flush()?;
             let _writing = lock(&shared.writing);
             let _gate = shared.gate.write().unwrap_or_else(PoisonError::into_inner);
+            shared.local.write(&[Write::put(inner::FULL, [])], Durability::Durable)?;
             shared.full.store(true, Ordering::SeqCst);
         }
-        // What says that pieces are here goes last: an end on the way here leaves it, and so an engine that knows to be full.
-        for (from, to) in [(inner::removed(&[]), inner::INNER_END.to_vec()), (inner::INNER.to_vec(), inner::INNER_END.to_vec())] {
-            loop {
-                let mut gone = Vec::new();
-                shared.local.range(&from, &to, &mut |key, _| {
-                    gone.push(Write::delete(key));
-                    if gone.len() >= PURGE_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })?;
-                if gone.is_empty() {
-                    break;
-                }
-                shared.local.write(&gone, Durability::Buffered)?;
+        loop {
+            let mut gone = Vec::new();
+            shared.local.range(&inner::INNER, &inner::FULL, &mut |key, _| {
+                gone.push(Write::delete(key));
+                if gone.len() >= PURGE_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if gone.is_empty() {
+                break;
             }
+            shared.local.write(&gone, Durability::Buffered)?;
         }
         shared.local.flush()?;
         Ok(true)
@@ -280,11 +282,11 @@ impl Shared {
     }
 
     fn filled(&self) -> Filled {
-        let mut filled = Filled::default();
+        let (mut filled, full) = (Filled::default(), self.is_full());
         for (state, piece) in self.states().iter().zip(self.base.pieces()) {
             filled.pieces_all += 1;
             filled.bytes_all += piece.bytes;
-            if matches!(state, State::Whole(_)) {
+            if full || matches!(state, State::Whole(_)) {
                 filled.pieces += 1;
                 filled.bytes += piece.bytes;
             }
@@ -295,7 +297,9 @@ impl Shared {
     /// The block that would hold `key`, if any does.
     fn place(&self, key: &[u8]) -> Result<Option<(usize, usize)>, StoreError> {
         let pieces = self.base.pieces();
-        let Some(piece) = pieces.partition_point(|piece| piece.first.as_slice() <= key).checked_sub(1) else { return Ok(None) };
+        let Some(piece) = pieces.partition_point(|piece| piece.first.as_slice() <= key).checked_sub(1) else {
+            return Ok(None);
+        };
         if pieces.get(piece).is_none_or(|piece| piece.last.as_slice() < key) {
             return Ok(None);
         }
@@ -304,11 +308,12 @@ impl Shared {
         Ok(block.map(|block| (piece, block)))
     }
 
-    /// Whether the base may have this row and it is not known to be here.
+    /// Whether the base may have this row. Where its piece is here already too: a view may have looked what is here before that, and taken its
+    /// snapshot after.
     fn may_come(&self, key: &[u8]) -> bool {
         let pieces = self.base.pieces();
         let piece = pieces.partition_point(|piece| piece.first.as_slice() <= key).checked_sub(1);
-        piece.is_some_and(|piece| pieces.get(piece).is_some_and(|of| of.last.as_slice() >= key) && !self.is_whole(piece))
+        piece.and_then(|piece| pieces.get(piece)).is_some_and(|piece| piece.last.as_slice() >= key)
     }
 
     /// Fetches a block on behalf of a reader, and puts it down as wanted.
@@ -457,3 +462,6 @@ impl Engine for FillingEngine {
         self.0.local.witness()
     }
 }
+
+#[cfg(test)]
+mod tests;

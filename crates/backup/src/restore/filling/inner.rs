@@ -5,13 +5,14 @@
 //! 00 7e 02 | piece (4) | block (4)   the block is here
 //! 00 7e 03 | key                     the row `key` was removed here: what the base has of it does not count
 //! 00 7e 04 | name                    a note of whoever fills
+//! 00 7e 05                           everything is here; of these rows it is the only one that stays
 //! ```
 
 /// Begins every such row.
 pub(super) const INNER: [u8; 2] = [0x00, 0x7e];
 
-/// Past the last such row.
-pub(super) const INNER_END: [u8; 2] = [0x00, 0x7f];
+/// Says that everything is here. Past every other row of these.
+pub(super) const FULL: [u8; 3] = [0x00, 0x7e, 0x05];
 
 const PIECE: u8 = 0x01;
 const BLOCK: u8 = 0x02;

@@ -205,9 +205,7 @@ impl<'a> Blocks<'a> {
 
     fn peek(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
         while !matches!(&self.read, Some((_, from, to)) if from < to) {
-            let Some(block) = self.blocks.pop_front() else {
-                if self.advance()? { continue } else { return Ok(None) }
-            };
+            let Some(block) = self.blocks.pop_front() else { if self.advance()? { continue } else { return Ok(None) } };
             let Some(piece) = self.piece else { return Ok(None) };
             // One that came meanwhile, but after the moment, is not in the snapshot: it is read where it came from.
             if self.shared.had(piece, block, self.moment) {
@@ -243,7 +241,9 @@ impl<'a> Blocks<'a> {
             (Way::Down, Some(piece)) => piece.checked_sub(1),
         };
         self.piece = next;
-        let Some((piece, of)) = next.and_then(|piece| Some((piece, self.shared.base.pieces().get(piece)?))) else { return Ok(false) };
+        let Some((piece, of)) = next.and_then(|piece| Some((piece, self.shared.base.pieces().get(piece)?))) else {
+            return Ok(false);
+        };
         let beyond = match self.way {
             Way::Up => of.first.as_slice() >= self.to,
             Way::Down => of.last.as_slice() < self.from,
