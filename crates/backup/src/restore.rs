@@ -2,6 +2,8 @@
 
 mod base;
 mod filling;
+mod source;
 
 pub use base::{Base, BaseRow, Block, Piece};
 pub use filling::{Filled, FillingEngine};
+pub use source::SegmentBase;

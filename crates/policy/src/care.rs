@@ -14,6 +14,7 @@ mod identities;
 mod index;
 mod moments;
 mod named;
+mod present;
 mod relations;
 mod rota;
 mod special;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tacet_types::{ResourceId, ResourceType, Timestamp};
 
 pub(crate) use moments::Moments;
+pub use present::Urgency;
 pub use rota::Zone;
 use special::{Holders, Special};
 

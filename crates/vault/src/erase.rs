@@ -21,7 +21,7 @@ use tacet_store::{Commit, Precondition, StoreError, Write};
 use tacet_types::{ResourceId, ResourceType, VersionId};
 
 /// How often an erasure is planned anew because the record changed meanwhile.
-const ATTEMPTS_MAX: usize = 64;
+pub(crate) const ATTEMPTS_MAX: usize = 64;
 
 /// What an erasure would destroy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -43,9 +43,10 @@ pub struct EraseReport {
     pub ledger_entry: u64,
 }
 
+/// An erasure that is planned.
 #[derive(Default)]
-struct Erasure {
-    preview: ErasePreview,
+pub(crate) struct Erasure {
+    pub(crate) preview: ErasePreview,
     preconditions: Vec<Precondition>,
     writes: Vec<Write>,
     /// The heads that go, and what the search index is told of each.
@@ -62,51 +63,8 @@ impl Vault {
     pub async fn erase(&self, caller: &Caller, patient: &ResourceId) -> Result<EraseReport, VaultError> {
         for _ in 0..ATTEMPTS_MAX {
             let erasure = self.0.plan_erasure(patient)?.ok_or(VaultError::NotFound)?;
-            let owner = Owner::Patient(patient.clone());
-            let now = self.0.clock.now();
-            let mut entry = caller.entry(now, EventKind::Erase, Outcome::Success, owner.ledger_patient());
-            entry.categories = erasure.preview.resources.keys().copied().collect();
-            entry.detail = Some(format!("{} versions destroyed", erasure.preview.versions));
-            // No version is made, and still it stands in the feed: an index that was not told of it finds out there.
-            let set = ChangeSet { operation: caller.operation, at: now, changes: Vec::new() };
-            let feed = Some(self.0.seal_structure(Purpose::Feed, b"feed", &set.encode())?);
-            let rows = erasure.heads.iter().map(|(row, _)| *row).collect();
-            let erasing = self.0.indexing().map(|indexing| indexing.erasing(rows));
-            // A copy made before may hold the patient: none is kept, and none begins meanwhile.
-            let begins = self.0.hold_copies();
-            let ending = self.0.ending_copies()?;
-            if ending.len() > 0 {
-                entry.detail = entry.detail.map(|detail| format!("{detail}, {} copies ended", ending.len()));
-            }
-            let mut writes = erasure.writes;
-            writes.extend(ending.writes.iter().cloned());
-            let commit =
-                Commit { preconditions: erasure.preconditions, writes, feed, item: vec![Prepared::new(&entry)?] };
-            // Blocks, and so cannot be given up halfway: what is erased must go out of the index before anybody is answered.
-            let committed = self.0.store.submit(commit).wait();
-            drop(begins);
-            match committed {
-                Ok(committed) => {
-                    self.0.end_copies(&ending);
-                    let gone = erasure.heads.iter().map(|(_, Change { key, .. })| CareChange::Erased {
-                        resource_type: key.resource_type,
-                        id: key.id.clone(),
-                    });
-                    let gone: Vec<CareChange> = gone.chain([CareChange::ErasedPatient(patient.clone())]).collect();
-                    if let Some((indexing, sequence)) = self.0.indexing().zip(committed.sequence) {
-                        let forgotten = erasure.heads.into_iter().map(|(_, change)| change).collect();
-                        indexing.erase(sequence, forgotten)?;
-                    }
-                    // After what was under way: nothing older is taken in from here on.
-                    if let Some(access) = &self.0.access {
-                        access.take_in(gone);
-                    }
-                    drop(erasing);
-                    let ledger_entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
-                    return Ok(EraseReport { erased: erasure.preview, ledger_entry });
-                }
-                Err(StoreError::PreconditionFailed { .. }) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(report) = self.0.carry_out(caller, patient, erasure, "", false)? {
+                return Ok(report);
             }
         }
         Err(VaultError::Conflict)
@@ -114,6 +72,64 @@ impl Vault {
 }
 
 impl Inner {
+    /// Makes a planned erasure true. None: the record changed meanwhile, and it is to be planned anew. `why` comes before what is said of it in
+    /// the ledger; `in_any_mode`: also while no record may be changed, for a restore that makes an end of what was begun before.
+    pub(crate) fn carry_out(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        erasure: Erasure,
+        why: &str,
+        in_any_mode: bool,
+    ) -> Result<Option<EraseReport>, VaultError> {
+        let owner = Owner::Patient(patient.clone());
+        let now = self.clock.now();
+        let mut entry = caller.entry(now, EventKind::Erase, Outcome::Success, owner.ledger_patient());
+        entry.categories = erasure.preview.resources.keys().copied().collect();
+        entry.detail = Some(format!("{why}{} versions destroyed", erasure.preview.versions));
+        // No version is made, and still it stands in the feed: an index that was not told of it finds out there.
+        let set = ChangeSet { operation: caller.operation, at: now, changes: Vec::new() };
+        let feed = Some(self.seal_structure(Purpose::Feed, b"feed", &set.encode())?);
+        let rows = erasure.heads.iter().map(|(row, _)| *row).collect();
+        let erasing = self.indexing().map(|indexing| indexing.erasing(rows));
+        // A copy made before may hold the patient: none is kept, and none begins meanwhile.
+        let begins = self.hold_copies();
+        let ending = self.ending_copies()?;
+        if ending.len() > 0 {
+            entry.detail = entry.detail.map(|detail| format!("{detail}, {} copies ended", ending.len()));
+        }
+        let mut writes = erasure.writes;
+        writes.extend(ending.writes.iter().cloned());
+        let commit = Commit { preconditions: erasure.preconditions, writes, feed, item: vec![Prepared::new(&entry)?] };
+        // Blocks, and so cannot be given up halfway: what is erased must go out of the index before anybody is answered.
+        let ticket = if in_any_mode { self.store.submit_in_any_mode(commit) } else { self.store.submit(commit) };
+        let committed = ticket.wait();
+        drop(begins);
+        match committed {
+            Ok(committed) => {
+                self.end_copies(&ending);
+                let gone = erasure.heads.iter().map(|(_, Change { key, .. })| CareChange::Erased {
+                    resource_type: key.resource_type,
+                    id: key.id.clone(),
+                });
+                let gone: Vec<CareChange> = gone.chain([CareChange::ErasedPatient(patient.clone())]).collect();
+                if let Some((indexing, sequence)) = self.indexing().zip(committed.sequence) {
+                    let forgotten = erasure.heads.into_iter().map(|(_, change)| change).collect();
+                    indexing.erase(sequence, forgotten)?;
+                }
+                // After what was under way: nothing older is taken in from here on.
+                if let Some(access) = &self.access {
+                    access.take_in(gone);
+                }
+                drop(erasing);
+                let ledger_entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
+                Ok(Some(EraseReport { erased: erasure.preview, ledger_entry }))
+            }
+            Err(StoreError::PreconditionFailed { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn plan_erasure(&self, patient: &ResourceId) -> Result<Option<Erasure>, VaultError> {
         let owner = Owner::Patient(patient.clone());
         let key_row = layout::data_key(&self.keys.row_keys, &owner.label());
@@ -122,10 +138,16 @@ impl Inner {
         };
         let mut erasure = Erasure::default();
         erasure.replace(&key_row, wrapped, Some(ERASED.to_vec()));
+        self.plan_rows(patient, &mut erasure)?;
+        Ok(Some(erasure))
+    }
 
+    /// Plans the rows that go with the key of a patient, whether or not it is still there.
+    pub(crate) fn plan_rows(&self, patient: &ResourceId, erasure: &mut Erasure) -> Result<(), VaultError> {
+        let owner = Owner::Patient(patient.clone());
         let registered = layout::registered(&self.keys.row_keys, patient);
         erasure.writes.push(Write::Delete { key: registered.to_vec() });
-        let members = self.member_rows(patient, &mut erasure)?;
+        let members = self.member_rows(patient, erasure)?;
         for head_row in members {
             let Some(value) = self.store.reader().get(&head_row)? else { continue };
             let head = self.open_head(&head_row, &value)?;
@@ -156,7 +178,7 @@ impl Inner {
                 *erasure.preview.resources.entry(resource_type).or_default() += 1;
             }
         }
-        Ok(Some(erasure))
+        Ok(())
     }
 
     /// The distinct members of the compartment; their rows are planned to go.

@@ -18,12 +18,14 @@ mod change;
 mod check;
 mod conditional;
 mod copies;
+mod deriving;
 mod disclose;
 mod erase;
 mod error;
 mod everything;
 mod export;
 mod feed_order;
+mod finish_erasures;
 #[cfg(test)]
 mod format_page;
 mod head;
@@ -46,6 +48,7 @@ mod owner;
 mod patch;
 mod plan;
 mod references;
+mod restored;
 mod rotate;
 mod rules;
 mod search;
@@ -70,11 +73,13 @@ pub use copies::{
     COPIES_KEPT_MAX, COPIES_RUNNING_MAX, COPY_LIFE_MS_MAX, CopyApproval, CopyFile, CopyReader, CopyRequest, CopyScope,
     CopyState, CopyStatus, FOUND_MAX,
 };
+pub use deriving::{DERIVED_A_SECOND_MAX, DERIVED_A_SECOND_MIN, DerivationFigures};
 pub use disclose::Disclosed;
 pub use erase::{ErasePreview, EraseReport};
 pub use error::VaultError;
 pub use everything::{EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery};
 pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
+pub use finish_erasures::FinishedErasures;
 pub use head::Method;
 pub use history::{HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::{IMPORT_UNIT_RECORDS_MAX, ImportOptions, ImportOutcome, ImportUnit, Rejected};
@@ -94,6 +99,7 @@ pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, Mat
 pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
 pub use mode::ReadOnly;
 pub use patch::Patch;
+pub use restored::{LedgerHeld, Urgency, description_row, establishment_keys};
 pub use rotate::RotationReport;
 pub use rules::{PROPOSALS_MAX, RULES_BYTES_MAX, Rules, RulesError, RulesInForce, Settled};
 pub use search::{

@@ -2,6 +2,7 @@
 
 use crate::access::{Access, AccessSettings};
 use crate::copies::Copies;
+use crate::deriving::Deriving;
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
@@ -142,6 +143,7 @@ pub(crate) struct Inner {
     pub(crate) knowing: Arc<Knowing>,
     /// The published log, and whether anything may be shown.
     pub(crate) transparency: Transparency,
+    pub(crate) deriving: Deriving,
     /// Who may see what; none: roles alone decide.
     pub(crate) access: Option<Arc<Access>>,
     /// Held while the rules of the row are put into memory.
@@ -203,15 +205,15 @@ impl Vault {
         new: bool,
     ) -> Result<Self, VaultError> {
         let description = engine.get(&DESCRIPTION_ROW)?.ok_or(VaultError::Damaged("it has no description row"))?;
-        let (id, wrapped) = read_description(&description)?;
-        let key = keeper.unwrap(&wrapped, &id.0, OnBehalf::Start)?;
-        let keys = EstablishmentKeys::derive(&key, id);
-        let ledger_keys = LedgerKeys::new(&keys);
+        let keys = establishment_of(&description, keeper.as_ref())?;
+        let keys_lock = Arc::new(LockableKeeper::new(keeper));
+        let months = Arc::clone(&keys_lock) as Arc<dyn KeyKeeper>;
+        let (now, rng) = (options.clock.now(), options.rng.as_ref());
+        let ledger_keys = LedgerKeys::of_months(&keys, engine.as_ref(), months, now, rng)?;
         if tacet_ledger::head(engine.as_ref(), &ledger_keys)?.is_none() && !new {
             return Err(VaultError::Damaged("its ledger was taken away"));
         }
         let store = tacet_ledger::open_store(engine, ledger_keys.clone(), options.rng.clone(), options.store)?;
-        let keys_lock = Arc::new(LockableKeeper::new(keeper));
         let inner = Arc::new(Inner {
             store: Writes::new(store),
             keeper: Arc::clone(&keys_lock) as Arc<dyn KeyKeeper>,
@@ -230,6 +232,7 @@ impl Vault {
             ledger_index: OnceLock::new(),
             knowing: Arc::new(Knowing::new()),
             transparency: Transparency::default(),
+            deriving: Deriving::default(),
             access: options.access.map(|settings| Arc::new(Access::new(settings))),
             applying_rules: std::sync::Mutex::new(()),
             called: OnceLock::new(),
@@ -257,6 +260,7 @@ impl Vault {
     pub fn close(self) -> Result<(), VaultError> {
         self.0.stop_copies();
         self.0.stop_ledger_index();
+        self.0.stop_deriving();
         self.2.stop();
         if let Some((background, indexing)) = self.1.as_ref().zip(self.0.indexing()) {
             background.stop();
@@ -330,6 +334,13 @@ impl Vault {
         entry.detail = detail;
         self.0.record(vec![entry]).await.map(|_| ())
     }
+}
+
+/// The keys of the establishment that a description row describes.
+pub(crate) fn establishment_of(row: &[u8], keeper: &dyn KeyKeeper) -> Result<EstablishmentKeys, VaultError> {
+    let (id, wrapped) = read_description(row)?;
+    let key = keeper.unwrap(&wrapped, &id.0, OnBehalf::Start)?;
+    Ok(EstablishmentKeys::derive(&key, id))
 }
 
 fn read_description(row: &[u8]) -> Result<(EstablishmentId, WrappedKey), VaultError> {
