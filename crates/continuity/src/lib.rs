@@ -3,9 +3,14 @@
 //!
 //! ```text
 //! a patient's resources ── select ──> what counts now ── sheet ──> Sheet (typed) ──┐
-//! ward, moment, serial number ────────────────────────────────────> Pack ── print ──> Paper ──> PDF
+//! ward, moment, serial number ────────────────────────────────────> Pack ── print ──> Book ──> PDF
 //!                                                                    container: signed note + PDF (sealed by who writes it)
 //! ```
 
+pub mod dosage;
 pub mod read;
 pub mod select;
+pub mod sheet;
+mod words;
+
+pub use words::{Language, Telling, Zone};
