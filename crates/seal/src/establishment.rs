@@ -6,7 +6,27 @@ use crate::key::Key;
 use crate::row_keys::RowKeys;
 use crate::sealer::Sealer;
 use std::fmt;
+use std::sync::Arc;
 use tacet_types::EstablishmentId;
+
+/// What an establishment signs with a key that is derived from its own: Ed25519 (RFC 8032), whose seed this names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SigningUse {
+    /// Manifests of backups.
+    Backup,
+    /// Packs for the wards' workstations.
+    Pack,
+}
+
+impl SigningUse {
+    /// HKDF label. Part of the format: `docs/formats/seal.md` lists them.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Backup => "tacet/establishment/backup-signing/1",
+            Self::Pack => "tacet/establishment/pack-signing/1",
+        }
+    }
+}
 
 /// Row keys and sealers of an establishment. Cheap to clone (everything is shared).
 ///
@@ -41,6 +61,8 @@ pub struct EstablishmentKeys {
     pub export: Sealer,
     /// The store's own state.
     pub state: Sealer,
+    backup_signing: Arc<Key>,
+    pack_signing: Arc<Key>,
 }
 
 impl EstablishmentKeys {
@@ -64,6 +86,16 @@ impl EstablishmentKeys {
             index: sealer(Purpose::Index),
             export: sealer(Purpose::Export),
             state: sealer(Purpose::State),
+            backup_signing: Arc::new(derivation.key(SigningUse::Backup.label())),
+            pack_signing: Arc::new(derivation.key(SigningUse::Pack.label())),
+        }
+    }
+
+    /// The seed of the key that signs for this use.
+    pub fn signing_seed(&self, signing: SigningUse) -> &Key {
+        match signing {
+            SigningUse::Backup => &self.backup_signing,
+            SigningUse::Pack => &self.pack_signing,
         }
     }
 
@@ -134,6 +166,15 @@ mod tests {
         }
         let labels: HashSet<&str> = Purpose::ALL.into_iter().map(label).collect();
         assert_eq!(labels.len(), Purpose::ALL.len());
+    }
+
+    #[test]
+    fn each_use_of_a_signature_has_a_seed_of_its_own() {
+        let key = Key::from_bytes([9; 32]);
+        let keys = EstablishmentKeys::derive(&key, EstablishmentId([1; 16]));
+        let again = EstablishmentKeys::derive(&key, EstablishmentId([1; 16]));
+        assert_eq!(keys.signing_seed(SigningUse::Backup), again.signing_seed(SigningUse::Backup));
+        assert_ne!(keys.signing_seed(SigningUse::Backup), keys.signing_seed(SigningUse::Pack));
     }
 
     #[test]

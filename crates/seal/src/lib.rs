@@ -41,7 +41,7 @@ pub use compression::Dictionary;
 #[cfg(feature = "train")]
 pub use dictionaries::train;
 pub use envelope::{ENVELOPE_BYTES, FORMAT_VERSION, PLAINTEXT_BYTES_MAX, SEALS, SealError, open, seal, seal_into};
-pub use establishment::EstablishmentKeys;
+pub use establishment::{EstablishmentKeys, SigningUse};
 pub use keeper::{InProcessKeeper, KeeperError, KeeperLimits, KeyKeeper, OnBehalf, UnwrapCounts, WrappedKey};
 pub use key::{KEY_BYTES, Key, SecureRng};
 pub use padding::padded_length;

@@ -93,7 +93,13 @@ impl Link {
         Some(Self { mark, size: u32::from_be_bytes(*size), writes_hash: *writes_hash })
     }
 
-    fn follows(&self, previous: &Mark) -> bool {
+    /// The link that a group's batch carries, if this write is one.
+    pub(crate) fn in_write(write: &Write) -> Option<Self> {
+        let place = write.key().strip_prefix(&[SPACE_STORE, LINK])?;
+        (place.len() == 4).then(|| Self::read(write.value()?)).flatten()
+    }
+
+    pub(crate) fn follows(&self, previous: &Mark) -> bool {
         *self == Self::linked(previous, self.size, self.writes_hash)
     }
 }

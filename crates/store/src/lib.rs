@@ -27,6 +27,7 @@ mod queue;
 pub mod redb;
 mod rows;
 mod store;
+mod tail;
 mod ticket;
 mod transfer;
 mod witness;
@@ -38,5 +39,6 @@ pub use engine::{
 pub use error::StoreError;
 pub use rows::{FORMAT, SPACE_CALLERS, SPACE_FEED, SPACE_STORE};
 pub use store::{Commit, Committed, NoSequencer, Sequencer, Store, StoreOptions};
+pub use tail::{Tail, TailedEngine, mark_of};
 pub use ticket::Ticket;
-pub use transfer::copy_all;
+pub use transfer::{copy_all, settle};

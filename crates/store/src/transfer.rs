@@ -1,8 +1,9 @@
 //! From one engine to another, row by row: how a store leaves the engine it was made in.
 
 use crate::chain;
-use crate::engine::{Durability, Engine, Write};
+use crate::engine::{Durability, Engine, Mark, Write};
 use crate::error::StoreError;
+use crate::rows::{FORMAT_KEY, format_value};
 use std::ops::ControlFlow;
 
 /// Bytes of keys and values written at once.
@@ -58,6 +59,24 @@ pub fn copy_all(from: &dyn Engine, to: &dyn Engine, progress: &mut dyn FnMut(u64
     Ok(rows)
 }
 
+/// Makes a store of an engine whose callers' rows were brought from elsewhere: its commits go on from `mark`, the place at which those rows stood.
+///
+/// Until then the engine is refused as a store. Nobody may have it open meanwhile; done again, with the same mark, it changes nothing.
+///
+/// # Errors
+/// The engine has commits of its own already, or cannot be written to.
+pub fn settle(engine: &dyn Engine, mark: &Mark) -> Result<(), StoreError> {
+    let own = engine.get(&FORMAT_KEY)?.is_some() && chain::walk(engine, 0)?.head != *mark;
+    if own {
+        return Err(StoreError::corrupt("the engine to be settled is a store with commits of its own"));
+    }
+    let mut writes = chain::restart(engine, mark)?;
+    writes.push(Write::put(FORMAT_KEY, format_value()));
+    engine.write(&writes, Durability::Durable)?;
+    engine.flush()?;
+    engine.witness().record(mark, true, Durability::Durable)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +104,30 @@ mod tests {
         assert_eq!((copy.commits(), copy.last_sequence()), (40, tacet_types::Sequence(40)));
         assert_eq!(copy.reader().get(&[0xff; 20]).unwrap(), Some(vec![39]));
         copy.submit(Commit::default()).wait().unwrap();
+    }
+    #[test]
+    fn a_settled_engine_goes_on_from_its_mark() {
+        let engine = Arc::new(MemoryEngine::new());
+        engine
+            .write(&[Write::put([5, 1], [7]), Write::put([1, 0, 0, 0, 0, 0, 0, 0, 9], [1])], Durability::Buffered)
+            .unwrap();
+        let open = |engine: &Arc<MemoryEngine>| Store::open(engine.clone(), NoSequencer, StoreOptions::default());
+        assert!(open(&engine).is_err(), "rows alone are no store");
+        let mark = Mark { group: 40, commits: 90, digest: [3; 32] };
+        settle(engine.as_ref(), &mark).unwrap();
+        settle(engine.as_ref(), &mark).unwrap();
+        let store = open(&engine).unwrap();
+        assert_eq!((store.commits(), store.last_sequence()), (90, tacet_types::Sequence(9)));
+        let writes = vec![Write::put([5, 2], [8])];
+        let committed = store.submit(Commit { writes, feed: Some(vec![1]), ..Commit::default() }).wait().unwrap();
+        assert_eq!(committed.sequence, Some(tacet_types::Sequence(10)));
+        store.close().unwrap();
+        let store = open(&engine).unwrap();
+        assert_eq!((store.commits(), store.reader().get(&[5, 1]).unwrap()), (91, Some(vec![7])));
+        drop(store);
+        // Killed, it is walked from where it began.
+        assert_eq!(open(&engine).unwrap().commits(), 91);
+        assert!(settle(engine.as_ref(), &mark).is_err(), "what has commits of its own is not settled again");
+        assert!(settle(engine.as_ref(), &Mark::START).is_err());
     }
 }
