@@ -115,6 +115,11 @@ codes! {
         /// longer open.
         LedgerKeyDestroyed = 0x52, "ledger-key-destroyed";
 
+        /// A patient's summary was sealed to another hospital.
+        TransferMade = 0x58, "transfer-made";
+        /// A patient's summary was taken in from another hospital.
+        TransferTaken = 0x59, "transfer-taken";
+
         /// Something in the data directory or about the store looked like an attack.
         Tripwire = 0x5a, "tripwire";
         /// Somebody, or a tripwire, locked the store.
@@ -181,10 +186,10 @@ impl EventKind {
             Self::Read | Self::Vread | Self::History | Self::Everything => AuditType::Read,
             Self::Search => AuditType::Query,
             Self::BreakGlass | Self::BreakGlassReviewed => AuditType::BreakGlass,
-            Self::Create | Self::Import => AuditType::Create,
+            Self::Create | Self::Import | Self::TransferTaken => AuditType::Create,
             Self::Update => AuditType::Update,
             Self::Delete | Self::Erase => AuditType::Delete,
-            Self::Export | Self::Print => AuditType::PrintOrExport,
+            Self::Export | Self::Print | Self::TransferMade => AuditType::PrintOrExport,
             Self::Backup => AuditType::Backup,
             Self::Restore => AuditType::Restore,
             Self::RightsChange
@@ -202,9 +207,8 @@ impl EventKind {
         })
     }
 
-    /// Whether an event of this kind, where it succeeds, shows records to somebody. A receipt of another kind opens
-    /// nothing.
-    pub fn discloses(self) -> bool {
+    /// Whether an entry of this kind stands before records are shown. These are what stops while disclosures are stopped.
+    pub fn shows(self) -> bool {
         matches!(
             self,
             Self::Read
@@ -212,10 +216,16 @@ impl EventKind {
                 | Self::History
                 | Self::Search
                 | Self::Everything
-                | Self::BreakGlass
                 | Self::Export
                 | Self::Print
+                | Self::TransferMade
         )
+    }
+
+    /// Whether an event of this kind, where it succeeds, shows records to somebody, or opens what later ones show: a declared emergency. A receipt of
+    /// another kind opens nothing.
+    pub fn discloses(self) -> bool {
+        self.shows() || self == Self::BreakGlass
     }
 
     /// Whether an event of this kind, where it succeeds, changes records.
@@ -343,6 +353,6 @@ mod tests {
         assert!(EventKind::ALL.iter().all(|kind| !(kind.discloses() && kind.changes())));
         let disclosing = EventKind::ALL.iter().filter(|kind| kind.discloses()).count();
         let changing = EventKind::ALL.iter().filter(|kind| kind.changes()).count();
-        assert_eq!((disclosing, changing), (8, 6));
+        assert_eq!((disclosing, changing), (9, 6));
     }
 }

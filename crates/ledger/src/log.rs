@@ -11,9 +11,11 @@
 //! Nothing here writes: a [`Change`] is what the store's owner commits. One at a time: whoever publishes holds a lock.
 
 mod tiles;
+mod walk;
 
 pub(crate) use tiles::kept_tile;
 pub use tiles::{LogRows, forget_tiles, next_tiles};
+pub use walk::{Walk, Walked};
 
 use crate::error::LedgerError;
 use crate::keys::LedgerKeys;

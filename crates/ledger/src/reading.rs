@@ -1,5 +1,9 @@
 //! Reading entries back. Whoever reads the ledger is to be in it: that entry is the caller's to write, before.
 
+mod each;
+
+pub use each::{Opened, read_each};
+
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::keys::LedgerKeys;
@@ -74,23 +78,6 @@ impl<'a> Listing<'a> {
             }
         }
     }
-}
-
-/// An entry's number, and what came of opening it.
-pub type Opened = (u64, Result<Entry, LedgerError>);
-
-/// Entries by their numbers, each with what came of opening it, in the order of `indexes`.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn read_each(reader: &dyn Reader, keys: &LedgerKeys, indexes: &[u64]) -> Result<Vec<Opened>, LedgerError> {
-    let rows: Vec<Vec<u8>> = indexes.iter().map(|index| entry_key(*index).to_vec()).collect();
-    let rows = reader.get_many(&rows)?;
-    let open = |(index, row): (&u64, Option<Vec<u8>>)| {
-        let row = row.ok_or(LedgerError::NoEntry { index: *index });
-        (*index, row.and_then(|row| keys.open_entry(*index, &row)))
-    };
-    Ok(indexes.iter().zip(rows).map(open).collect())
 }
 
 /// The rows of entries from number `from` on, as they are stored: what the tree is made of. Without gaps; at most `max`, and none

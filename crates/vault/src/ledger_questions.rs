@@ -35,8 +35,14 @@ pub const EXAMINED_MAX: usize = 20_000;
 /// Records after which a page is full: an entry may name hundreds.
 const PAGE_RECORDS_MAX: usize = 100_000;
 
-/// Entries opened at a time.
+/// Entries opened at a time to begin with, and where they name many records each.
 const BATCH_ENTRIES: usize = 256;
+
+/// Entries opened at a time once those before were small: enough for every core, and some megabytes.
+pub(crate) const BATCH_ENTRIES_MAX: usize = 4096;
+
+/// Records of an entry, on the average of a batch, up to which the next batch is larger.
+const SMALL_RECORDS: usize = 16;
 
 /// Most unread entries that are counted.
 const UNREAD_COUNTED_MAX: u64 = 10_000;
@@ -136,13 +142,13 @@ impl Vault {
     }
 
     /// Forgets the ledger's index, which is then made again. What it knew of entries whose key is gone goes with it: to be done where a ledger key was
-    /// destroyed.
+    /// destroyed. Nothing of what it knew is left on the disk that opens.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or its disk does not take it.
     pub fn forget_ledger_index(&self) -> Result<(), VaultError> {
-        self.0.indexed()?.index.start_over();
-        Ok(())
+        let failed = |error: Refused| VaultError::Unavailable(Box::new(error));
+        self.0.indexed()?.index.forget().map_err(failed)
     }
 
     /// Figures of the ledger's index; none where there is none.
@@ -232,12 +238,12 @@ impl LedgerReading {
     pub fn next(&mut self, count: usize) -> Result<Vec<LedgerLine>, VaultError> {
         let indexed = self.inner.indexed()?;
         let mut lines = Vec::new();
-        let (mut examined, mut records) = (0, 0);
+        let (mut examined, mut records, mut batch) = (0, 0, BATCH_ENTRIES);
         while lines.len() < count && examined < EXAMINED_MAX && records < PAGE_RECORDS_MAX {
-            let mut found = Vec::with_capacity(BATCH_ENTRIES);
+            let mut found = Vec::new();
             found.extend(self.held.take());
             // No more than the page still takes: what is opened and answers is shown.
-            let room = BATCH_ENTRIES.min(count - lines.len());
+            let room = batch.min(count - lines.len());
             while found.len() < room
                 && let Some(entry) = self.search.advance().map_err(|error| indexed.refused(&error))?
             {
@@ -248,7 +254,9 @@ impl LedgerReading {
             }
             examined += found.len();
             let reader = self.inner.store.reader();
+            let mut named = 0;
             for (index, entry) in tacet_ledger::read_each(reader, &self.inner.ledger_keys, &found)? {
+                named += entry.as_ref().map_or(0, |entry| entry.records.len());
                 match entry {
                     Ok(entry) if self.question.matches(&entry) => {
                         records += entry.records.len();
@@ -259,6 +267,8 @@ impl LedgerReading {
                     Err(_) => lines.push(LedgerLine::Damaged { index }),
                 }
             }
+            let small = named <= found.len() * SMALL_RECORDS;
+            batch = if small { (batch * 4).min(BATCH_ENTRIES_MAX) } else { BATCH_ENTRIES };
         }
         // Whether there is more is known before a way on is given.
         self.held = self.search.advance().map_err(|error| indexed.refused(&error))?;

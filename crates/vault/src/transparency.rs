@@ -51,6 +51,13 @@ pub enum Halt {
         /// The witness's name.
         witness: String,
     },
+    /// Of these entries at least one is not the one that was written: the slow derivation found it.
+    Altered {
+        /// The first.
+        from: u64,
+        /// The one after the last.
+        to: u64,
+    },
     /// Too few witnesses have cosigned lately.
     Unwitnessed,
 }
@@ -83,6 +90,13 @@ impl fmt::Display for Halt {
             Self::Disputed { witness } => {
                 write!(f, "the witness {witness} has seen another history than the ledger's: history was changed")
             }
+            Self::Altered { from, to } => {
+                write!(
+                    f,
+                    "of the ledger's entries from {from} to {} at least one is not the one that was written, or is missing",
+                    to.saturating_sub(1)
+                )
+            }
             Self::Unwitnessed => {
                 f.write_str("too few witnesses have cosigned the ledger lately: see that they can be reached")
             }
@@ -114,15 +128,10 @@ pub struct LogFigures {
     pub halted: bool,
 }
 
-/// Whether an entry of this kind stands before something is shown. A declared emergency only opens what later entries show.
-fn shows(kind: EventKind) -> bool {
-    kind.discloses() && kind != EventKind::BreakGlass
-}
-
 /// Makes refusals of the entries before which something would be shown; whether there were any.
 pub(crate) fn refuse(entries: &mut [Entry], why: &str) -> bool {
     let mut any = false;
-    for entry in entries.iter_mut().filter(|entry| shows(entry.kind)) {
+    for entry in entries.iter_mut().filter(|entry| entry.kind.shows()) {
         entry.outcome = Outcome::Refused;
         entry.records.clear();
         entry.detail = Some(format!("disclosures are stopped: {why}"));
@@ -136,13 +145,13 @@ impl Transparency {
         self.halt.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, halt: Option<Halt>) {
+    pub(crate) fn set(&self, halt: Option<Halt>) {
         *self.halt.write().unwrap_or_else(PoisonError::into_inner) = halt;
     }
 
     /// Refuses where something would be shown and must not be; makes of such entries what they are then: refusals.
     pub(crate) fn judge(&self, entries: &mut [Entry]) -> Option<Halt> {
-        if !entries.iter().any(|entry| shows(entry.kind)) {
+        if !entries.iter().any(|entry| entry.kind.shows()) {
             return None;
         }
         let halt = self.halt()?;
@@ -181,7 +190,7 @@ impl Inner {
         Ok(())
     }
 
-    fn halt(&self, halt: Halt) {
+    pub(crate) fn halt(&self, halt: Halt) {
         let before = self.transparency.halt();
         // What does not heal stays, whatever comes after it.
         if before.as_ref().is_some_and(|before| !before.heals()) || before.as_ref() == Some(&halt) {
@@ -198,11 +207,16 @@ impl Inner {
         self.transparency.figures.lock().unwrap_or_else(PoisonError::into_inner).published = published;
     }
 
+    /// Whether something was signed.
+    pub(crate) fn is_published(&self) -> bool {
+        self.transparency.latest.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn identity(&self) -> Result<LogIdentity, VaultError> {
         log::identity(self.store.reader(), &self.ledger_keys)?.ok_or_else(|| LedgerError::LogUnnamed.into())
     }
 
-    fn commit_log(&self, change: Change) -> Result<(), VaultError> {
+    pub(crate) fn commit_log(&self, change: Change) -> Result<(), VaultError> {
         let Change { preconditions, writes } = change;
         if writes.is_empty() {
             return Ok(());

@@ -6,10 +6,11 @@ use crate::rows::{entry_index, entry_key};
 use std::ops::ControlFlow;
 use tacet_store::{Reader, Write};
 use tacet_tlog::TreeHash;
-use tacet_tlog::merkle::proof::ProofError;
-use tacet_tlog::merkle::{leaf_hash, root_of};
+use tacet_tlog::merkle::proof::{HashSource, ProofError};
+use tacet_tlog::merkle::{Frontier, leaf_hash, root_of};
 use tacet_tlog::tile::{
-    LEVEL_MAX, Resource, TILE_HEIGHT, TILE_WIDTH, Tile, TileHashError, Tiles, decode_tile, encode_tile, push_entry,
+    LEVEL_MAX, Resource, TILE_HEIGHT, TILE_WIDTH, Tile, TileHashError, TileHashes, Tiles, decode_tile, encode_tile,
+    push_entry,
 };
 
 const TILES: u8 = 3;
@@ -167,6 +168,19 @@ pub fn forget_tiles(reader: &dyn Reader) -> Result<Option<Change>, LedgerError> 
 /// The tiles that are kept, in order, as the verification compares them with what it derives.
 pub(crate) fn kept_tile(reader: &dyn Reader, level: u8, index: u64) -> Result<Vec<TreeHash>, LedgerError> {
     LogRows(reader).kept(level, index)
+}
+
+/// The root of the first `size` entries as the kept tiles have it: of the entries only those are read that no kept tile covers.
+pub(super) fn root_by_tiles(reader: &dyn Reader, size: u64) -> Result<TreeHash, LedgerError> {
+    let rows = LogRows(reader);
+    let tiles = TileHashes { tiles: &rows, size };
+    let (mut peaks, mut done) = (Vec::new(), 0_u64);
+    for level in (0..u64::BITS).rev().filter(|level| size & (1 << level) != 0) {
+        let peak = tiles.subtree(level, done >> level).map_err(|error| from_proof(ProofError::Source(error)))?;
+        peaks.push(peak);
+        done += 1 << level;
+    }
+    Frontier::from_peaks(size, peaks).map(|frontier| frontier.root()).ok_or(LedgerError::LogNoFile)
 }
 
 pub(super) fn from_proof(error: ProofError<TileHashError<LedgerError>>) -> LedgerError {
