@@ -1,8 +1,8 @@
 //! The PDF of what was laid out, with its parts named for who has it read aloud (PDF/UA-1).
 
+use crate::PaperError;
 use crate::fonts::{Fonts, meant};
-use crate::layout::{Belongs, Laid, Mark, Node, PAGE, Part};
-use crate::{Paper, PaperError};
+use crate::layout::{BARS_HEIGHT, BARS_MODULE, Belongs, Laid, Mark, Node, PAGE, Part, Work};
 use krilla::color::luma;
 use krilla::configure::{Accessibility, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
@@ -23,7 +23,7 @@ use std::num::NonZeroU16;
 /// Deepest that parts are in parts: a table, its body, a row, a cell.
 const DEPTH_MAX: usize = 8;
 
-pub(crate) fn draw(paper: &Paper, laid: &Laid, fonts: &Fonts) -> Result<Vec<u8>, PaperError> {
+pub(crate) fn draw(paper: &Work<'_>, laid: &Laid, fonts: &Fonts) -> Result<Vec<u8>, PaperError> {
     let configuration = ConfigurationBuilder::new().with_accessibility_validator(Accessibility::UA1).finish();
     let configuration = configuration.map_err(|_| form("its settings do not go together"))?;
     let settings = SerializeSettings { configuration, enable_tagging: true, ..SerializeSettings::default() };
@@ -56,7 +56,18 @@ pub(crate) fn draw(paper: &Paper, laid: &Laid, fonts: &Fonts) -> Result<Vec<u8>,
                 }
                 Mark::Rule { y, weight } => {
                     surface.start_tagged(frame(ArtifactType::Layout));
-                    rule(&mut surface, *y, *weight);
+                    line(&mut surface, (48.0, *y), (PAGE.0 - 48.0, *y), *weight);
+                    surface.end_tagged();
+                }
+                Mark::Line { from, to, weight } => {
+                    surface.start_tagged(frame(ArtifactType::Layout));
+                    line(&mut surface, *from, *to, *weight);
+                    surface.end_tagged();
+                }
+                // The text that the bars say stands on the page too.
+                Mark::Bars { x, y, widths } => {
+                    surface.start_tagged(frame(ArtifactType::PaginationOther));
+                    bars(&mut surface, (*x, *y), widths);
                     surface.end_tagged();
                 }
             }
@@ -64,7 +75,7 @@ pub(crate) fn draw(paper: &Paper, laid: &Laid, fonts: &Fonts) -> Result<Vec<u8>,
         surface.finish();
         sheet.finish();
     }
-    let mut tree = TagTree::new().with_lang(Some(paper.language.clone()));
+    let mut tree = TagTree::new().with_lang(Some(paper.language.to_owned()));
     for root in &laid.roots {
         if let Some(group) = group(laid, *root, &mut found, 0) {
             tree.push(group);
@@ -74,8 +85,8 @@ pub(crate) fn draw(paper: &Paper, laid: &Laid, fonts: &Fonts) -> Result<Vec<u8>,
     document.set_outline(outline(laid));
     document.set_metadata(
         Metadata::new()
-            .title(paper.title.clone())
-            .language(paper.language.clone())
+            .title(paper.title.to_owned())
+            .language(paper.language.to_owned())
             .creator("Tacet".to_owned())
             .producer("Tacet".to_owned()),
     );
@@ -108,13 +119,37 @@ fn write(surface: &mut Surface<'_>, fonts: &Fonts, (mut x, y): (f32, f32), size:
     }
 }
 
-fn rule(surface: &mut Surface<'_>, y: f32, weight: f32) {
+fn line(surface: &mut Surface<'_>, from: (f32, f32), to: (f32, f32), weight: f32) {
     let mut path = PathBuilder::new();
-    path.move_to(48.0, y);
-    path.line_to(PAGE.0 - 48.0, y);
+    path.move_to(from.0, from.1);
+    path.line_to(to.0, to.1);
     let Some(path) = path.finish() else { return };
     surface.set_fill(None);
     surface.set_stroke(Some(Stroke { paint: luma::Color::new(0).into(), width: weight, ..Stroke::default() }));
+    surface.draw_path(&path);
+}
+
+fn bars(surface: &mut Surface<'_>, (mut x, y): (f32, f32), widths: &[u8]) {
+    let mut path = PathBuilder::new();
+    for (place, width) in widths.iter().enumerate() {
+        let width = f32::from(*width) * BARS_MODULE;
+        // Bars stand at even places, gaps at odd ones.
+        if place % 2 == 0 {
+            path.move_to(x, y);
+            path.line_to(x + width, y);
+            path.line_to(x + width, y + BARS_HEIGHT);
+            path.line_to(x, y + BARS_HEIGHT);
+            path.close();
+        }
+        x += width;
+    }
+    let Some(path) = path.finish() else { return };
+    surface.set_stroke(None);
+    surface.set_fill(Some(Fill {
+        paint: luma::Color::new(0).into(),
+        opacity: NormalizedF32::ONE,
+        rule: FillRule::NonZero,
+    }));
     surface.draw_path(&path);
 }
 

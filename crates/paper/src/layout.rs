@@ -1,7 +1,10 @@
 //! What stands where: lines on pages, and the parts of the paper that they belong to.
 
+mod table;
+
+use crate::barcode::code128;
 use crate::fonts::Fonts;
-use crate::{Block, COLUMNS_MAX, Paper, PaperError, TEXT_BYTES_MAX, Table};
+use crate::{Block, Book, Grid, Paper, PaperError, TEXT_BYTES_MAX};
 
 /// Width and height of A4, in points (1/72 inch).
 pub(crate) const PAGE: (f32, f32) = (595.28, 841.89);
@@ -13,16 +16,30 @@ const TOP: f32 = 40.0;
 const BOTTOM: f32 = PAGE.1 - 64.0;
 const FOOT: f32 = PAGE.1 - 44.0;
 
-const TITLE_SIZE: f32 = 17.0;
-const TEXT_SIZE: f32 = 9.5;
-const CELL_SIZE: f32 = 8.0;
-const SMALL_SIZE: f32 = 7.5;
+/// Sizes of letters, in points.
+#[derive(Clone, Copy)]
+struct Sizes {
+    title: f32,
+    text: f32,
+    cell: f32,
+    small: f32,
+}
+
+/// What is read at a desk.
+const AT_A_DESK: Sizes = Sizes { title: 17.0, text: 9.5, cell: 8.0, small: 7.5 };
+/// What is read standing, by poor light.
+const AT_A_BED: Sizes = Sizes { title: 16.0, text: 10.5, cell: 9.5, small: 8.5 };
+/// Size of the first line at the top of a chapter's pages.
+const NAME_SIZE: f32 = 15.0;
+/// Height of a barcode, and the width of its narrowest bar: scanners read half of that.
+pub(crate) const BARS_HEIGHT: f32 = 26.0;
+pub(crate) const BARS_MODULE: f32 = 1.0;
 /// Height of a line, in parts of the size of its letters.
 const LEADING: f32 = 1.32;
 /// Between a line of a table and its text.
 const CELL_GAP: f32 = 3.0;
 /// Most lines of what stands at the top of every page.
-const ABOUT_LINES_MAX: usize = 4;
+const ABOUT_LINES_MAX: usize = 5;
 
 /// What a part of the paper is, for who has it read aloud.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,8 +72,30 @@ pub(crate) enum Belongs {
 }
 
 pub(crate) enum Mark {
-    Text { x: f32, y: f32, size: f32, bold: bool, text: String, belongs: Belongs },
-    Rule { y: f32, weight: f32 },
+    Text {
+        x: f32,
+        y: f32,
+        size: f32,
+        bold: bool,
+        text: String,
+        belongs: Belongs,
+    },
+    Rule {
+        y: f32,
+        weight: f32,
+    },
+    /// A line from one point to another.
+    Line {
+        from: (f32, f32),
+        to: (f32, f32),
+        weight: f32,
+    },
+    /// Bars and gaps in turn, in modules, from a point to the right.
+    Bars {
+        x: f32,
+        y: f32,
+        widths: Vec<u8>,
+    },
 }
 
 #[derive(Default)]
@@ -72,6 +111,60 @@ pub(crate) struct Laid {
     pub(crate) roots: Vec<usize>,
     /// Headings: the part's place, the page, how far down.
     pub(crate) headings: Vec<(usize, usize, f32)>,
+    /// Where each chapter begins, counted from 1.
+    begins: Vec<usize>,
+    /// Texts that are the number of the page where a chapter begins: page, mark, chapter.
+    numbers: Vec<(usize, usize, usize)>,
+}
+
+/// What is set: a paper is a book of one chapter.
+pub(crate) struct Work<'a> {
+    pub(crate) language: &'a str,
+    pub(crate) title: &'a str,
+    foot: &'a str,
+    counting: &'a str,
+    sizes: Sizes,
+    chapters: Vec<Set<'a>>,
+}
+
+struct Set<'a> {
+    title: &'a str,
+    about: Vec<(&'a str, f32)>,
+    code: Option<&'a str>,
+    blocks: &'a [Block],
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn of_paper(paper: &'a Paper) -> Self {
+        let chapter =
+            Set { title: &paper.title, about: vec![(&paper.about, AT_A_DESK.text)], code: None, blocks: &paper.blocks };
+        Self {
+            language: &paper.language,
+            title: &paper.title,
+            foot: &paper.foot,
+            counting: &paper.counting,
+            sizes: AT_A_DESK,
+            chapters: vec![chapter],
+        }
+    }
+
+    pub(crate) fn of_book(book: &'a Book) -> Self {
+        let size = |place: usize| if place == 0 { NAME_SIZE } else { AT_A_BED.text };
+        let chapters = book.chapters.iter().map(|chapter| Set {
+            title: &chapter.title,
+            about: chapter.about.iter().enumerate().map(|(place, line)| (line.as_str(), size(place))).collect(),
+            code: chapter.code.as_deref(),
+            blocks: &chapter.blocks,
+        });
+        Self {
+            language: &book.language,
+            title: &book.title,
+            foot: &book.foot,
+            counting: &book.counting,
+            sizes: AT_A_BED,
+            chapters: chapters.collect(),
+        }
+    }
 }
 
 struct Setter<'a> {
@@ -79,47 +172,54 @@ struct Setter<'a> {
     laid: Laid,
     /// How far down the page is full.
     y: f32,
-    about: Vec<String>,
+    sizes: Sizes,
+    about: Vec<(String, f32)>,
+    bars: Option<Vec<u8>>,
     pages_max: usize,
 }
 
-pub(crate) fn lay_out(paper: &Paper, fonts: &Fonts, pages_max: usize) -> Result<Laid, PaperError> {
-    let mut about = fonts.lines(&fonts.printable(bounded(&paper.about)), true, WIDTH / TEXT_SIZE);
-    about.truncate(ABOUT_LINES_MAX);
-    let laid = Laid { pages: Vec::new(), nodes: Vec::new(), roots: Vec::new(), headings: Vec::new() };
-    let mut setter = Setter { fonts, laid, y: 0.0, about, pages_max };
-    setter.new_page()?;
-    setter.heading(0, &paper.title)?;
-    for block in &paper.blocks {
-        match block {
-            Block::Heading(level, text) => setter.heading((*level).clamp(1, 3), text)?,
-            Block::Text(text) => setter.text(text)?,
-            Block::List(items) => setter.list(items)?,
-            Block::Table(table) => setter.table(table)?,
-        }
+pub(crate) fn lay_out(work: &Work<'_>, fonts: &Fonts, pages_max: usize) -> Result<Laid, PaperError> {
+    let laid = Laid {
+        pages: Vec::new(),
+        nodes: Vec::new(),
+        roots: Vec::new(),
+        headings: Vec::new(),
+        begins: Vec::new(),
+        numbers: Vec::new(),
+    };
+    let mut setter = Setter { fonts, laid, y: 0.0, sizes: work.sizes, about: Vec::new(), bars: None, pages_max };
+    for chapter in &work.chapters {
+        setter.chapter(chapter)?;
     }
     let Setter { mut laid, .. } = setter;
+    for (page, mark, chapter) in std::mem::take(&mut laid.numbers) {
+        let number = laid.begins.get(chapter).map_or_else(String::new, usize::to_string);
+        if let Some(Mark::Text { text, .. }) = laid.pages.get_mut(page).and_then(|page| page.marks.get_mut(mark)) {
+            *text = number;
+        }
+    }
     let pages = laid.pages.len();
     for (place, page) in laid.pages.iter_mut().enumerate() {
-        foot(paper, fonts, page, place + 1, pages);
+        foot(work, fonts, page, place + 1, pages);
     }
     Ok(laid)
 }
 
-fn foot(paper: &Paper, fonts: &Fonts, page: &mut Page, number: usize, pages: usize) {
+fn foot(paper: &Work<'_>, fonts: &Fonts, page: &mut Page, number: usize, pages: usize) {
+    let small = paper.sizes.small;
     let counting = paper.counting.replace("{page}", &number.to_string()).replace("{pages}", &pages.to_string());
     let counting = fonts.printable(&counting).into_owned();
-    let wide = fonts.width(&counting, false) * SMALL_SIZE;
-    let room = (WIDTH - wide - 12.0) / SMALL_SIZE;
+    let wide = fonts.width(&counting, false) * small;
+    let room = (WIDTH - wide - 12.0) / small;
     page.marks.push(Mark::Rule { y: FOOT - 11.0, weight: 0.4 });
-    let lines = fonts.lines(&fonts.printable(bounded(&paper.foot)), false, room);
+    let lines = fonts.lines(&fonts.printable(bounded(paper.foot)), false, room);
     let mut y = FOOT;
     for text in lines.into_iter().take(2) {
-        page.marks.push(Mark::Text { x: LEFT, y, size: SMALL_SIZE, bold: false, text, belongs: Belongs::Frame });
-        y += SMALL_SIZE * LEADING;
+        page.marks.push(Mark::Text { x: LEFT, y, size: small, bold: false, text, belongs: Belongs::Frame });
+        y += small * LEADING;
     }
     let x = RIGHT - wide;
-    let (y, size, belongs) = (FOOT, SMALL_SIZE, Belongs::Frame);
+    let (y, size, belongs) = (FOOT, small, Belongs::Frame);
     page.marks.push(Mark::Text { x, y, size, bold: false, text: counting, belongs });
 }
 
@@ -128,19 +228,60 @@ fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
+/// How wide a barcode is.
+fn bars_width(widths: &[u8]) -> f32 {
+    widths.iter().map(|width| f32::from(*width)).sum::<f32>() * BARS_MODULE
+}
+
 impl Setter<'_> {
+    /// A chapter, on pages of its own.
+    fn chapter(&mut self, chapter: &Set<'_>) -> Result<(), PaperError> {
+        self.bars = chapter.code.and_then(code128);
+        let beside = self.bars.as_deref().map_or(0.0, |bars| bars_width(bars) + 14.0);
+        self.about.clear();
+        for (text, size) in &chapter.about {
+            let lines = self.fonts.lines(&self.fonts.printable(bounded(text)), true, (WIDTH - beside) / size);
+            self.about.extend(lines.into_iter().map(|line| (line, *size)));
+        }
+        self.about.truncate(ABOUT_LINES_MAX);
+        self.new_page()?;
+        self.laid.begins.push(self.laid.pages.len());
+        if !chapter.title.is_empty() {
+            self.heading(0, chapter.title)?;
+        }
+        for block in chapter.blocks {
+            match block {
+                Block::Heading(level, text) => self.heading((*level).clamp(1, 3), text)?,
+                Block::Text(text) => self.text(text)?,
+                Block::List(items) => self.list(items)?,
+                Block::Table(table) => self.grid(&Grid::from(table))?,
+                Block::Grid(grid) => self.grid(grid)?,
+                Block::Frame(lines) => self.framed(lines)?,
+            }
+        }
+        Ok(())
+    }
+
     fn new_page(&mut self) -> Result<(), PaperError> {
         if self.laid.pages.len() >= self.pages_max {
             return Err(PaperError::TooLong { pages_max: self.pages_max });
         }
         let mut page = Page::default();
-        let mut y = TOP + TEXT_SIZE;
-        for text in self.about.clone() {
-            let (size, belongs) = (TEXT_SIZE, Belongs::Frame);
-            page.marks.push(Mark::Text { x: LEFT, y, size, bold: true, text, belongs });
-            y += TEXT_SIZE * LEADING;
+        let mut y = TOP;
+        for (text, size) in self.about.clone() {
+            let belongs = Belongs::Frame;
+            page.marks.push(Mark::Text { x: LEFT, y: y + size, size, bold: true, text, belongs });
+            y += size * LEADING;
         }
-        page.marks.push(Mark::Rule { y: y - TEXT_SIZE * 0.7, weight: 0.8 });
+        if let Some(widths) = self.bars.clone() {
+            let x = RIGHT - bars_width(&widths);
+            page.marks.push(Mark::Bars { x, y: TOP, widths });
+            y = y.max(TOP + BARS_HEIGHT + 4.0);
+        }
+        let weight = 0.8;
+        let last = self.about.last().map_or(self.sizes.text, |(_, size)| *size);
+        y += last;
+        page.marks.push(Mark::Rule { y: y - last * 0.7, weight });
         self.laid.pages.push(page);
         self.y = y + 6.0;
         Ok(())
@@ -181,13 +322,13 @@ impl Setter<'_> {
 
     fn heading(&mut self, level: u8, text: &str) -> Result<(), PaperError> {
         let (size, before) = match level {
-            0 => (TITLE_SIZE, 4.0),
+            0 => (self.sizes.title, 4.0),
             1 => (13.0, 14.0),
-            2 => (10.5, 10.0),
-            _ => (TEXT_SIZE, 6.0),
+            2 => (self.sizes.text + 1.0, 10.0),
+            _ => (self.sizes.text, 6.0),
         };
         // A heading stays with some lines of what comes after it.
-        self.room(before + size * LEADING + 4.0 * TEXT_SIZE * LEADING)?;
+        self.room(before + size * LEADING + 4.0 * self.sizes.text * LEADING)?;
         self.y += before;
         let node = self.node(Part::Heading(level + 1, text.to_owned()), None);
         let page = self.laid.pages.len().saturating_sub(1);
@@ -199,7 +340,7 @@ impl Setter<'_> {
 
     fn text(&mut self, text: &str) -> Result<(), PaperError> {
         let node = self.node(Part::Text, None);
-        self.lines(text, LEFT, TEXT_SIZE, false, node)?;
+        self.lines(text, LEFT, self.sizes.text, false, node)?;
         self.y += 4.0;
         Ok(())
     }
@@ -208,127 +349,60 @@ impl Setter<'_> {
         let list = self.node(Part::List, None);
         for item in items {
             let node = self.node(Part::Item, Some(list));
-            self.room(TEXT_SIZE * LEADING)?;
-            let (x, y) = (LEFT + 4.0, self.y + TEXT_SIZE);
+            self.room(self.sizes.text * LEADING)?;
+            let (x, y) = (LEFT + 4.0, self.y + self.sizes.text);
             let (text, belongs) = ("•".to_owned(), Belongs::Frame);
-            self.mark(Mark::Text { x, y, size: TEXT_SIZE, bold: false, text, belongs });
-            self.lines(item, LEFT + 16.0, TEXT_SIZE, false, node)?;
+            self.mark(Mark::Text { x, y, size: self.sizes.text, bold: false, text, belongs });
+            self.lines(item, LEFT + 16.0, self.sizes.text, false, node)?;
             self.y += 2.0;
         }
         self.y += 3.0;
         Ok(())
     }
 
-    fn table(&mut self, table: &Table) -> Result<(), PaperError> {
-        let columns = table.columns.len();
-        if columns == 0 || columns > COLUMNS_MAX || table.rows.iter().any(|row| row.len() != columns) {
-            return Err(PaperError::Table);
+    /// Lines in a frame, the first of them bold: what must not be overlooked. It stands on one page where it can.
+    fn framed(&mut self, lines: &[String]) -> Result<(), PaperError> {
+        let (size, inset) = (self.sizes.text, 6.0);
+        let width = (WIDTH - 2.0 * inset) / size;
+        let mut set: Vec<(usize, bool, Vec<String>)> = Vec::new();
+        for (place, text) in lines.iter().enumerate() {
+            let node = self.node(Part::Text, None);
+            let bold = place == 0;
+            set.push((node, bold, self.fonts.lines(&self.fonts.printable(bounded(text)), bold, width)));
         }
-        let shares: f32 = table.columns.iter().map(|(_, share)| f32::from((*share).max(1))).sum();
-        let mut x = LEFT;
-        let places: Vec<(f32, f32)> = (table.columns.iter())
-            .map(|(_, share)| {
-                let (at, width) = (x, WIDTH * f32::from((*share).max(1)) / shares);
-                x += width;
-                (at, width - 2.0 * CELL_GAP)
-            })
-            .collect();
-        let cell = |text: &str, bold: bool, width: f32| {
-            self.fonts.lines(&self.fonts.printable(bounded(text)), bold, width / CELL_SIZE)
-        };
-        let titles: Vec<Vec<String>> =
-            table.columns.iter().zip(&places).map(|((title, _), (_, width))| cell(title, true, *width)).collect();
-        let node = self.node(Part::Table, None);
-        let head = self.node(Part::Head, Some(node));
-        let row = self.node(Part::Row, Some(head));
-        let nodes: Vec<usize> = titles.iter().map(|_| self.node(Part::HeadCell, Some(row))).collect();
-        // With one row at least.
-        self.room(height_of(&titles) + 3.0 * CELL_SIZE * LEADING)?;
-        self.titles(&titles, &places, Some(&nodes));
-        let body = self.node(Part::Body, Some(node));
-        for cells in &table.rows {
-            let lines: Vec<Vec<String>> = cells
-                .iter()
-                .zip(&places)
-                .map(|(text, (_, width))| {
-                    self.fonts.lines(&self.fonts.printable(bounded(text)), false, width / CELL_SIZE)
-                })
-                .collect();
-            let row = self.node(Part::Row, Some(body));
-            let nodes: Vec<usize> = lines.iter().map(|_| self.node(Part::Cell, Some(row))).collect();
-            self.row(&lines, &places, &nodes, &titles)?;
-        }
-        self.y += 8.0;
-        Ok(())
-    }
-
-    /// What the columns are called: a part of the table where it begins, and of the page's frame where it goes on.
-    fn titles(&mut self, titles: &[Vec<String>], places: &[(f32, f32)], nodes: Option<&[usize]>) {
-        let most = titles.iter().map(Vec::len).max().unwrap_or(0);
-        for (column, (lines, (x, _))) in titles.iter().zip(places).enumerate() {
-            let node = nodes.and_then(|nodes| nodes.get(column));
-            let belongs = node.map_or(Belongs::Frame, |node| Belongs::Node(*node));
-            let mut y = self.y + CELL_GAP + CELL_SIZE;
+        let count: usize = set.iter().map(|(.., lines)| lines.len()).sum();
+        #[expect(clippy::cast_precision_loss, reason = "some thousands of lines at most")]
+        let height = count as f32 * size * LEADING + 2.0 * inset;
+        self.room(height.min(BOTTOM - TOP - 120.0))?;
+        let mut top = self.y;
+        self.y += inset;
+        for (node, bold, lines) in set {
             for text in lines {
-                let (size, text) = (CELL_SIZE, text.clone());
-                self.mark(Mark::Text { x: *x, y, size, bold: true, text, belongs });
-                y += CELL_SIZE * LEADING;
-            }
-        }
-        self.y += height(most);
-        self.mark(Mark::Rule { y: self.y, weight: 0.9 });
-    }
-
-    /// A row. One that has more lines than a page has goes on on the next.
-    fn row(
-        &mut self,
-        cells: &[Vec<String>],
-        places: &[(f32, f32)],
-        nodes: &[usize],
-        titles: &[Vec<String>],
-    ) -> Result<(), PaperError> {
-        let most = cells.iter().map(Vec::len).max().unwrap_or(0);
-        let mut first = 0;
-        let mut fresh = false;
-        while first < most {
-            let left = most - first;
-            let whole = self.y + height(left) <= BOTTOM;
-            if !whole && !fresh {
-                self.new_page()?;
-                self.titles(titles, places, None);
-                fresh = true;
-                continue;
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "some dozens of lines are on a page"
-            )]
-            let fit = ((BOTTOM - self.y - 2.0 * CELL_GAP) / (CELL_SIZE * LEADING)).floor().max(1.0) as usize;
-            let taken = left.min(if whole { left } else { fit });
-            for ((lines, (x, _)), node) in cells.iter().zip(places).zip(nodes) {
-                let mut y = self.y + CELL_GAP + CELL_SIZE;
-                for text in lines.iter().skip(first).take(taken) {
-                    let (size, text, belongs) = (CELL_SIZE, text.clone(), Belongs::Node(*node));
-                    self.mark(Mark::Text { x: *x, y, size, bold: false, text, belongs });
-                    y += CELL_SIZE * LEADING;
+                if self.y + size * LEADING > BOTTOM {
+                    self.frame(top);
+                    self.new_page()?;
+                    top = self.y;
+                    self.y += inset;
                 }
+                let (x, y) = (LEFT + inset, self.y + size);
+                self.mark(Mark::Text { x, y, size, bold, text, belongs: Belongs::Node(node) });
+                self.y += size * LEADING;
             }
-            self.y += height(taken);
-            self.mark(Mark::Rule { y: self.y, weight: 0.25 });
-            first += taken;
-            fresh = false;
         }
+        self.y += inset;
+        self.frame(top);
+        self.y += 6.0;
         Ok(())
     }
-}
 
-/// Height of a row of so many lines.
-#[expect(clippy::cast_precision_loss, reason = "some thousands of lines at most")]
-fn height(lines: usize) -> f32 {
-    lines as f32 * CELL_SIZE * LEADING + 2.0 * CELL_GAP
-}
-
-fn height_of(cells: &[Vec<String>]) -> f32 {
-    height(cells.iter().map(Vec::len).max().unwrap_or(0))
+    /// A frame from here to where the page is full.
+    fn frame(&mut self, top: f32) {
+        let (bottom, weight) = (self.y, 1.4);
+        let corners = [(LEFT, top), (RIGHT, top), (RIGHT, bottom), (LEFT, bottom), (LEFT, top)];
+        for pair in corners.windows(2) {
+            if let [from, to] = *pair {
+                self.mark(Mark::Line { from, to, weight });
+            }
+        }
+    }
 }

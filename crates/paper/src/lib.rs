@@ -1,7 +1,7 @@
 //! Paper: headings, texts and tables made into a PDF of A4 pages, black on white, that can be printed, searched and read aloud.
 //!
 //! ```text
-//! Paper {title, about, blocks} ──fonts measured──> lines ──> pages with what stands on each ──> PDF (PDF/UA-1), the same bytes for the same paper
+//! Paper, or Book {chapters} ──fonts measured──> lines ──> pages with what stands on each ──> PDF (PDF/UA-1), the same bytes for the same paper
 //! ```
 //!
 //! No I/O, no clock: data in, bytes out, and nothing of it in any file on the way. What stands on the paper is not decided here.
@@ -9,11 +9,14 @@
 //! Letters come from DejaVu Sans, which is part of the program: Latin with all accents, Greek, Cyrillic, Arabic, Hebrew, Armenian, Georgian.
 //! A letter that it does not have is written as its number (`[U+674E]`), and is there as itself for who copies it or has it read aloud: no name is lost.
 
+mod barcode;
 mod draw;
 mod fonts;
 mod layout;
 #[cfg(test)]
 mod tests;
+
+pub use barcode::{BARCODE_BYTES_MAX, code128};
 
 /// Most pages of one paper. What is longer is refused: nobody reads it, and it holds the memory of all of its pages while it is made.
 pub const PAGES_MAX: usize = 2000;
@@ -52,6 +55,72 @@ pub enum Block {
     List(Vec<String>),
     /// A table.
     Table(Table),
+    /// A table with more to say of its columns and rows.
+    Grid(Grid),
+    /// Lines in a frame, the first of them bold: what must not be overlooked.
+    Frame(Vec<String>),
+}
+
+/// Several papers in one: each chapter begins on a page of its own, and has its own lines at the top of its pages. Letters are larger than on a
+/// [`Paper`]: it is read standing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Book {
+    /// The language that it is written in.
+    pub language: String,
+    /// What it is, in the reader's window.
+    pub title: String,
+    /// Stands at the foot of every page.
+    pub foot: String,
+    /// How pages are counted, through all chapters: `{page}` and `{pages}` are replaced.
+    pub counting: String,
+    /// The chapters.
+    pub chapters: Vec<Chapter>,
+}
+
+/// A chapter of a [`Book`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Chapter {
+    /// Its heading; none where it is empty.
+    pub title: String,
+    /// Whom it is about: stands at the top of each of its pages, the first line large. Some lines at most.
+    pub about: Vec<String>,
+    /// What the barcode at the top of its pages says ([`code128`]); what cannot be one is left out.
+    pub code: Option<String>,
+    /// What it says.
+    pub blocks: Vec<Block>,
+}
+
+/// A table. What its columns are called is repeated on each page.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Grid {
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The rows.
+    pub rows: Vec<GridRow>,
+    /// Whether there are lines between columns: for what is filled in by hand.
+    pub boxed: bool,
+}
+
+/// A column of a [`Grid`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Column {
+    /// What it is called.
+    pub title: String,
+    /// Its share of the width.
+    pub share: u16,
+    /// Whether its cells are bold.
+    pub bold: bool,
+}
+
+/// A row of a [`Grid`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GridRow {
+    /// Its cells, as many as columns.
+    pub cells: Vec<String>,
+    /// Its least height, in points; 0 where its text decides.
+    pub height: u16,
+    /// The chapter, from 0, of which the last cell says the first page.
+    pub page_of: Option<usize>,
 }
 
 /// A table. What its columns are called is repeated on each page.
@@ -94,8 +163,22 @@ impl Paper {
     /// # Errors
     /// As [`Paper::to_pdf`].
     pub fn to_pdf_within(&self, pages_max: usize) -> Result<Vec<u8>, PaperError> {
-        let fonts = fonts::Fonts::new().ok_or_else(|| PaperError::Form("its fonts cannot be read".to_owned()))?;
-        let laid = layout::lay_out(self, &fonts, pages_max.min(PAGES_MAX))?;
-        draw::draw(self, &laid, &fonts)
+        set(&layout::Work::of_paper(self), pages_max)
     }
+}
+
+impl Book {
+    /// The PDF, of at most [`PAGES_MAX`] pages.
+    ///
+    /// # Errors
+    /// It is too long, or a table is none.
+    pub fn to_pdf(&self) -> Result<Vec<u8>, PaperError> {
+        set(&layout::Work::of_book(self), PAGES_MAX)
+    }
+}
+
+fn set(work: &layout::Work<'_>, pages_max: usize) -> Result<Vec<u8>, PaperError> {
+    let fonts = fonts::Fonts::new().ok_or_else(|| PaperError::Form("its fonts cannot be read".to_owned()))?;
+    let laid = layout::lay_out(work, &fonts, pages_max.min(PAGES_MAX))?;
+    draw::draw(work, &laid, &fonts)
 }

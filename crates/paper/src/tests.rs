@@ -50,7 +50,8 @@ fn the_same_paper_is_the_same_bytes() {
     let text = String::from_utf8_lossy(&pdf);
     assert!(text.contains("pdfuaid") && text.contains("/StructTreeRoot") && text.contains("/Lang"));
     assert!(!text.contains("CreationDate"), "no clock is in it");
-    let laid = layout::lay_out(&paper(blocks), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    let laid =
+        layout::lay_out(&layout::Work::of_paper(&paper(blocks)), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
     assert_eq!(laid.pages.len(), pages(&pdf));
     for (number, page) in laid.pages.iter().enumerate() {
         let has = |wanted: &str| {
@@ -65,7 +66,7 @@ fn the_same_paper_is_the_same_bytes() {
 fn nothing_stands_beside_the_page() {
     let blocks = vec![Block::Table(rows(200)), Block::Text("mot ".repeat(3000)), Block::Text("x".repeat(5000))];
     let fonts = fonts::Fonts::new().unwrap();
-    let laid = layout::lay_out(&paper(blocks), &fonts, PAGES_MAX).unwrap();
+    let laid = layout::lay_out(&layout::Work::of_paper(&paper(blocks)), &fonts, PAGES_MAX).unwrap();
     for page in &laid.pages {
         for mark in &page.marks {
             let layout::Mark::Text { x, y, size, bold, text, .. } = mark else { continue };
@@ -79,12 +80,17 @@ fn nothing_stands_beside_the_page() {
 fn a_cell_longer_than_a_page_goes_on() {
     let long: String = (0..3000).map(|number| format!("mot{number} ")).collect();
     let table = Table { columns: vec![("A".into(), 1), ("B".into(), 1)], rows: vec![vec![long, "court".into()]] };
-    let laid = layout::lay_out(&paper(vec![Block::Table(table)]), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    let laid = layout::lay_out(
+        &layout::Work::of_paper(&paper(vec![Block::Table(table)])),
+        &fonts::Fonts::new().unwrap(),
+        PAGES_MAX,
+    )
+    .unwrap();
     assert!(laid.pages.len() > 3);
     let all: Vec<&str> = (laid.pages.iter().flat_map(|page| &page.marks))
         .filter_map(|mark| match mark {
             layout::Mark::Text { text, .. } => Some(text.as_str()),
-            layout::Mark::Rule { .. } => None,
+            _ => None,
         })
         .flat_map(|line| line.split(' '))
         .collect();
@@ -116,4 +122,60 @@ fn too_much_and_no_table_are_refused() {
         ];
         paper(blocks).to_pdf().unwrap_or_else(|error| panic!("{text:?}: {error}"));
     }
+}
+
+#[test]
+fn each_chapter_has_its_own_pages_and_the_list_says_which() {
+    let chapter = |name: &str, rows_count| Chapter {
+        title: String::new(),
+        about: vec![name.into(), "né le 01/02/1950".into()],
+        code: Some("279035121518989".into()),
+        blocks: vec![
+            Block::Frame(vec!["ALERTE".into(), "Isolement ".repeat(40)]),
+            Block::Table(rows(rows_count)),
+            Block::Grid(Grid {
+                columns: vec![Column { title: "Note".into(), share: 1, bold: false }],
+                rows: vec![GridRow { cells: vec![String::new()], height: 60, page_of: None }; 20],
+                boxed: true,
+            }),
+        ],
+    };
+    let list = |chapter: usize| GridRow { cells: vec!["nom".into(), String::new()], height: 0, page_of: Some(chapter) };
+    let column = |title: &str| Column { title: title.into(), share: 1, bold: true };
+    let first = Chapter {
+        title: "Service".into(),
+        blocks: vec![Block::Grid(Grid {
+            columns: vec![column("Patient"), column("Page")],
+            rows: vec![list(1), list(2)],
+            boxed: false,
+        })],
+        ..Chapter::default()
+    };
+    let book = Book {
+        language: "fr".into(),
+        title: "Service".into(),
+        foot: "fait à 12:00".into(),
+        counting: "page {page} sur {pages}".into(),
+        chapters: vec![first, chapter("AUBRAC Zélie", 90), chapter("NGUYỄN An", 2)],
+    };
+    let laid = layout::lay_out(&layout::Work::of_book(&book), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    let has = |page: &layout::Page, wanted: &str| {
+        page.marks.iter().any(|mark| matches!(mark, layout::Mark::Text { text, .. } if text == wanted))
+    };
+    let of =
+        |name: &str| -> Vec<usize> { (1..=laid.pages.len()).filter(|page| has(&laid.pages[page - 1], name)).collect() };
+    let (one, other) = (of("AUBRAC Zélie"), of("NGUYỄN An"));
+    assert!(one.len() > 2 && other.len() > 1 && one.iter().all(|page| !other.contains(page)));
+    assert!(has(&laid.pages[0], &one[0].to_string()) && has(&laid.pages[0], &other[0].to_string()));
+    assert_eq!(one.len() + other.len() + 1, laid.pages.len());
+    for page in one.into_iter().chain(other) {
+        let marks = &laid.pages[page - 1].marks;
+        assert!(marks.iter().any(|mark| matches!(mark, layout::Mark::Bars { .. })), "page {page}");
+        for mark in marks {
+            if let layout::Mark::Line { from, to, .. } = mark {
+                assert!(from.0 >= 40.0 && to.0 <= layout::PAGE.0 - 40.0 && from.1.max(to.1) < layout::PAGE.1 - 50.0);
+            }
+        }
+    }
+    assert!(book.to_pdf().unwrap().starts_with(b"%PDF-1.7"));
 }
