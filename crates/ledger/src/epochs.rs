@@ -10,10 +10,11 @@
 //! [`LedgerKeys::destroying`](crate::LedgerKeys::destroying) in one commit with an entry that says so.
 
 use crate::error::LedgerError;
+use crate::rows::{entry_key, split_row};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tacet_seal::{
     EstablishmentKeys, KeeperError, Key, KeyKeeper, OnBehalf, ROW_KEY_BYTES, RowKeys, Sealer, WrappedKey,
@@ -38,6 +39,9 @@ const MONTHS: i64 = 12;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Months for which keys are made ahead at each start: so long the ledger goes on where the keeper is closed or out of reach.
+const STOCK_MONTHS: usize = 13;
 
 /// How often a key is asked for again at the start, where the keeper's rate is used up, and how long it is waited each time at most, in milliseconds.
 const UNWRAP_ATTEMPTS_MAX: usize = 60;
@@ -184,23 +188,60 @@ impl Held {
 /// The keys of the ledger, by number.
 pub(crate) type HeldKeys = BTreeMap<u16, Held>;
 
+/// A new key, and the row that it is held in.
+type Made = (Sealer, Write);
+
 /// Makes and reads the keys of months.
 pub(crate) struct Maker {
     keeper: Arc<dyn KeyKeeper>,
     row_keys: RowKeys,
+    /// Keys of months that are still to come, by number: with them entries are written while the keeper gives none.
+    stock: Mutex<BTreeMap<u16, Made>>,
 }
 
 impl Maker {
     pub(crate) fn new(keys: &EstablishmentKeys, keeper: Arc<dyn KeyKeeper>) -> Self {
-        Self { keeper, row_keys: keys.row_keys.clone() }
+        Self { keeper, row_keys: keys.row_keys.clone(), stock: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn stock(&self) -> MutexGuard<'_, BTreeMap<u16, Made>> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes keys of [`STOCK_MONTHS`] months from this one on, in memory. A row has each of them when it is used.
+    pub(crate) fn fill_stock(&self, from: Epoch, rng: &dyn Rng) -> Result<(), LedgerError> {
+        let made =
+            (from.0..=u16::MAX).take(STOCK_MONTHS).map(|number| Ok((number, self.make_now(Epoch(number), rng)?)));
+        *self.stock() = made.collect::<Result<_, LedgerError>>()?;
+        Ok(())
+    }
+
+    /// The key is used, and so a row has it; or it was destroyed.
+    pub(crate) fn out_of_stock(&self, epoch: Epoch) {
+        self.stock().remove(&epoch.0);
     }
 
     pub(crate) fn row_key(&self, epoch: Epoch) -> [u8; ROW_KEY_BYTES] {
         row_key(&self.row_keys, epoch)
     }
 
-    /// A new key, and the row that it is held in: to be written in the commit of the first entry under it.
-    pub(crate) fn make(&self, epoch: Epoch, rng: &dyn Rng) -> Result<(Sealer, Write), LedgerError> {
+    /// A new key and its row: to be written in the commit of the first entry under it. That of a later month, which is kept longer, where the keeper gives
+    /// none and there is none in stock for this one.
+    pub(crate) fn make(&self, epoch: Epoch, rng: &dyn Rng) -> Result<(Epoch, Made), LedgerError> {
+        if let Some(made) = self.stock().get(&epoch.0) {
+            return Ok((epoch, made.clone()));
+        }
+        match self.make_now(epoch, rng) {
+            Ok(made) => Ok((epoch, made)),
+            Err(error) => {
+                let stock = self.stock();
+                let later = stock.range(epoch.0..).next();
+                later.map(|(number, made)| (Epoch(*number), made.clone())).ok_or(error)
+            }
+        }
+    }
+
+    fn make_now(&self, epoch: Epoch, rng: &dyn Rng) -> Result<Made, LedgerError> {
         let row_key = self.row_key(epoch);
         let key = Key::random(rng);
         let wrapped = self.keeper.wrap(&key, &row_key).map_err(LedgerError::Keeper)?;
@@ -243,6 +284,25 @@ impl Maker {
             }
         }
     }
+}
+
+/// The number of the first of the `size` entries that is under a later key than this one; `size` where there is none. Numbers of keys never go down from one
+/// entry to the next, so this is found by halving.
+///
+/// # Errors
+/// The store cannot be read, or an entry on the way is missing.
+pub fn first_after(reader: &dyn Reader, size: u64, epoch: Epoch) -> Result<u64, LedgerError> {
+    let (mut from, mut to) = (0, size);
+    while from < to {
+        let index = from + (to - from) / 2;
+        let row = reader.get(&entry_key(index))?.ok_or(LedgerError::NoEntry { index })?;
+        if split_row(index, &row)?.epoch > epoch.0 {
+            to = index;
+        } else {
+            from = index + 1;
+        }
+    }
+    Ok(from)
 }
 
 /// Entries of a month are sealed for as long as the house restores and clones its machines: a nonce may come twice.

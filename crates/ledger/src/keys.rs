@@ -61,7 +61,8 @@ impl LedgerKeys {
         }
     }
 
-    /// The ledger's keys with those of months that the store has. New entries are sealed under the key of their month, which is made with the first of them.
+    /// The ledger's keys with those of months that the store has. New entries are sealed under the key of their month, which gets its row with the first of them.
+    /// Keys of the months after `now` are made ahead, in memory: entries are written for a year while the keeper gives no keys.
     ///
     /// # Errors
     /// The store cannot be read, or the keeper gives no key at this moment.
@@ -69,9 +70,13 @@ impl LedgerKeys {
         keys: &EstablishmentKeys,
         reader: &dyn Reader,
         keeper: Arc<dyn KeyKeeper>,
+        now: Timestamp,
+        rng: &dyn Rng,
     ) -> Result<Self, LedgerError> {
         let (new, maker) = (Self::new(keys), Maker::new(keys, keeper));
         let months = maker.read(reader)?;
+        let newest = months.last_key_value().map_or(Epoch::ESTABLISHMENT, |(number, _)| Epoch::from_number(*number));
+        maker.fill_stock(Epoch::of(now).max(newest), rng)?;
         new.change(|held| held.extend(months));
         Ok(Self { maker: Some(Arc::new(maker)), ..new })
     }
@@ -97,6 +102,13 @@ impl LedgerKeys {
     pub fn epochs(&self) -> Vec<(Epoch, EpochState)> {
         let months = |(number, held): (&u16, &Held)| (Epoch::from_number(*number), held.state());
         self.held().iter().map(months).filter(|(epoch, _)| *epoch > Epoch::ESTABLISHMENT).collect()
+    }
+
+    /// How many keys of months were destroyed. It only grows: what was derived from entries when there were fewer remembers too much.
+    pub fn ended(&self) -> u32 {
+        let held = self.held();
+        let ended = held.values().filter(|held| matches!(held, Held::Destroyed)).count();
+        u32::try_from(ended).unwrap_or(u32::MAX)
     }
 
     /// What destroys the key of a month: to be committed with an entry that says so. [`LedgerKeys::forget`] comes after. Nothing where it is destroyed already.
@@ -129,6 +141,7 @@ impl LedgerKeys {
                 *gone = Held::Destroyed;
             }
         });
+        self.maker.iter().for_each(|maker| maker.out_of_stock(epoch));
     }
 
     /// What an entry of this moment is sealed under. `made` are keys that were made before it in the same commit.
@@ -148,13 +161,16 @@ impl LedgerKeys {
         let (epoch, sealer) = chosen(&held, at).ok_or(LedgerError::NoEpoch { epoch: u16::MAX })?;
         match sealer {
             Some(sealer) => Ok(Chosen { epoch, sealer: sealer.clone(), row: None }),
-            None => maker.make(epoch, rng).map(|(sealer, row)| Chosen { epoch, sealer, row: Some(row) }),
+            None => maker.make(epoch, rng).map(|(epoch, (sealer, row))| Chosen { epoch, sealer, row: Some(row) }),
         }
     }
 
     /// Takes in the keys that were made for a commit. They are in no row before the commit is durable; where it fails, the store takes no other.
     pub(crate) fn take_in(&self, made: Vec<Chosen>) {
         if !made.is_empty() {
+            if let Some(maker) = &self.maker {
+                made.iter().for_each(|made| maker.out_of_stock(made.epoch));
+            }
             let made = made.into_iter().map(|made| (made.epoch.number(), Held::Key(made.sealer)));
             self.change(|held| held.extend(made));
         }

@@ -86,7 +86,7 @@ pub use entry::{
     ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin, QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, SESSION_BYTES_MAX,
     TOKEN_BYTES_MAX,
 };
-pub use epochs::{Epoch, EpochRow, EpochState, SPACE_EPOCH_KEYS};
+pub use epochs::{Epoch, EpochRow, EpochState, SPACE_EPOCH_KEYS, first_after};
 pub use error::LedgerError;
 pub use head::TreeHead;
 pub use keys::LedgerKeys;

@@ -65,6 +65,8 @@ pub enum Table {
     AccessReviewItems = 20,
     /// The lockdown in force, and those that were lifted.
     Lockdowns = 21,
+    /// How long the ledger's entries are kept, and which months' ends were announced.
+    LedgerRetention = 22,
 }
 
 /// A row.

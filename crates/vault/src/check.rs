@@ -2,6 +2,7 @@
 //! shows none.
 
 mod indexed;
+mod months;
 
 use crate::caller::Caller;
 use crate::error::VaultError;
@@ -116,6 +117,7 @@ impl Vault {
             check.sealed_rows(layout::FACTS, Purpose::State)?;
             check.index(begun, state)?;
             check.ledger()?;
+            check.months()?;
             check.report
         };
         let outcome = if report.findings_total == 0 { Outcome::Success } else { Outcome::Failed };
@@ -160,7 +162,7 @@ impl Check<'_> {
 
     /// No row stands outside of the known spaces.
     fn spaces(&mut self) -> Result<(), VaultError> {
-        let known = [0x0a..=0x0a, 0x0f..=0x0f, 0x13..=0xff];
+        let known = [0x0a..=0x0a, 0x0f..=0x0f, 0x14..=0xff];
         for unknown in known {
             for space in unknown {
                 let (from, to) = (vec![space], if space == 0xff { vec![0xff; 32] } else { vec![space + 1] });
@@ -399,7 +401,11 @@ fn words(error: &VaultError) -> String {
 
 impl Inner {
     /// Unwraps a key for maintenance; where the keeper's rate is used up, waits for it instead of failing.
-    fn unwrap_patiently(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<tacet_seal::Key, VaultError> {
+    pub(in crate::check) fn unwrap_patiently(
+        &self,
+        wrapped: &WrappedKey,
+        context: &[u8],
+    ) -> Result<tacet_seal::Key, VaultError> {
         loop {
             match self.keeper.unwrap(wrapped, context, OnBehalf::Maintenance("check")) {
                 Err(tacet_seal::KeeperError::RateExceeded { retry_after_ms }) => {

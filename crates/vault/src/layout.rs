@@ -15,6 +15,8 @@
 //! | `0x0d` | row of a table: accounts, sessions, approvals | sealed |
 //! | `0x0e` | what a record says of relations and restrictions | sealed |
 //!
+//! The ledger's rows (`0x10` to `0x13`) are in `tacet_ledger`.
+//!
 //! Documented to the byte in `docs/formats/vault.md`.
 
 use tacet_seal::RowKeys;

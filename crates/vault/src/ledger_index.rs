@@ -75,10 +75,12 @@ struct State {
     from_zero: bool,
     /// Counts how often it was begun anew.
     generation: u64,
+    /// How many keys of months had ended when it was begun: what those opened that end later is to be forgotten.
+    ended: u32,
 }
 
 impl State {
-    fn empty(generation: u64) -> Self {
+    fn empty(generation: u64, ended: u32) -> Self {
         Self {
             segments: Vec::new(),
             written: Frontier::new(),
@@ -87,6 +89,7 @@ impl State {
             frontier: Frontier::new(),
             from_zero: true,
             generation,
+            ended,
         }
     }
 }
@@ -130,7 +133,16 @@ impl LedgerIndex {
     }
 
     fn on(disk: Disk, keys: &EstablishmentKeys, ledger_keys: LedgerKeys, tail_entries: u64) -> Self {
+        let ended = ledger_keys.ended();
         let state = match load(&disk) {
+            Ok((manifest, _)) if manifest.ended != ended => {
+                tracing::info!("keys of the ledger have ended: its index is made again without what they opened");
+                // If the disk does not take it, the next that is written has this in its place.
+                if let Err(error) = disk.put_manifest(&Manifest { ended, ..Manifest::default() }) {
+                    tracing::warn!(%error, "the ledger's index could not be written");
+                }
+                State::empty(0, ended)
+            }
             Ok((manifest, segments)) => {
                 let size = manifest.frontier.size();
                 State {
@@ -140,12 +152,12 @@ impl LedgerIndex {
                     frontier: manifest.frontier,
                     // Without files it begins with the first entry.
                     from_zero: size == 0,
-                    ..State::empty(0)
+                    ..State::empty(0, ended)
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "the ledger's index is damaged and is made again");
-                State::empty(0)
+                State::empty(0, ended)
             }
         };
         disk.sweep(&state.segments.iter().map(|segment| &segment.info).collect::<Vec<_>>());
@@ -163,6 +175,10 @@ impl LedgerIndex {
         max: u64,
     ) -> Result<Reached, VaultError> {
         let mut state = lock(&self.state);
+        let ended = self.ledger_keys.ended();
+        if state.ended != ended {
+            *state = State::empty(state.generation + 1, ended);
+        }
         // Taken in turn: an earlier one would be shorter than what somebody else has looked at.
         let snapshot = snapshot()?;
         let head = tacet_ledger::head(snapshot.as_ref(), &self.ledger_keys)?;
@@ -190,14 +206,23 @@ impl LedgerIndex {
                 return Err(VaultError::Damaged("the entries of its ledger are not those of the ledger's head"));
             }
             tracing::warn!("the ledger's index was made from other entries than there are, and is made again");
-            *state = State::empty(state.generation + 1);
+            *state = State::empty(state.generation + 1, ended);
         }
     }
 
     /// Forgets all of it, to be made again.
     pub(crate) fn start_over(&self) {
         let mut state = lock(&self.state);
-        *state = State::empty(state.generation + 1);
+        *state = State::empty(state.generation + 1, self.ledger_keys.ended());
+    }
+
+    /// The same, and nothing of it is left on the disk that opens: for what must not be known any more.
+    pub(crate) fn forget(&self) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        self.start_over();
+        self.disk.put_manifest(&Manifest { ended: self.ledger_keys.ended(), ..Manifest::default() })?;
+        self.disk.sweep(&[]);
+        Ok(())
     }
 
     /// Writes the entries in memory into a segment, where there are at least so many. Whether it did.
@@ -233,7 +258,7 @@ impl LedgerIndex {
         segment: Arc<Segment>,
         written: Option<Frontier>,
     ) -> Result<bool, Refused> {
-        let (segments, frontier) = {
+        let (segments, frontier, ended) = {
             let state = lock(&self.state);
             if state.generation != generation {
                 self.disk.remove(&segment.info);
@@ -251,10 +276,10 @@ impl LedgerIndex {
             if merged.is_empty() {
                 segments.push(segment);
             }
-            (segments, written.clone().unwrap_or_else(|| state.written.clone()))
+            (segments, written.clone().unwrap_or_else(|| state.written.clone()), state.ended)
         };
         let infos: Vec<SegmentInfo> = segments.iter().map(|segment| segment.info.clone()).collect();
-        let manifest = Manifest { frontier, segments: infos };
+        let manifest = Manifest { ended, frontier, segments: infos };
         // INVARIANT: a manifest names only files that are whole on the disk, and a file goes only after a manifest without it is there.
         self.disk.put_manifest(&manifest)?;
         let mut state = lock(&self.state);

@@ -48,6 +48,7 @@ mod owner;
 mod patch;
 mod plan;
 mod references;
+mod retention;
 mod restored;
 mod rotate;
 mod rules;
@@ -100,6 +101,10 @@ pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
 pub use mode::ReadOnly;
 pub use patch::Patch;
 pub use restored::{LedgerHeld, Urgency, description_row, establishment_keys};
+pub use retention::{
+    KEEP_YEARS_DEFAULT, KEEP_YEARS_MAX, KEEP_YEARS_MIN, LedgerKept, LedgerRetention, MonthKey, MonthStep, NOTICE_DAYS,
+    RETENTION_EVERY,
+};
 pub use rotate::RotationReport;
 pub use rules::{PROPOSALS_MAX, RULES_BYTES_MAX, Rules, RulesError, RulesInForce, Settled};
 pub use search::{

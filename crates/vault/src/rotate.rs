@@ -1,4 +1,4 @@
-//! Rotation of the root key: every data key is wrapped anew, no record is written again.
+//! Rotation of the root key: every data key, and every key of a month of the ledger, is wrapped anew, no record is written again.
 //!
 //! Each row is changed by itself under a precondition, so rotation may stop at any point (`kill -9` too) and go on later:
 //! a key is either under the old generation or under the new one, and the root file holds both until this is done.
@@ -9,7 +9,7 @@ use crate::layout::{self, DESCRIPTION_ROW, ERASED};
 use crate::vault::{Inner, Vault, wrapped_establishment_key, write_description};
 use crate::{EventKind, Outcome};
 use std::ops::ControlFlow;
-use tacet_ledger::Prepared;
+use tacet_ledger::{EpochRow, Prepared, SPACE_EPOCH_KEYS};
 use tacet_seal::WrappedKey;
 use tacet_store::{Commit, Precondition, StoreError, Write};
 
@@ -38,20 +38,35 @@ impl Vault {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<RotationReport, VaultError> {
         let mut report = RotationReport::default();
-        let (from, to) = layout::bounds(layout::DATA_KEYS);
+        for space in [layout::DATA_KEYS, SPACE_EPOCH_KEYS] {
+            self.rewrap_space(space, &mut report, progress).await?;
+        }
+        self.0.rewrap_establishment(caller, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn rewrap_space(
+        &self,
+        space: u8,
+        report: &mut RotationReport,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), VaultError> {
+        let (from, to) = layout::bounds(space);
         let mut from = from.to_vec();
         loop {
             let rows = self.0.rows(&from, &to, KEYS_PER_COMMIT)?;
             let Some((last, _)) = rows.last() else { break };
             let next = [last.as_slice(), &[0]].concat();
             let mut commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item: Vec::new() };
-            let mut page = report;
+            let mut page = *report;
             for (key, value) in rows {
-                if value == ERASED {
+                let Some((wrapped, in_place)) = wrapped_in(space, &value)? else {
                     page.erased += 1;
-                } else if let Some(anew) = self.0.keeper.rewrap(&WrappedKey::from_bytes(value.clone())?, &key)? {
+                    continue;
+                };
+                if let Some(anew) = self.0.keeper.rewrap(&wrapped, &key)? {
                     commit.preconditions.push(Precondition::Unchanged { key: key.clone(), value });
-                    commit.writes.push(Write::Put { key, value: anew.as_bytes().to_vec() });
+                    commit.writes.push(Write::Put { key, value: in_place(anew) });
                     page.rewrapped += 1;
                 } else {
                     page.current += 1;
@@ -65,13 +80,30 @@ impl Vault {
                     Err(error) => return Err(error.into()),
                 }
             }
-            report = page;
+            *report = page;
             from = next;
             progress(report.rewrapped + report.current + report.erased);
         }
-        self.0.rewrap_establishment(caller, &mut report).await?;
-        Ok(report)
+        Ok(())
     }
+}
+
+/// Makes the value of a row from another wrapping of its key.
+type InPlace = Box<dyn FnOnce(WrappedKey) -> Vec<u8> + Send>;
+
+/// The wrapped key in a row of data keys, or of keys of the ledger's months; none: it was destroyed.
+fn wrapped_in(space: u8, value: &[u8]) -> Result<Option<(WrappedKey, InPlace)>, VaultError> {
+    if space == SPACE_EPOCH_KEYS {
+        let row = EpochRow::parse(value).ok_or(VaultError::Damaged("a row of the ledger's keys cannot be read"))?;
+        let epoch = row.epoch;
+        let in_place = move |anew| EpochRow { epoch, wrapped: Some(anew) }.encode();
+        return Ok(row.wrapped.map(|wrapped| (wrapped, Box::new(in_place) as InPlace)));
+    }
+    if value == ERASED {
+        return Ok(None);
+    }
+    let in_place = |anew: WrappedKey| anew.as_bytes().to_vec();
+    Ok(Some((WrappedKey::from_bytes(value.to_vec())?, Box::new(in_place) as InPlace)))
 }
 
 impl Inner {

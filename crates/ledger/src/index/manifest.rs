@@ -1,7 +1,7 @@
 //! What the index consists of: how far it goes, the tree over the entries up to there, its segments and their keys.
 //!
 //! ```text
-//! format=1 (2)  entries (8)  peak (32) for each bit set in entries
+//! format=2 (2)  ended (4)  entries (8)  peak (32) for each bit set in entries
 //! { id (16)  key (32)  first entry (8)  entry after the last (8)  chunks (4)  marks (4) }*
 //! ```
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tacet_seal::{KEY_BYTES, Key, Zeroizing};
 
 /// The format that is written, and the only one that is read.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// Most segments. Merging keeps them below a hundred for any ledger that a disk can hold.
 pub const SEGMENTS_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub const SEGMENTS_MAX: usize = 1024;
 const SEGMENT_BYTES: usize = 16 + KEY_BYTES + 8 + 8 + 4 + 4;
 
 /// Longest manifest.
-pub const MANIFEST_BYTES_MAX: usize = 2 + 8 + 64 * HASH_BYTES + SEGMENTS_MAX * SEGMENT_BYTES;
+pub const MANIFEST_BYTES_MAX: usize = 2 + 4 + 8 + 64 * HASH_BYTES + SEGMENTS_MAX * SEGMENT_BYTES;
 
 /// One segment.
 #[derive(Clone)]
@@ -65,6 +65,8 @@ impl std::fmt::Debug for SegmentInfo {
 /// What the index consists of.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
+    /// How many keys of months had been destroyed when it was begun: it may remember what those opened that were destroyed later.
+    pub ended: u32,
     /// The tree over the entries that are in its segments.
     pub frontier: Frontier,
     /// Its segments, in the order of entries and without gaps.
@@ -75,9 +77,10 @@ impl Manifest {
     /// Its bytes, to be sealed.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         // With room for all: a buffer that grows leaves keys behind.
-        let bytes = 2 + 8 + self.frontier.peaks().len() * HASH_BYTES + self.segments.len() * SEGMENT_BYTES;
+        let bytes = 2 + 4 + 8 + self.frontier.peaks().len() * HASH_BYTES + self.segments.len() * SEGMENT_BYTES;
         let mut out = Zeroizing::new(Vec::with_capacity(bytes));
         out.extend(FORMAT.to_be_bytes());
+        out.extend(self.ended.to_be_bytes());
         out.extend(self.frontier.size().to_be_bytes());
         self.frontier.peaks().iter().for_each(|peak| out.extend(peak.0));
         for segment in &self.segments {
@@ -101,6 +104,7 @@ impl Manifest {
         if u16::from_be_bytes(*format) != FORMAT {
             return Err(Malformed::new("format"));
         }
+        let (ended, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
         let (size, rest) = rest.split_first_chunk::<8>().ok_or(short)?;
         let size = u64::from_be_bytes(*size);
         let (peaks, rest) = rest.split_at_checked(size.count_ones() as usize * HASH_BYTES).ok_or(short)?;
@@ -122,7 +126,7 @@ impl Manifest {
         if segments.last().map_or(0, |last| last.to) != size {
             return Err(Malformed::new("segments up to the size"));
         }
-        Ok(Self { frontier, segments })
+        Ok(Self { ended: u32::from_be_bytes(*ended), frontier, segments })
     }
 }
 
@@ -158,7 +162,7 @@ mod tests {
             chunks: 3,
             marks: 1,
         };
-        Manifest { frontier, segments: vec![segment(1, 0, 200), segment(2, 200, 300)] }
+        Manifest { ended: 7, frontier, segments: vec![segment(1, 0, 200), segment(2, 200, 300)] }
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
         let bytes = manifest().encode();
         let again = Manifest::decode(&bytes).unwrap();
         assert_eq!(*again.encode(), *bytes);
-        assert_eq!((again.frontier.root(), again.segments.len()), (manifest().frontier.root(), 2));
+        assert_eq!((again.ended, again.frontier.root(), again.segments.len()), (7, manifest().frontier.root(), 2));
         assert!(Manifest::decode(&Manifest::default().encode()).unwrap().segments.is_empty());
         for place in 0..bytes.len() {
             assert!(Manifest::decode(&bytes[..place]).is_err(), "{place}");
@@ -181,7 +185,7 @@ mod tests {
         assert_eq!(wrong(|manifest| manifest.segments[1].to = 301), "segments up to the size");
         assert_eq!(wrong(|manifest| manifest.segments.clear()), "segments up to the size");
         let mut newer = bytes.to_vec();
-        newer[1] = 2;
+        newer[1] = 3;
         assert_eq!(Manifest::decode(&newer).unwrap_err().what, "format");
     }
 

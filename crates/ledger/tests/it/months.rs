@@ -2,9 +2,11 @@
 
 use super::*;
 use std::sync::OnceLock;
-use tacet_ledger::{Epoch, EpochRow, EpochState, Problem, SPACE_EPOCH_KEYS, head, read};
+use tacet_ledger::{Epoch, EpochRow, EpochState, Problem, SPACE_EPOCH_KEYS, first_after, head, read};
 use tacet_seal::root::{PassphraseCost, RootFile, Split};
-use tacet_seal::{InProcessKeeper, KeeperLimits, KeyKeeper, SecureRng};
+use tacet_seal::{
+    InProcessKeeper, KeeperError, KeeperLimits, KeyKeeper, OnBehalf, SecureRng, UnwrapCounts, WrappedKey,
+};
 use tacet_store::memory::{Crash, Effect, Operation};
 use tacet_types::SystemClock;
 
@@ -24,7 +26,7 @@ fn keeper() -> Arc<dyn KeyKeeper> {
 
 fn monthly(engine: &MemoryEngine) -> LedgerKeys {
     let keys = EstablishmentKeys::derive(&Key::from_bytes([42; 32]), EstablishmentId([7; 16]));
-    LedgerKeys::of_months(&keys, engine, keeper()).unwrap()
+    LedgerKeys::of_months(&keys, engine, keeper(), at("2026-01-01T00:00:00Z"), rng().as_ref()).unwrap()
 }
 
 fn open_monthly(engine: &Arc<MemoryEngine>) -> (LedgerStore, LedgerKeys) {
@@ -235,4 +237,62 @@ fn a_key_of_one_month_does_not_pass_for_another() {
     let first = EpochRow::parse(&rows[0].1).unwrap().epoch;
     let opened: Vec<bool> = (0..2).map(|index| read(engine.as_ref(), &keys, index).is_ok()).collect();
     assert_eq!(opened.iter().filter(|opened| **opened).count(), 1, "{first} does not open");
+}
+
+/// A keeper that can be closed.
+struct Closing(Arc<dyn KeyKeeper>, std::sync::atomic::AtomicBool);
+
+impl Closing {
+    fn open(&self) -> Result<&dyn KeyKeeper, KeeperError> {
+        let closed = self.1.load(std::sync::atomic::Ordering::SeqCst);
+        if closed { Err(KeeperError::Unavailable) } else { Ok(self.0.as_ref()) }
+    }
+}
+
+impl KeyKeeper for Closing {
+    fn wrap(&self, key: &Key, context: &[u8]) -> Result<WrappedKey, KeeperError> {
+        self.open()?.wrap(key, context)
+    }
+    fn unwrap(&self, wrapped: &WrappedKey, context: &[u8], on_behalf: OnBehalf) -> Result<Key, KeeperError> {
+        self.open()?.unwrap(wrapped, context, on_behalf)
+    }
+    fn rewrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<Option<WrappedKey>, KeeperError> {
+        self.open()?.rewrap(wrapped, context)
+    }
+    fn counts(&self) -> UnwrapCounts {
+        self.0.counts()
+    }
+    fn generation(&self) -> u32 {
+        self.0.generation()
+    }
+}
+
+#[test]
+fn months_turn_while_the_keeper_is_closed() {
+    let engine = Arc::new(MemoryEngine::new());
+    let closing = Arc::new(Closing(keeper(), false.into()));
+    let (establishment, now) = (EstablishmentId([7; 16]), at("2026-01-20T00:00:00Z"));
+    let keys = EstablishmentKeys::derive(&Key::from_bytes([42; 32]), establishment);
+    let opened = Arc::clone(&closing) as Arc<dyn KeyKeeper>;
+    let keys = LedgerKeys::of_months(&keys, engine.as_ref(), opened, now, rng().as_ref()).unwrap();
+    let shared = Arc::clone(&engine) as Arc<dyn Engine>;
+    let store = open_store(shared, keys.clone(), rng(), StoreOptions::default()).unwrap();
+    closing.1.store(true, std::sync::atomic::Ordering::SeqCst);
+    for month in 0..13 {
+        append(&store, &[entry_at(month, now.plus_ms(month as i64 * 30 * DAY_MS))]).unwrap();
+    }
+    assert_eq!(epochs_of(&engine), (24_312..=24_324).collect::<Vec<u16>>());
+    // When all are used up nothing is written under a key that nobody could open again.
+    assert!(append(&store, &[entry_at(99, at("2027-02-10T00:00:00Z"))]).is_err());
+    closing.1.store(false, std::sync::atomic::Ordering::SeqCst);
+    append(&store, &[entry_at(99, at("2027-02-10T00:00:00Z"))]).unwrap();
+    store.close().unwrap();
+    let verification = verify(engine.as_ref(), &monthly(&engine), &mut |_, _| ()).unwrap();
+    assert!(verification.is_sound() && verification.opened == 14, "{:?}", verification.problems);
+    // Where each key's entries begin.
+    let size = 14;
+    let begins: Vec<u64> = (24_311..24_327)
+        .map(|number| first_after(engine.as_ref(), size, Epoch::from_number(number)).unwrap())
+        .collect();
+    assert_eq!(begins, (0..14).chain([14, 14]).collect::<Vec<u64>>());
 }

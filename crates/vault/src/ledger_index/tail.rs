@@ -83,7 +83,9 @@ impl Batch {
                     facet_keys.of_entry(&entry, &mut batch.facets);
                     batch.at.push(Some(entry.at));
                 }
-                // Its key is gone, or somebody altered it: that there is an entry is all that can be known.
+                // Its time is over: that there is an entry is all that shall be known.
+                Err(LedgerError::KeyNotHeld { .. }) => batch.at.push(None),
+                // Somebody altered it or took its key away: nobody can say what it would answer.
                 Err(_) => {
                     batch.facets.push(facet_keys.key(Facet::Unread));
                     batch.at.push(None);

@@ -15,7 +15,7 @@ use tacet_seal::{
 };
 use tacet_store::memory::MemoryEngine;
 use tacet_store::{Commit, Durability, Engine, Reader, StoreOptions, Write};
-use tacet_types::EstablishmentId;
+use tacet_types::{Clock, EstablishmentId, SystemClock};
 
 /// The row of the store's description, and the format of it (`docs/formats/vault.md`).
 const DESCRIPTION_ROW: [u8; 1] = [8];
@@ -50,10 +50,13 @@ impl Intruder {
         let short = || gone("the store's description is short");
         let (id, wrapped) = row.get(1..).and_then(|rest| rest.split_first_chunk::<16>()).ok_or_else(short)?;
         let wrapped = WrappedKey::from_bytes(wrapped.to_vec()).map_err(|_| short())?;
-        let key = open::keeper(&root, MAINTENANCE_LIMITS).unwrap(&wrapped, id, OnBehalf::Maintenance("drill"));
+        let keeper: Arc<dyn KeyKeeper> = open::keeper(&root, MAINTENANCE_LIMITS);
+        let key = keeper.unwrap(&wrapped, id, OnBehalf::Maintenance("drill"));
         let key = key.map_err(|_| gone("the establishment's key does not open"))?;
         let keys = EstablishmentKeys::derive(&key, EstablishmentId(*id));
-        Ok(Self { engine, ledger: LedgerKeys::new(&keys), keys })
+        let now = SystemClock.now();
+        let ledger = LedgerKeys::of_months(&keys, engine.as_ref(), keeper, now, open::rng().as_ref())?;
+        Ok(Self { engine, ledger, keys })
     }
 
     fn reader(&self) -> &dyn Reader {
