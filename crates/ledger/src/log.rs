@@ -152,6 +152,45 @@ pub fn rotate(reader: &dyn Reader, keys: &LedgerKeys, rng: &dyn Rng) -> Result<(
     Ok((identity, Change { preconditions: vec![unchanged], writes: vec![Write::put(IDENTITY_ROW, value)] }))
 }
 
+/// What a log was that goes on under another name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Predecessor {
+    /// Its name.
+    pub origin: String,
+    /// Entries and root of the latest checkpoint that it signed, as far as is known here.
+    pub signed: Option<(u64, TreeHash)>,
+    /// Entries of the latest that a witness cosigned, as far as is known here.
+    pub cosigned: Option<u64>,
+}
+
+/// Gives the log another name and another key, because it cannot go on under the one that it has: witnesses have seen entries that are lost. Nothing
+/// is signed with the older keys from then on. The entries stay, so the new log's first checkpoint is over all of them.
+///
+/// # Errors
+/// The log has no name yet, has this one, or the new one cannot stand in a checkpoint.
+pub fn succeed(
+    reader: &dyn Reader,
+    keys: &LedgerKeys,
+    origin: &str,
+    rng: &dyn Rng,
+) -> Result<(LogIdentity, Predecessor, Change), LedgerError> {
+    let row = reader.get(&IDENTITY_ROW)?.ok_or(LedgerError::LogUnnamed)?;
+    let before = LogIdentity::decode(&keys.open_log(&IDENTITY_ROW, &row)?)?;
+    if before.origin == origin {
+        return Err(LedgerError::LogNamed { found: before.origin });
+    }
+    let checkpoint = |row: &[u8]| {
+        let found = checkpoint_in(reader, keys, &before, row)?;
+        Ok::<_, LedgerError>(found.map(|signed| (signed.checkpoint().size(), signed.checkpoint().root())))
+    };
+    let (signed, cosigned) = (checkpoint(&LATEST_ROW)?, checkpoint(&COSIGNED_ROW)?.map(|(size, _)| size));
+    let (identity, Change { mut writes, .. }) = name(keys, origin, rng)?;
+    writes.extend([LATEST_ROW, COSIGNED_ROW].map(Write::delete));
+    let preconditions = vec![Precondition::Unchanged { key: IDENTITY_ROW.to_vec(), value: row }];
+    let predecessor = Predecessor { origin: before.origin, signed, cosigned };
+    Ok((identity, predecessor, Change { preconditions, writes }))
+}
+
 fn checkpoint_in(
     reader: &dyn Reader,
     keys: &LedgerKeys,

@@ -35,6 +35,9 @@ pub enum StoreError {
     /// An earlier write failed, so that what is on disk is uncertain: nothing more is accepted until the store is reopened.
     #[error("the store stopped accepting writes after a failure; see the log for the first error, then open it again")]
     Failed,
+    /// A restore into it was not finished.
+    #[error("a restore into this store is not finished: go on with it by the same `tacet restore`")]
+    Unfinished,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -17,6 +17,10 @@ pub const FORMAT: u32 = 1;
 /// Key of the format row.
 pub(crate) const FORMAT_KEY: [u8; 2] = [SPACE_STORE, 0x01];
 
+/// First and past-the-end key of the rows by which a restore knows what it has not brought yet. Nothing of them is left when it is through.
+pub(crate) const FILLING: [u8; 2] = [SPACE_STORE, 0x7e];
+pub(crate) const FILLING_END: [u8; 3] = [SPACE_STORE, 0x7e, 0x05];
+
 /// Begins the format row's value, so that rows of another program are not taken for ours.
 const FORMAT_MAGIC: &[u8] = b"tacet-store";
 

@@ -272,6 +272,7 @@ fn recover(engine: &dyn Engine, accept_loss: bool) -> Result<Recovered, StoreErr
         Err(StoreError::Corrupt { .. }) => None,
         read => read?,
     };
+    refuse_unfinished(engine)?;
     let Some(format) = engine.get(&FORMAT_KEY)? else {
         let mark = create(engine, witnessed.map(|(mark, _)| mark), accept_loss)?;
         return Ok(Recovered { mark, whole: witnessed.is_none_or(|(lost, _)| lost.group == 0) });
@@ -293,6 +294,19 @@ fn recover(engine: &dyn Engine, accept_loss: bool) -> Result<Recovered, StoreErr
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses an engine that a restore has not filled yet: a row that is not there would be taken for one that is nowhere.
+fn refuse_unfinished(engine: &dyn Engine) -> Result<(), StoreError> {
+    let mut unfinished = false;
+    engine.range(&rows::FILLING, &rows::FILLING_END, &mut |_, _| {
+        unfinished = true;
+        ControlFlow::Break(())
+    })?;
+    if unfinished {
+        return Err(StoreError::Unfinished);
+    }
+    Ok(())
 }
 
 fn mark_at(engine: &dyn Engine, group: u64) -> Result<Option<Mark>, StoreError> {

@@ -78,7 +78,7 @@ pub use deriving::{DERIVED_A_SECOND_MAX, DERIVED_A_SECOND_MIN, DerivationFigures
 pub use disclose::Disclosed;
 pub use erase::{ErasePreview, EraseReport};
 pub use error::VaultError;
-pub use everything::{EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery};
+pub use everything::{Asked, EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery, WHOLE_RECORD_BYTES_MAX};
 pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
 pub use finish_erasures::FinishedErasures;
 pub use head::Method;
@@ -100,7 +100,7 @@ pub use matching::{Graded, MATCH_CANDIDATES_MAX, MATCH_COUNT_MAX, MatchCall, Mat
 pub use meta::{LABELLED_MAX, LABELS_MAX, MetaChange, MetaScope};
 pub use mode::ReadOnly;
 pub use patch::Patch;
-pub use restored::{LedgerHeld, Urgency, description_row, establishment_keys};
+pub use restored::{LedgerHeld, LogSucceeded, Urgency, description_row, establishment_keys};
 pub use retention::{
     KEEP_YEARS_DEFAULT, KEEP_YEARS_MAX, KEEP_YEARS_MIN, LedgerKept, LedgerRetention, MonthKey, MonthStep, NOTICE_DAYS,
     RETENTION_EVERY,

@@ -8,10 +8,12 @@ use crate::members::CHUNK_MEMBERS;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault, establishment_of};
 use crate::{EventKind, Outcome, layout};
-use tacet_ledger::log;
+use std::sync::PoisonError;
+use tacet_ledger::{Prepared, log};
 use tacet_seal::{EstablishmentKeys, KeyKeeper};
-use tacet_tlog::TreeHash;
+use tacet_store::Commit;
 use tacet_tlog::merkle::proof::verify_consistency;
+use tacet_tlog::{TreeHash, VerifierKey};
 use tacet_types::{ResourceId, VersionId};
 
 pub use tacet_policy::Urgency;
@@ -36,6 +38,28 @@ pub struct LedgerHeld {
     pub entries: u64,
     /// What is wrong, in words; nothing is.
     pub problems: Vec<String>,
+}
+
+/// A log that goes on under another name.
+#[derive(Clone, Debug)]
+pub struct LogSucceeded {
+    /// Its name.
+    pub origin: String,
+    /// Its keys, for witnesses and whoever verifies.
+    pub keys: Vec<VerifierKey>,
+    /// The name of before.
+    pub before: String,
+    /// The entry that says so.
+    pub entry: u64,
+}
+
+/// What an entry's detail can hold.
+fn cut(mut detail: String) -> String {
+    if detail.len() > tacet_ledger::DETAIL_BYTES_MAX {
+        let end = (0..=tacet_ledger::DETAIL_BYTES_MAX).rev().find(|at| detail.is_char_boundary(*at));
+        detail.truncate(end.unwrap_or(0));
+    }
+    detail
 }
 
 impl Vault {
@@ -63,6 +87,48 @@ impl Vault {
             _ => problems.push(format!("there are {entries} entries and {size} were backed up")),
         }
         Ok(LedgerHeld { entries, problems })
+    }
+
+    /// Whether a witness cosigned the log, as far as the rows know: then it may have seen entries that a restore lost.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
+    pub fn log_was_cosigned(&self) -> Result<bool, VaultError> {
+        let (reader, keys) = (self.0.store.reader(), &self.0.ledger_keys);
+        let Some(identity) = log::identity(reader, keys)? else { return Ok(false) };
+        Ok(log::cosigned(reader, keys, &identity)?.is_some())
+    }
+
+    /// Lets the published log go on under another name, with a key of its own: the act by which a store goes on after a restore that lost entries which
+    /// were published. The entry that says so names the log of before and its latest checkpoint, and stands in the commit that names the new one; what
+    /// stopped disclosures, because the log was behind or other than what was seen, ends with it. May block.
+    ///
+    /// `why` is what was lost, in words without personal data.
+    ///
+    /// # Errors
+    /// The log has no name yet, or has this one; the name cannot be one.
+    pub fn succeed_log(&self, caller: &Caller, origin: &str, why: &str) -> Result<LogSucceeded, VaultError> {
+        let inner = &self.0;
+        let _one = inner.transparency.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (identity, before, change) =
+            log::succeed(inner.store.reader(), &inner.ledger_keys, origin, inner.rng.as_ref())?;
+        let mut entry = caller.entry(inner.clock.now(), EventKind::ConfigurationChange, Outcome::Success, None);
+        let signed = match &before.signed {
+            Some((size, root)) => format!("{size} entries, root {root}"),
+            None => "none".to_owned(),
+        };
+        let detail = format!(
+            "the published log goes on as {origin} in the place of {}, whose latest checkpoint that is known here is: {signed}; because: {why}",
+            before.origin
+        );
+        entry.detail = Some(cut(detail));
+        let log::Change { preconditions, writes } = change;
+        let item = vec![Prepared::new(&entry)?];
+        let committed = inner.store.submit(Commit { preconditions, writes, feed: None, item }).wait()?;
+        inner.note_published(None);
+        inner.transparency.set(None);
+        let entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
+        Ok(LogSucceeded { origin: identity.origin().to_owned(), keys: identity.keys(), before: before.origin, entry })
     }
 
     /// The patients in care now, the most urgent first. None where nothing is known of care.

@@ -109,7 +109,7 @@ impl fmt::Display for Halt {
 pub(crate) struct Transparency {
     halt: RwLock<Option<Halt>>,
     /// Held while something is published, kept or named: one at a time.
-    publishing: Mutex<()>,
+    pub(crate) publishing: Mutex<()>,
     /// The latest checkpoint, once it is durable. INVARIANT: nobody outside is given another one. The store's reader shows rows before they are
     /// synced, and a checkpoint that a power loss takes back would prove, to whoever has it, that history was changed.
     latest: Mutex<Option<SignedCheckpoint>>,
@@ -201,7 +201,7 @@ impl Inner {
     }
 
     /// Remembers a checkpoint whose row is durable.
-    fn note_published(&self, latest: Option<SignedCheckpoint>) {
+    pub(crate) fn note_published(&self, latest: Option<SignedCheckpoint>) {
         let published = latest.as_ref().map_or(0, |latest| latest.checkpoint().size());
         *self.transparency.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         self.transparency.figures.lock().unwrap_or_else(PoisonError::into_inner).published = published;
