@@ -7,10 +7,16 @@
 //!                                                                    container: signed note + PDF (sealed by who writes it)
 //! ```
 
+pub mod container;
 pub mod dosage;
+pub mod print;
 pub mod read;
 pub mod select;
 pub mod sheet;
+#[cfg(test)]
+mod tests;
 mod words;
 
+pub use print::Pack;
+pub use sheet::Sheet;
 pub use words::{Language, Telling, Zone};

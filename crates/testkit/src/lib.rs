@@ -149,6 +149,20 @@ impl Hospital {
         patient_uuid(self.options.seed, n).text()
     }
 
+    /// Patient number `n` as one who lies on the ward of this name now, in bed `bed`: the chart, and a stay that goes on. None where there is no such ward,
+    /// or the patient has died. References are relative.
+    pub fn inpatient(&self, n: u64, ward: &str, bed: u64) -> Option<PatientFile> {
+        let place = self.staff.named(ward)?;
+        let mut chart = self.chart(n, References::Relative);
+        chart.write_present(place.ward, bed);
+        (!chart.person.dead).then(|| PatientFile { n, id: chart.patient.text(), resources: chart.records })
+    }
+
+    /// The logical id of the Location of the ward of this name.
+    pub fn ward(&self, name: &str) -> Option<String> {
+        Some(self.staff.named(name)?.id.text())
+    }
+
     /// All patients, one after the other.
     pub fn patients(&self) -> impl Iterator<Item = PatientFile> + '_ {
         (0..self.options.patients).map(|n| self.patient(n))

@@ -96,6 +96,11 @@ impl Staff {
         Self { hospital, insurer, laboratory, building, wards, practitioners }
     }
 
+    /// The ward of a name.
+    pub(crate) fn named(&self, name: &str) -> Option<&WardPlace> {
+        self.wards.iter().find(|place| place.name == name)
+    }
+
     /// Somebody of this ward, a physician where `physician`; whoever comes first where the ward has none.
     pub(crate) fn of_ward(&self, ward: Ward, physician: bool, choice: u64) -> Option<&Practitioner> {
         let fits = |person: &&Practitioner| person.ward == ward && (!physician || person.trade.0 == "10");

@@ -6,6 +6,7 @@ mod file;
 pub(crate) mod label;
 mod letters;
 pub(crate) mod measures;
+mod present;
 pub(crate) mod standing;
 pub(crate) mod terms;
 mod visit;
