@@ -23,6 +23,8 @@ const PART_ENTRIES: usize = 500;
 pub struct PatientLedger {
     /// When the ledger begins; none where its first entry is past its retention.
     pub began: Option<Timestamp>,
+    /// From when on entries can be read: of before, nobody knows anything any more. None: all can.
+    pub kept_since: Option<Timestamp>,
     /// Entries of the whole ledger of which nobody can say about whom they are. At most 10,000 are counted.
     pub unread: u64,
 }
@@ -62,7 +64,8 @@ impl Vault {
                 }
             }
         }
-        Ok(PatientLedger { began: inner.ledger_began()?, unread: reading.unread() })
+        let kept_since = inner.ledger_kept()?.map(|kept| kept.since);
+        Ok(PatientLedger { began: inner.ledger_began()?, kept_since, unread: reading.unread() })
     }
 }
 

@@ -21,11 +21,11 @@ use crate::search::{
 };
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
-use candidates::Candidates;
+use candidates::{Candidates, Looked};
 use std::collections::HashSet;
 use tacet_audit::{Eyes, Shown, Site, audit_event, entry_index, event_id};
 use tacet_fhir::json;
-use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_fhir::outcome::{Issue, IssueType, Severity};
 use tacet_fhir::search::ParameterId;
 use tacet_ledger::{Entry, LedgerError, QUERY_BYTES_MAX};
 use tacet_policy::{Access, Level};
@@ -35,7 +35,7 @@ use tacet_search::matcher::{World, matches, prepare};
 use tacet_search::parameters::Parameters;
 use tacet_search::request::{self, Call, Contained, Handling, SearchRequest, SortBy, Summary, Total};
 use tacet_search::{Position, SearchError};
-use tacet_types::{RecordRef, ResourceId, ResourceType, Role, VersionId};
+use tacet_types::{RecordRef, ResourceId, ResourceType, Role, Timestamp, VersionId};
 use zeroize::Zeroizing;
 
 /// Most entries that are passed over for one page. A page that comes to it ends there, with a link to where it goes on.
@@ -127,13 +127,18 @@ impl Vault {
         let inner = &self.0;
         let whose = inner.whose(caller, Access::Read)?;
         let index = entry_index(id.as_str()).ok_or(VaultError::NotFound)?;
-        let found = inner.ledger_entry_if_any(index)?.filter(|entry| whose.are(entry));
+        let (found, past) = inner.ledger_entry_if_any(index)?;
+        let found = found.filter(|entry| whose.are(entry));
         let patient = found.as_ref().and_then(|entry| entry.patient.clone());
         let outcome = if found.is_some() { Outcome::Success } else { Outcome::Failed };
         let mut entry = caller.entry(inner.clock.now(), EventKind::LedgerAccess, outcome, patient);
         entry.query = Some(format!("AuditEvent/{}", event_id(index)));
         inner.record(vec![entry]).await?;
-        let entry = found.ok_or(VaultError::NotFound)?;
+        let entry = found.ok_or(match whose {
+            Whose::Everybodys if past => VaultError::PastItsTime,
+            // About whom an entry was that is past its time, nobody knows.
+            Whose::Everybodys | Whose::Patients(_) => VaultError::NotFound,
+        })?;
         told(index, &entry, whose.eyes(), &inner.audit_site(base_url))
     }
 
@@ -168,6 +173,8 @@ impl Vault {
         entry.detail = Some(gathered.described());
         inner.record(vec![entry]).await?;
 
+        let kept = inner.ledger_kept()?.map(|kept| kept.since);
+        let left_out = gathered.left_out(kept.filter(|since| gathered.next.is_none() && candidates.asks_for(*since)));
         let Compiled { request, .. } = compiled;
         let mut entries = Vec::with_capacity(gathered.found.len());
         for disclosed in gathered.found {
@@ -181,7 +188,8 @@ impl Vault {
             }
             None => None,
         };
-        let SearchRequest { used, issues, summary, elements, .. } = request;
+        let SearchRequest { used, mut issues, summary, elements, .. } = request;
+        issues.extend(left_out);
         Ok(SearchPage { entries, total: None, next, used, issues, summary, elements })
     }
 }
@@ -199,6 +207,10 @@ struct Gathered {
     next: Option<u64>,
     /// The newest and the oldest entry that was looked at.
     looked: Option<(u64, u64)>,
+    /// Entries that were looked at and whose time is over.
+    past: u64,
+    /// Entries that were looked at and do not open.
+    damaged: u64,
 }
 
 impl Gathered {
@@ -208,6 +220,33 @@ impl Gathered {
             None => "no entry was there to look at".to_owned(),
         }
     }
+
+    /// What a page cannot show, in words. `kept`: from when on entries can be read, where the page is the last and earlier ones are asked for.
+    fn left_out(&self, kept: Option<Timestamp>) -> Vec<Issue> {
+        let issue = |severity, message: String| Issue {
+            severity,
+            code: IssueType::Incomplete,
+            location: String::new(),
+            message,
+        };
+        let mut issues = Vec::new();
+        if self.damaged > 0 {
+            let message = format!(
+                "{} entries of the ledger that may answer do not open: they were altered or damaged, and the operator must run `tacet ledger verify`",
+                self.damaged
+            );
+            issues.push(issue(Severity::Warning, message));
+        }
+        if self.past > 0 {
+            let message = format!("{} entries that may answer are past their time: what they said is gone", self.past);
+            issues.push(issue(Severity::Information, message));
+        }
+        if let Some(since) = kept {
+            let message = format!("entries of before {since} are past their time, and what they said is gone");
+            issues.push(issue(Severity::Information, message));
+        }
+        issues
+    }
 }
 
 impl Inner {
@@ -216,11 +255,12 @@ impl Inner {
         Site { name, establishment: self.keys.id, base_url: base_url.to_owned() }
     }
 
-    /// The entry of this number; none where there is none, or where its key ended.
-    pub(crate) fn ledger_entry_if_any(&self, index: u64) -> Result<Option<Entry>, VaultError> {
+    /// The entry of this number, where there is one that can be read; and whether there is one whose time is over.
+    fn ledger_entry_if_any(&self, index: u64) -> Result<(Option<Entry>, bool), VaultError> {
         match tacet_ledger::read(self.store.reader(), &self.ledger_keys, index) {
-            Ok(entry) => Ok(Some(entry)),
-            Err(LedgerError::NoEntry { .. } | LedgerError::KeyNotHeld { .. }) => Ok(None),
+            Ok(entry) => Ok((Some(entry), false)),
+            Err(LedgerError::NoEntry { .. }) => Ok((None, false)),
+            Err(LedgerError::KeyNotHeld { .. }) => Ok((None, true)),
             Err(other) => Err(other.into()),
         }
     }
@@ -270,14 +310,14 @@ impl Inner {
         (mut before, count): (u64, usize),
         site: &Site,
     ) -> Result<Gathered, VaultError> {
-        let mut gathered = Gathered { found: Vec::new(), next: None, looked: None };
+        let mut gathered = Gathered { found: Vec::new(), next: None, looked: None, past: 0, damaged: 0 };
         let (mut scanned, mut made, mut bytes) = (0usize, 0usize, 0usize);
         loop {
             let listed = self.next_audit_candidates(candidates)?;
             if listed.is_empty() {
                 return Ok(gathered);
             }
-            for (index, entry) in listed {
+            for (index, looked) in listed {
                 let full = gathered.found.len() >= count || bytes >= SHOWN_BYTES_MAX;
                 if full || scanned >= AUDIT_SCAN_MAX || made >= AUDIT_LOOK_MAX {
                     gathered.next = Some(before);
@@ -287,7 +327,18 @@ impl Inner {
                 before = index;
                 let newest = gathered.looked.map_or(index, |(newest, _)| newest);
                 gathered.looked = Some((newest, index));
-                let Some(entry) = entry.filter(|entry| whose.are(entry) && candidates.may_be(entry)) else { continue };
+                let entry = match looked {
+                    Looked::Opened(entry) if whose.are(&entry) && candidates.may_be(&entry) => entry,
+                    Looked::Opened(_) => continue,
+                    Looked::Past => {
+                        gathered.past += 1;
+                        continue;
+                    }
+                    Looked::Damaged => {
+                        gathered.damaged += 1;
+                        continue;
+                    }
+                };
                 made += 1;
                 let disclosed = told(index, &entry, whose.eyes(), site)?;
                 if fits(compiled, &disclosed, known)? {

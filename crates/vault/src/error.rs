@@ -23,6 +23,9 @@ pub enum VaultError {
         /// When it was deleted.
         last_updated: Timestamp,
     },
+    /// An entry of the ledger whose time is over: it has its place in the tree, and nobody can read it.
+    #[error("this entry is in the ledger and what it said is gone: its time was over")]
+    PastItsTime,
     /// The resource breaks rules of FHIR.
     #[error("the resource breaks {} rules of FHIR", .0.len())]
     Invalid(Vec<Issue>),
@@ -147,7 +150,7 @@ impl VaultError {
     pub fn http_status(&self) -> &'static str {
         match self {
             Self::NotFound | Self::Forbidden => "404 Not Found",
-            Self::Gone { .. } | Self::Erased | Self::CursorExpired => "410 Gone",
+            Self::Gone { .. } | Self::PastItsTime | Self::Erased | Self::CursorExpired => "410 Gone",
             Self::Invalid(_) | Self::Patch(_) | Self::Rules(_) => "422 Unprocessable Entity",
             Self::Malformed(_) | Self::IdMismatch | Self::Search(_) | Self::TooCostly { .. } | Self::CursorRefused => {
                 "400 Bad Request"
@@ -181,7 +184,7 @@ impl VaultError {
         let code = match self {
             Self::Invalid(issues) | Self::Search(issues) | Self::Patch(issues) => return issues.clone(),
             Self::NotFound | Self::Forbidden => IssueType::NotFound,
-            Self::Gone { .. } | Self::Erased => IssueType::Deleted,
+            Self::Gone { .. } | Self::PastItsTime | Self::Erased => IssueType::Deleted,
             Self::Malformed(_) => IssueType::Structure,
             Self::IdMismatch => IssueType::Invalid,
             Self::PreconditionFailed | Self::Conflict => IssueType::Conflict,

@@ -24,6 +24,7 @@ use std::time::Duration;
 use tacet_fhir::outcome::{Issue, IssueType};
 use tacet_ledger::index::Question;
 use tacet_ledger::{Entry, LedgerError, QUERY_BYTES_MAX};
+use tacet_types::Timestamp;
 
 /// Most entries of one page.
 pub const LEDGER_PAGE_MAX: usize = 1000;
@@ -96,6 +97,8 @@ pub struct LedgerPage {
     pub size: u64,
     /// Entries of the ledger that did not open when the index was made: nobody can say whether they would answer. At most 10,000 are counted.
     pub unread: u64,
+    /// From when on entries can be read: those of before are past their time, and what they said is gone. None: all can.
+    pub kept_since: Option<Timestamp>,
 }
 
 /// The index with the thread that keeps it up to date.
@@ -171,7 +174,8 @@ impl Vault {
         let mut reading = self.read_ledger(caller, question, order, cursor).await?;
         let count = count.clamp(1, LEDGER_PAGE_MAX);
         let lines = reading.next(count)?;
-        Ok(LedgerPage { next: reading.cursor()?, size: reading.size(), unread: reading.unread(), lines })
+        let kept_since = self.0.ledger_kept()?.map(|kept| kept.since);
+        Ok(LedgerPage { next: reading.cursor()?, size: reading.size(), unread: reading.unread(), kept_since, lines })
     }
 
     /// The entries that answer a question, a part at a time. That it was asked is written down once, before the first part.

@@ -8,7 +8,7 @@ use crate::ledger_index::Search;
 use crate::vault::Inner;
 use tacet_audit::kinds_told;
 use tacet_ledger::index::Question;
-use tacet_ledger::{Entry, EventKind, LIST_MAX, LedgerError};
+use tacet_ledger::{Entry, EventKind, LIST_MAX, LedgerError, Opened};
 use tacet_types::{ResourceId, ResourceType, Timestamp};
 
 /// Entries read at once.
@@ -23,22 +23,55 @@ const DAY_MS: i64 = 24 * 3_600_000;
 /// How credentials are named in `AuditEvent.agent.policy`.
 const CREDENTIAL: &str = "urn:tacet:credential:";
 
+/// What came of opening an entry.
+#[expect(clippy::large_enum_variant, reason = "nearly all are entries, and they live in a list for a moment")]
+pub(super) enum Looked {
+    /// It opened.
+    Opened(Entry),
+    /// Its time was over.
+    Past,
+    /// It does not open: somebody altered it or took its key away, or the disk did.
+    Damaged,
+}
+
+impl Looked {
+    fn of((index, entry): Opened) -> Result<(u64, Self), VaultError> {
+        match entry {
+            Ok(entry) => Ok((index, Self::Opened(entry))),
+            Err(LedgerError::KeyNotHeld { .. }) => Ok((index, Self::Past)),
+            Err(LedgerError::Store(error)) => Err(LedgerError::Store(error).into()),
+            Err(error) => {
+                // One such entry must not close all others to who looks for what happened.
+                tracing::error!(index, %error, "an entry of the ledger does not open: run `tacet ledger verify`");
+                Ok((index, Self::Damaged))
+            }
+        }
+    }
+}
+
 /// The entries that a page looks at, newest first.
 pub(super) struct Candidates {
     source: Source,
+    /// Nothing of before this moment is asked for.
+    from: Option<Timestamp>,
     /// Only of these patients.
     patients: Option<Vec<ResourceId>>,
 }
 
 enum Source {
-    /// All entries before this one.
-    All(u64),
+    /// All entries before this one, down to the first that is kept.
+    All { before: u64, first: u64 },
     /// Those that the index gives, one search for each patient, each with the next that it has.
     Index(Vec<(Search, Option<u64>)>),
 }
 
 impl Candidates {
     /// Whether it can be meant at all.
+    /// Whether what happened at this moment is asked for, as far as the parameters say.
+    pub(super) fn asks_for(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from < at)
+    }
+
     pub(super) fn may_be(&self, entry: &Entry) -> bool {
         let of = |patients: &Vec<ResourceId>| entry.patient.as_ref().is_some_and(|(_, id)| patients.contains(id));
         self.patients.as_ref().is_none_or(of)
@@ -54,6 +87,11 @@ impl Inner {
         before: u64,
     ) -> Result<Candidates, VaultError> {
         let asked = question(parameters);
+        let from = asked.from;
+        let all = || -> Result<Source, VaultError> {
+            let first = self.ledger_kept()?.map_or(0, |kept| kept.first_entry);
+            Ok(Source::All { before, first })
+        };
         let of_type = ResourceType::parse("Patient");
         let questions: Vec<Question> = match patients {
             Some(patients) => {
@@ -61,29 +99,26 @@ impl Inner {
                 patients.iter().map(of).collect()
             }
             None if asked == Question::default() => {
-                return Ok(Candidates { source: Source::All(before), patients: None });
+                return Ok(Candidates { source: all()?, from, patients: None });
             }
             None => vec![asked],
         };
         let mut searches = Vec::with_capacity(questions.len());
         for question in &questions {
             let Some(mut search) = self.may_answer(question, before)? else {
-                return Ok(Candidates { source: Source::All(before), patients: patients.clone() });
+                return Ok(Candidates { source: all()?, from, patients: patients.clone() });
             };
             let first = self.next_of(&mut search)?;
             searches.push((search, first));
         }
-        Ok(Candidates { source: Source::Index(searches), patients: patients.clone() })
+        Ok(Candidates { source: Source::Index(searches), from, patients: patients.clone() })
     }
 
-    /// The next of them; none: there are no more. No entry in the place of one whose key ended.
-    pub(super) fn next_audit_candidates(
-        &self,
-        candidates: &mut Candidates,
-    ) -> Result<Vec<(u64, Option<Entry>)>, VaultError> {
+    /// The next of them; none: there are no more.
+    pub(super) fn next_audit_candidates(&self, candidates: &mut Candidates) -> Result<Vec<(u64, Looked)>, VaultError> {
         let searches = match &mut candidates.source {
-            Source::All(before) => {
-                let listed = self.ledger_before(*before)?;
+            Source::All { before, first } => {
+                let listed = self.ledger_before(*before, *first)?;
                 *before = listed.last().map_or(0, |(index, _)| *index);
                 return Ok(listed);
             }
@@ -98,29 +133,17 @@ impl Inner {
             }
         }
         let read = tacet_ledger::read_each(self.store.reader(), &self.ledger_keys, &numbers)?;
-        let opened = read.into_iter().map(|(index, entry)| match entry {
-            Ok(entry) => Ok((index, Some(entry))),
-            Err(LedgerError::KeyNotHeld { .. } | LedgerError::NoEntry { .. }) => Ok((index, None)),
-            Err(other) => Err(other.into()),
-        });
-        opened.collect()
+        read.into_iter().map(Looked::of).collect()
     }
 
-    /// Entries before this one, newest first, as many as are read at once.
-    fn ledger_before(&self, before: u64) -> Result<Vec<(u64, Option<Entry>)>, VaultError> {
-        if before == 0 {
-            return Ok(Vec::new());
-        }
-        match tacet_ledger::list_newest(self.store.reader(), &self.ledger_keys, before, LIST_MAX) {
-            Ok(entries) => Ok(entries.into_iter().map(|(index, entry)| (index, Some(entry))).collect()),
-            Err(LedgerError::KeyNotHeld { .. }) => {
-                let size = tacet_ledger::head(self.store.reader(), &self.ledger_keys)?.map_or(0, |head| head.size());
-                let newest = before.min(size);
-                let oldest = newest.saturating_sub(LIST_MAX as u64);
-                (oldest..newest).rev().map(|index| Ok((index, self.ledger_entry_if_any(index)?))).collect()
-            }
-            Err(other) => Err(other.into()),
-        }
+    /// Entries before this one and not before `first`, newest first, as many as are read at once.
+    fn ledger_before(&self, before: u64, first: u64) -> Result<Vec<(u64, Looked)>, VaultError> {
+        let size = tacet_ledger::head(self.store.reader(), &self.ledger_keys)?.map_or(0, |head| head.size());
+        let newest = before.min(size);
+        let oldest = newest.saturating_sub(LIST_MAX as u64).max(first);
+        let numbers: Vec<u64> = (oldest..newest).rev().collect();
+        let read = tacet_ledger::read_each(self.store.reader(), &self.ledger_keys, &numbers)?;
+        read.into_iter().map(Looked::of).collect()
     }
 }
 

@@ -80,6 +80,8 @@ pub struct SessionExtent {
     pub damaged: u64,
     /// Entries of the ledger that nobody can attribute, because they did not open when the index was made.
     pub unread: u64,
+    /// From when on entries can be read: of what the session touched before, nobody knows. None: all can.
+    pub kept_since: Option<Timestamp>,
     /// Entries in the ledger when this was asked.
     pub size: u64,
 }
@@ -104,6 +106,7 @@ impl SessionExtent {
             expired: 0,
             damaged: 0,
             unread: 0,
+            kept_since: None,
             size: 0,
         }
     }
@@ -152,6 +155,7 @@ impl SessionExtent {
             "expired": self.expired,
             "damaged": self.damaged,
             "unread": self.unread,
+            "kept_since": self.kept_since.map(|since| since.to_string()),
             "size": self.size,
         })
     }
@@ -266,6 +270,7 @@ impl Vault {
             }
         }
         (adding.extent.size, adding.extent.unread) = (reading.size(), reading.unread());
+        adding.extent.kept_since = self.0.ledger_kept()?.map(|kept| kept.since);
         Ok(adding.finish())
     }
 }
