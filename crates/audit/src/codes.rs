@@ -216,6 +216,11 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
             family: Some(Family::Disclosure),
             ..told(EXPORT, Some(DISCLOSED), "R", Way::Out, "Records were printed", 4)
         },
+        K::TransferMade => Telling {
+            family: Some(Family::Disclosure),
+            ..told(EXPORT, Some(DISCLOSED), "R", Way::Out, "A summary was sealed to another hospital", 6)
+        },
+        K::TransferTaken => told(IMPORT, None, "C", Way::In, "A summary was taken in from another hospital", 3),
         K::Backup => Telling { dicom: ACTIVITY, ..own(ARCHIVED, "E", "A backup was made", 3) },
         K::Restore => Telling { dicom: ACTIVITY, ..own(RESTORED, "E", "A backup was brought back", 7) },
         K::RightsChange => told(ALERT, Some(ROLES_CHANGED), "E", Way::Nowhere, "Rights were changed", 6),
@@ -294,7 +299,7 @@ mod tests {
         use EventKind as K;
         assert_eq!(kinds_told("action", "D"), Some(vec![K::Delete, K::Erase]));
         assert_eq!(kinds_told("type", "110114"), Some(vec![K::Login, K::LoginFailed, K::Logout]));
-        assert_eq!(kinds_told("subtype", "operation"), Some(vec![K::Everything, K::Export, K::Print]));
+        assert_eq!(kinds_told("subtype", "operation"), Some(vec![K::Everything, K::Export, K::Print, K::TransferMade]));
         assert_eq!(kinds_told("subtype", &format!("{OWN}/CodeSystem/ledger-event|read")), Some(vec![K::Read]));
         assert_eq!(kinds_told("subtype", "http://hl7.org/fhir/restful-interaction|read"), Some(vec![K::Read]));
         assert_eq!(kinds_told("type", "http://nowhere.example|rest"), Some(vec![]));

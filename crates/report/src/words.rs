@@ -61,6 +61,10 @@ pub(crate) fn kind(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Erase => ("effacement du dossier", "erasure of the record"),
         EventKind::Export => ("copie hors du dossier (export)", "copied out (export)"),
         EventKind::Print => ("impression", "print"),
+        EventKind::TransferMade => ("transmission d’un résumé à un autre hôpital", "summary sent to another hospital"),
+        EventKind::TransferTaken => {
+            ("reprise d’un résumé d’un autre hôpital", "summary taken in from another hospital")
+        }
         EventKind::Backup => ("sauvegarde", "backup"),
         EventKind::Restore => ("restauration d’une sauvegarde", "restore of a backup"),
         EventKind::RightsChange => ("changement de droits", "change of rights"),

@@ -16,6 +16,10 @@ pub enum SigningUse {
     Backup,
     /// Packs for the wards' workstations.
     Pack,
+    /// Summaries that are sealed to another hospital.
+    Transfer,
+    /// Signs nothing: the seed of the key to which others seal summaries (X25519).
+    TransferReceiving,
 }
 
 impl SigningUse {
@@ -24,6 +28,8 @@ impl SigningUse {
         match self {
             Self::Backup => "tacet/establishment/backup-signing/1",
             Self::Pack => "tacet/establishment/pack-signing/1",
+            Self::Transfer => "tacet/establishment/transfer-signing/1",
+            Self::TransferReceiving => "tacet/establishment/transfer-receiving/1",
         }
     }
 }
@@ -63,6 +69,8 @@ pub struct EstablishmentKeys {
     pub state: Sealer,
     backup_signing: Arc<Key>,
     pack_signing: Arc<Key>,
+    transfer_signing: Arc<Key>,
+    transfer_receiving: Arc<Key>,
 }
 
 impl EstablishmentKeys {
@@ -88,6 +96,8 @@ impl EstablishmentKeys {
             state: sealer(Purpose::State),
             backup_signing: Arc::new(derivation.key(SigningUse::Backup.label())),
             pack_signing: Arc::new(derivation.key(SigningUse::Pack.label())),
+            transfer_signing: Arc::new(derivation.key(SigningUse::Transfer.label())),
+            transfer_receiving: Arc::new(derivation.key(SigningUse::TransferReceiving.label())),
         }
     }
 
@@ -96,6 +106,8 @@ impl EstablishmentKeys {
         match signing {
             SigningUse::Backup => &self.backup_signing,
             SigningUse::Pack => &self.pack_signing,
+            SigningUse::Transfer => &self.transfer_signing,
+            SigningUse::TransferReceiving => &self.transfer_receiving,
         }
     }
 

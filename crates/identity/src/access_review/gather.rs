@@ -116,7 +116,7 @@ impl Gathering {
         match entry.kind {
             // The declaration: its row says the same, and what its review came to.
             EventKind::BreakGlass => Ok(()),
-            EventKind::Export | EventKind::Print => self.exported(index, entry),
+            EventKind::Export | EventKind::Print | EventKind::TransferMade => self.exported(index, entry),
             _ => self.accessed(index, entry),
         }
     }
