@@ -18,6 +18,7 @@ mod present;
 mod relations;
 mod rota;
 mod special;
+mod wards;
 
 use crate::breakglass::BreakGlass;
 use crate::care_view::CareView;

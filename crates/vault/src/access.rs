@@ -14,6 +14,7 @@ mod care;
 mod declare;
 mod narrow;
 mod sights;
+mod ward;
 mod why;
 
 pub(crate) use care::{Care, CareChange};
@@ -24,6 +25,7 @@ pub use declare::{
 };
 pub(crate) use narrow::Doing;
 pub(crate) use sights::Sights;
+pub use ward::{WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGap, WardPatient, WardRecords};
 
 use crate::caller::Caller;
 use crate::disclose::Located;

@@ -222,6 +222,18 @@ impl Inner {
         // A copy has rules of its own: what somebody sees in care they may not take away, and the other way round.
         let act = if kind == EventKind::Export { Act::Export } else { Act::Read };
         let sights = self.sights(caller, act)?;
+        self.disclose_by(caller, kind, query, located, sights).await
+    }
+
+    /// The same, by what a ward sees, or whoever else the caller works for.
+    pub(crate) async fn disclose_by(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        query: Option<&str>,
+        located: Vec<Located>,
+        sights: Option<Arc<Sights>>,
+    ) -> Result<Shown, VaultError> {
         // INVARIANT: whatever found them, what this caller may not see is neither opened nor named here.
         let looks: Vec<Look> = located.iter().map(|found| self.look_at(sights.as_ref(), found)).collect();
         type Group<'a> = (&'a Owner, bool, Option<&'a Ground>);

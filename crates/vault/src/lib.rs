@@ -48,8 +48,9 @@ mod owner;
 mod patch;
 mod plan;
 mod references;
-mod retention;
 mod restored;
+mod retention;
+mod rewriting;
 mod rotate;
 mod rules;
 mod search;
@@ -62,7 +63,7 @@ mod write;
 
 pub use access::{
     AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
-    BreakGlassDeclared, usual_purpose,
+    BreakGlassDeclared, WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGap, WardPatient, WardRecords, usual_purpose,
 };
 pub use access_report::PatientLedger;
 pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX, is_audit_id};

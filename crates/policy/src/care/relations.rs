@@ -24,7 +24,7 @@ fn days_ms(days: u32) -> i64 {
 }
 
 /// When a stay makes relations.
-fn window_of_stay(state: State, during: Span, settings: &CareSettings) -> Span {
+pub(super) fn window_of_stay(state: State, during: Span, settings: &CareSettings) -> Span {
     match state {
         State::Going if during.0 == i64::MIN => during,
         State::Going => Span(during.0, during.1.min(during.0.saturating_add(days_ms(settings.encounter_days_max)))),
@@ -204,7 +204,7 @@ impl CareData {
     }
 
     /// These places and all that is a part of them.
-    fn with_parts(&self, places: &[Link]) -> HashSet<Link> {
+    pub(super) fn with_parts(&self, places: &[Link]) -> HashSet<Link> {
         let mut all: HashSet<Link> = places.iter().cloned().collect();
         let mut last: Vec<Link> = all.iter().cloned().collect();
         for _ in 0..PLACES_DEPTH_MAX {
