@@ -5,7 +5,11 @@
 
 mod care;
 mod encounter;
+mod whole;
 
+pub use whole::{Asked, WHOLE_RECORD_BYTES_MAX};
+
+use crate::Outcome;
 use crate::absence::Sought;
 use crate::access::{Look, Sights};
 use crate::caller::Caller;
@@ -17,7 +21,6 @@ use crate::layout::RowKey;
 use crate::members::CHUNK_MEMBERS;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
-use crate::{EventKind, Outcome};
 use care::Care;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -35,7 +38,7 @@ pub const EVERYTHING_PAGE_MAX: usize = 1000;
 /// Most records outside of the compartment that the records of one page may refer to.
 const SUPPORTING_MAX: usize = 2000;
 
-/// How the ledger names what was asked.
+/// How the ledger names what was asked, where it was no more than this.
 const QUERY: &str = "$everything";
 
 /// What the seal of a place in a patient's list of members is bound to.
@@ -60,6 +63,8 @@ pub struct EverythingQuery {
     pub count: usize,
     /// Where the page before ended.
     pub cursor: Option<String>,
+    /// What it is for, as the ledger has it.
+    pub asked: Asked,
 }
 
 /// One page of a patient's record.
@@ -86,25 +91,26 @@ impl Vault {
         patient: &ResourceId,
         query: &EverythingQuery,
     ) -> Result<EverythingPage, VaultError> {
+        let (kind, asked) = (query.asked.kind(), query.asked.text());
         let sights = self.0.sights(caller, Act::Read)?;
         let sights = sights.as_ref();
         let patient_type = ResourceType::parse("Patient").ok_or(VaultError::NotFound)?;
         let there = self.0.seek(sights, patient_type, patient)?;
-        let there = self.0.there(caller, EventKind::Everything, QUERY, there).await?;
+        let there = self.0.there(caller, kind, asked, there).await?;
         let PageOfMembers { located, places, mut next } = self.0.page_of_members(sights, patient, query)?;
         if located.is_empty() {
             let owner = Some(&there.current.owner);
-            self.0.disclose_nothing(caller, EventKind::Everything, QUERY, Outcome::Success, owner).await?;
+            self.0.disclose_nothing(caller, kind, asked, Outcome::Success, owner).await?;
         }
         let known: HashSet<RecordRef> = located.iter().map(|found| found.record.clone()).collect();
-        let members = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), located).await?;
+        let members = self.0.disclose_all(caller, kind, Some(asked), located).await?;
         if let Some(cut) = members.cut {
             next = places.get(cut).map(u64::to_string);
         }
         // It counts what is hidden too.
         let next = next.map(|place| self.0.seal_place(MEMBERS_PLACE, &place)).transpose()?;
         let supporting = self.0.supporting(sights, &members.disclosed, &known, &query.types, None)?;
-        let supporting = self.0.disclose_all(caller, EventKind::Everything, Some(QUERY), supporting).await?;
+        let supporting = self.0.disclose_all(caller, kind, Some(asked), supporting).await?;
         if supporting.cut.is_some() {
             return Err(too_much_supporting());
         }
