@@ -11,16 +11,26 @@
 //!
 //! Nothing here knows what a row means, holds a key that opens one, or prints.
 
+mod backup;
+mod catalog;
 mod classes;
 mod error;
 mod hex;
 mod manifest;
 mod memory;
+mod prune;
 pub mod restore;
 mod segment;
+mod sending;
 mod signing;
+mod state;
+mod tail;
 mod target;
+pub mod targets;
+mod verify;
 
+pub use backup::{Backup, Made, Plan, ReadLedger, ReadRecovery, Source, Want, is_there, newest_chain};
+pub use catalog::{At, Listing, chain, list_snapshots, load};
 pub use classes::{Class, class_of, spaces_of};
 pub use error::BackupError;
 pub use manifest::{
@@ -28,9 +38,13 @@ pub use manifest::{
     manifest_name, manifest_number, manifest_prefix,
 };
 pub use memory::MemoryTarget;
+pub use prune::{PrunePlan, Pruned, Rule, plan as plan_pruning, prune};
 pub use segment::{
     BLOCK_BYTES, BlockInfo, Op, Row, SEGMENT_BYTES, SEGMENT_BYTES_MAX, Segment, SegmentIndex, SegmentWriter,
     TRAILER_BYTES, segment_name,
 };
 pub use signing::{BackupSigner, PublicKey};
+pub use state::{State, StateFile};
+pub use tail::{TailBuffer, Writes};
 pub use target::{Listed, OBJECT_NAME_BYTES_MAX, ObjectName, Prunable, Put, Target, TargetError};
+pub use verify::{Depth, Expected, PROBLEMS_MAX, Problem, Verification, Verified};

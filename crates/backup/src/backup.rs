@@ -1,0 +1,554 @@
+//! Making snapshots: what is due, in which order it goes out, and where the chains stand.
+//!
+//! ```text
+//! base:  tail begins ── engine's snapshot at mark M ── keys: base ── content: segments ── manifest ── logs that came meanwhile
+//! log:   tail taken (from the last mark) ── content: segments ── keys: log, if a key row changed ── manifest
+//! ```
+//!
+//! A manifest comes last, and the key copy that it names before it. So a snapshot that is listed is whole, and what was cut off is segments that no
+//! manifest names. A step that fails is repeated; what it had sent is there already.
+
+use self::rows::BatchReader;
+use crate::catalog;
+use crate::classes::{Class, class_of};
+use crate::error::BackupError;
+use crate::manifest::{
+    Identity, Kind, LedgerState, Manifest, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name,
+};
+use crate::sending::{Sending, check_spaces, random_id};
+use crate::signing::BackupSigner;
+use crate::state::{State, StateFile};
+use crate::tail::{Batch, TailBuffer, Taken, Writes};
+use crate::target::{Target, TargetError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tacet_store::{Engine, Mark, Reader, StoreError, mark_of};
+use tacet_types::{Clock, EstablishmentId, Rng, Timestamp};
+
+mod rows;
+
+pub use rows::{is_there, newest_chain};
+
+/// How long a base waits at its end for its first mark to be durable. It has been for long, unless the base is tiny.
+const DURABLE_WAIT_MS: u64 = 10_000;
+
+/// Reads the ledger's size and root from rows; none where they have no head of it.
+pub type ReadLedger = Box<dyn Fn(&dyn Reader) -> Result<Option<LedgerState>, StoreError> + Send>;
+
+/// Gives the part of the root key's file that the recovery shares open; none where there is no such file.
+pub type ReadRecovery = Box<dyn Fn() -> Option<Vec<u8>> + Send>;
+
+/// What is backed up.
+pub struct Source {
+    /// The rows.
+    pub engine: Arc<dyn Engine>,
+    /// What follows their writes; around the same engine.
+    pub tail: Arc<TailBuffer>,
+    /// Whose they are.
+    pub establishment: EstablishmentId,
+    /// Signs manifests.
+    pub signer: BackupSigner,
+    /// Reads the ledger's head.
+    pub ledger: ReadLedger,
+    /// Reads the sealed part of the root key's file.
+    pub recovery: ReadRecovery,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For ids.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// Where backups go, and how.
+pub struct Plan {
+    /// Where content goes.
+    pub target: Arc<dyn Target>,
+    /// Where key copies go: another place.
+    pub keys: Arc<dyn Target>,
+    /// Milliseconds after which a chain ends and a new base is made.
+    pub base_every_ms: i64,
+    /// Milliseconds for which targets are asked to let nobody remove what is put; none: not.
+    pub locked_ms: Option<i64>,
+    /// Where it is kept how far the chains are.
+    pub state: StateFile,
+}
+
+/// What is wanted of [`Backup::make`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// A log, or a base if one is due.
+    Due,
+    /// A base.
+    Base,
+    /// A log or nothing: there is no time for a base.
+    LogOnly,
+}
+
+/// A snapshot that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// Which.
+    pub reference: ManifestRef,
+    /// Whether it stands alone.
+    pub kind: Kind,
+    /// When.
+    pub time: Timestamp,
+    /// Up to where the store's commits are in it.
+    pub to: Mark,
+    /// Segments of its content.
+    pub segments: u64,
+    /// Rows of its content.
+    pub rows: u64,
+    /// Bytes of its content.
+    pub bytes: u64,
+    /// Bytes of its content that were not on the target before.
+    pub sent_bytes: u64,
+    /// The newest key copy.
+    pub keys: ManifestRef,
+    /// Why it is a base; none for a log.
+    pub why: Option<&'static str>,
+}
+
+/// Where a chain stands.
+#[derive(Clone)]
+struct Latest {
+    reference: ManifestRef,
+    to: MarkText,
+    base: u64,
+    base_time: Timestamp,
+    ledger: Option<LedgerState>,
+    recovery: Option<String>,
+}
+
+/// The content of a log that was sent, without its manifest.
+struct Prepared {
+    from: Mark,
+    to: Mark,
+    segments: Vec<SegmentInfo>,
+    rows: Vec<SpaceRows>,
+    sent_bytes: u64,
+    ledger: Option<LedgerState>,
+    keys: Writes,
+    keys_done: bool,
+}
+
+/// Makes the snapshots of one store. One thread has it.
+pub struct Backup {
+    source: Source,
+    plan: Plan,
+    content: Option<Latest>,
+    keys: Option<Latest>,
+    batch: Option<Batch>,
+    prepared: Vec<Prepared>,
+    base_due: Option<&'static str>,
+    /// Segments on the target, as far as is known.
+    known: HashSet<[u8; 32]>,
+    vanished: Vec<ManifestRef>,
+}
+
+impl Backup {
+    /// Finds out where the chains stand: from what was noted of them, or from the targets. With `adopt` the targets are believed, whatever was
+    /// noted: after a restore, or when somebody else wrote there and it was found out why.
+    ///
+    /// # Errors
+    /// A target cannot be used, is one place for both, or has the backup of somebody else.
+    pub fn open(source: Source, plan: Plan, adopt: bool) -> Result<Self, BackupError> {
+        if plan.target.describe() == plan.keys.describe() {
+            let text = "content and keys go to the same place: give the keys a target of their own (`[backup.keys]`)";
+            return Err(BackupError::Settings(text.to_owned()));
+        }
+        let noted =
+            if adopt { State::default() } else { plan.state.read(&plan.target.describe(), &plan.keys.describe()) };
+        let mut backup = Self {
+            source,
+            plan,
+            content: None,
+            keys: None,
+            batch: None,
+            prepared: Vec::new(),
+            base_due: None,
+            known: HashSet::new(),
+            vanished: Vec::new(),
+        };
+        backup.content = backup.find(Class::Content, noted.content)?;
+        backup.keys = backup.find(Class::Key, noted.keys)?;
+        if backup.content.is_none() || backup.keys.is_none() {
+            backup.base_due = Some("there is no snapshot of this store yet");
+        } else if !backup.vanished.is_empty() {
+            backup.base_due = Some("a snapshot is missing from its target");
+        }
+        Ok(backup)
+    }
+
+    fn target(&self, class: Class) -> Arc<dyn Target> {
+        Arc::clone(if class == Class::Key { &self.plan.keys } else { &self.plan.target })
+    }
+
+    fn find(&mut self, class: Class, noted: Option<ManifestRef>) -> Result<Option<Latest>, BackupError> {
+        let target = self.target(class);
+        if let Some(reference) = noted {
+            match catalog::load(target.as_ref(), &manifest_name(class, reference.number, &reference.id)) {
+                Ok(signed) if signed.reference() == reference => return self.latest(class, &signed).map(Some),
+                Ok(signed) => {
+                    return Err(BackupError::damaged(
+                        signed.unverified().name(),
+                        "it is not the manifest that was written",
+                    ));
+                }
+                Err(BackupError::Target(TargetError::Absent(object))) => {
+                    tracing::error!(%object, "A SNAPSHOT IS MISSING from the backup's target: find out who removed it");
+                    self.vanished.push(reference);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let listed = catalog::list_snapshots(target.as_ref(), class)?;
+        let Some(last) = listed.last() else { return Ok(None) };
+        let signed = catalog::load(target.as_ref(), &last.object)?;
+        tracing::info!(
+            number = last.number,
+            target = target.describe(),
+            "the backup goes on after what is on its target"
+        );
+        // What the store has now need not follow from there.
+        self.base_due = Some("it is not known how the store follows from the last snapshot");
+        self.latest(class, &signed).map(Some)
+    }
+
+    fn latest(&mut self, class: Class, signed: &Signed) -> Result<Latest, BackupError> {
+        let manifest = signed.verify(&self.source.signer.public())?;
+        if manifest.establishment() != self.source.establishment {
+            let text = "the target has the backup of another establishment: give each its own";
+            return Err(BackupError::Settings(text.to_owned()));
+        }
+        let target = self.target(class);
+        let base = if manifest.kind == Kind::Base {
+            Some(signed.clone())
+        } else {
+            catalog::list_number(target.as_ref(), class, manifest.base)?
+                .first()
+                .map(|listing| catalog::load(target.as_ref(), &listing.object))
+                .transpose()?
+        };
+        let Some(base) = base else {
+            return Err(BackupError::Broken(format!(
+                "snapshot {}, the base of the last one, is missing",
+                manifest.base
+            )));
+        };
+        self.known.extend(base.unverified().segments.iter().map(|segment| segment.sha256));
+        Ok(Latest {
+            reference: signed.reference(),
+            to: manifest.to,
+            base: manifest.base,
+            base_time: base.unverified().time(),
+            ledger: manifest.ledger,
+            recovery: manifest.recovery.clone(),
+        })
+    }
+
+    /// Snapshots that were made and are not on their targets any more, as far as was seen.
+    pub fn vanished(&self) -> &[ManifestRef] {
+        &self.vanished
+    }
+
+    /// The last snapshot of content, and where it ends.
+    pub fn last(&self) -> Option<(&ManifestRef, Mark)> {
+        self.content.as_ref().map(|latest| (&latest.reference, latest.to.into()))
+    }
+
+    /// The target of content.
+    pub fn content_target(&self) -> &dyn Target {
+        self.plan.target.as_ref()
+    }
+
+    /// Makes what is wanted. `between` is told the bytes that were sent, and may stop a base. After an error that may pass ([`BackupError::may_pass`]) the same can be
+    /// asked again; nothing is lost.
+    ///
+    /// # Errors
+    /// A target's or the store's; or somebody else writes to the target.
+    pub fn make(&mut self, want: Want, between: &mut dyn FnMut(u64)) -> Result<Vec<Made>, BackupError> {
+        let mut made = Vec::new();
+        let now = self.source.clock.now();
+        let old = self
+            .content
+            .as_ref()
+            .is_some_and(|latest| now.as_ms().saturating_sub(latest.base_time.as_ms()) >= self.plan.base_every_ms);
+        let mut why = match want {
+            Want::Base => Some("it was asked for"),
+            _ => self.base_due.or(old.then_some("the last one is as old as is configured")),
+        };
+        if why.is_none() {
+            why = self.prepare_log()?;
+        }
+        let Some(why) = why else {
+            self.finish_logs(&mut made)?;
+            return Ok(made);
+        };
+        if want == Want::LogOnly {
+            return Ok(made);
+        }
+        // Until it is there: a base that is cut off leaves a tail from which no log can be made.
+        self.base_due = Some(why);
+        self.make_base(why, &mut made, between)?;
+        self.finish_logs(&mut made)?;
+        Ok(made)
+    }
+
+    /// Sends what the tail has. Says why a base is needed instead, if one is.
+    fn prepare_log(&mut self) -> Result<Option<&'static str>, BackupError> {
+        if self.batch.is_none() {
+            self.batch = match self.source.tail.take() {
+                Taken::Batch(batch) => Some(batch),
+                Taken::Nothing => None,
+                Taken::Broken(why) => return Ok(Some(why)),
+            };
+        }
+        let Some(batch) = &self.batch else { return Ok(None) };
+        let end =
+            self.prepared.last().map(|prepared| prepared.to).or(self.content.as_ref().map(|latest| latest.to.into()));
+        if end != Some(batch.from) {
+            return Ok(Some("the store does not go on where the last snapshot ends"));
+        }
+        let mut sending = Sending::new(self.plan.target.as_ref(), Class::Content, self.keep_until());
+        sending.log(batch.writes.iter())?;
+        let sent_bytes = sending.sent_bytes;
+        let ledger = (self.source.ledger)(&BatchReader(&batch.writes))?;
+        let before = self
+            .prepared
+            .last()
+            .map_or(self.content.as_ref().and_then(|latest| latest.ledger), |prepared| prepared.ledger);
+        let (segments, rows) = sending.into_parts();
+        let keys = batch
+            .writes
+            .iter()
+            .filter(|(key, _)| key.first().is_some_and(|space| class_of(*space) == Some(Class::Key)));
+        let keys = keys.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let (from, to) = (batch.from, batch.to);
+        self.prepared.push(Prepared {
+            from,
+            to,
+            segments,
+            rows,
+            sent_bytes,
+            ledger: ledger.or(before),
+            keys,
+            keys_done: false,
+        });
+        if let Some(batch) = self.batch.take() {
+            self.source.tail.release(&batch);
+        }
+        Ok(None)
+    }
+
+    /// Writes the manifests of logs that were sent.
+    fn finish_logs(&mut self, made: &mut Vec<Made>) -> Result<(), BackupError> {
+        while !self.prepared.is_empty() {
+            let mut prepared = self.prepared.remove(0);
+            match self.finish_log(&mut prepared) {
+                Ok(done) => made.push(done),
+                Err(error) => {
+                    self.prepared.insert(0, prepared);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_log(&mut self, prepared: &mut Prepared) -> Result<Made, BackupError> {
+        let (Some(content), Some(keys)) = (self.content.clone(), self.keys.clone()) else {
+            return Err(BackupError::Broken("there is no base".to_owned()));
+        };
+        let recovery = self.recovery();
+        if !prepared.keys_done && (!prepared.keys.is_empty() || recovery != keys.recovery) {
+            let mut sending = Sending::new(self.plan.keys.as_ref(), Class::Key, self.keep_until());
+            sending.log(prepared.keys.iter())?;
+            let (segments, rows) = sending.into_parts();
+            let mut manifest = self.manifest(Class::Key, prepared.to, Some(&keys));
+            (manifest.segments, manifest.rows, manifest.recovery) = (segments, rows, recovery);
+            self.publish(Class::Key, manifest)?;
+        }
+        prepared.keys_done = true;
+        let mut manifest = self.manifest(Class::Content, prepared.to, Some(&content));
+        manifest.segments.clone_from(&prepared.segments);
+        manifest.rows.clone_from(&prepared.rows);
+        manifest.from = Some(prepared.from.into());
+        manifest.ledger = prepared.ledger;
+        manifest.keys = self.keys.as_ref().map(|latest| latest.reference.clone());
+        self.publish_content(manifest, prepared.sent_bytes, None)
+    }
+
+    fn make_base(
+        &mut self,
+        why: &'static str,
+        made: &mut Vec<Made>,
+        between: &mut dyn FnMut(u64),
+    ) -> Result<(), BackupError> {
+        self.batch = None;
+        self.prepared.clear();
+        self.source.tail.begin();
+        let snapshot = self.source.engine.snapshot()?;
+        let mark = mark_of(snapshot.as_ref())?;
+        self.source.tail.in_base(&mark);
+        check_spaces(snapshot.as_ref())?;
+        let ledger = (self.source.ledger)(snapshot.as_ref())?;
+
+        let keys_target = self.target(Class::Key);
+        let mut sending = Sending::new(keys_target.as_ref(), Class::Key, self.keep_until());
+        sending.known.clone_from(&self.known);
+        let mut manifest = self.manifest(Class::Key, mark, None);
+        sending.era = self.plan.locked_ms.map(|_| manifest.number);
+        sending.base(snapshot.as_ref(), &mut |_| Ok(()))?;
+        (manifest.segments, manifest.rows) = sending.into_parts();
+        manifest.recovery = self.recovery();
+        self.wait_durable(&mark);
+        self.publish(Class::Key, manifest)?;
+
+        let target = self.target(Class::Content);
+        let mut sending = Sending::new(target.as_ref(), Class::Content, self.keep_until());
+        sending.known = std::mem::take(&mut self.known);
+        let mut manifest = self.manifest(Class::Content, mark, None);
+        sending.era = self.plan.locked_ms.map(|_| manifest.number);
+        // A base takes its time: what is written meanwhile goes out as logs, whose manifests follow the base's.
+        let placeholder = Latest {
+            reference: ManifestRef { number: manifest.number, id: manifest.id.clone(), sha256: [0; 32] },
+            to: mark.into(),
+            base: manifest.number,
+            base_time: manifest.time(),
+            ledger,
+            recovery: None,
+        };
+        let before = self.content.replace(placeholder);
+        let sent = sending.base(snapshot.as_ref(), &mut |bytes| {
+            between(bytes);
+            if self.source.tail.is_filling() && self.prepare_log()?.is_some() {
+                tracing::warn!("more is written than goes out while a whole snapshot is made: another one will follow");
+            }
+            Ok(())
+        });
+        self.content = before;
+        drop(snapshot);
+        let sent_bytes = sending.sent_bytes;
+        self.known = std::mem::take(&mut sending.known);
+        let (segments, rows) = sending.into_parts();
+        self.known.extend(segments.iter().map(|segment| segment.sha256));
+        sent?;
+        (manifest.segments, manifest.rows) = (segments, rows);
+        manifest.ledger = ledger;
+        manifest.keys = self.keys.as_ref().map(|latest| latest.reference.clone());
+        made.push(self.publish_content(manifest, sent_bytes, Some(why))?);
+        self.base_due = None;
+        Ok(())
+    }
+
+    /// Waits until the engine has made durable what a snapshot of it showed.
+    fn wait_durable(&self, mark: &Mark) {
+        // Nothing was written since the start: what was there then is durable.
+        let mut waited = 0;
+        while self.source.tail.last_group() != 0
+            && self.source.tail.last_group() < mark.group
+            && waited < DURABLE_WAIT_MS
+        {
+            self.source.tail.pause(Duration::from_millis(10));
+            waited += 10;
+        }
+    }
+
+    fn recovery(&self) -> Option<String> {
+        (self.source.recovery)().map(|bytes| STANDARD.encode(bytes))
+    }
+
+    fn keep_until(&self) -> Option<Timestamp> {
+        self.plan.locked_ms.map(|ms| self.source.clock.now().plus_ms(ms))
+    }
+
+    /// A manifest that comes next; a log where `before` is given.
+    fn manifest(&self, class: Class, to: Mark, before: Option<&Latest>) -> Manifest {
+        let latest = if class == Class::Key { &self.keys } else { &self.content };
+        let number = latest.as_ref().map_or(1, |latest| latest.reference.number + 1);
+        let identity =
+            Identity { class, establishment: self.source.establishment, number, time: self.source.clock.now() };
+        let mut manifest = Manifest::new(identity, random_id(self.source.rng.as_ref()), to);
+        manifest.previous = latest.as_ref().map(|latest| latest.reference.clone());
+        if let Some(before) = before {
+            (manifest.kind, manifest.base, manifest.from) = (Kind::Log, before.base, Some(before.to));
+        }
+        manifest
+    }
+
+    fn publish_content(
+        &mut self,
+        manifest: Manifest,
+        sent_bytes: u64,
+        why: Option<&'static str>,
+    ) -> Result<Made, BackupError> {
+        let (kind, time, to) = (manifest.kind, manifest.time(), manifest.to.into());
+        let (segments, rows, bytes) = (manifest.segments.len() as u64, manifest.row_count(), manifest.bytes());
+        let Some(keys) = manifest.keys.clone() else {
+            return Err(BackupError::Broken("there is no key copy".to_owned()));
+        };
+        let reference = self.publish(Class::Content, manifest)?;
+        Ok(Made { reference, kind, time, to, segments, rows, bytes, sent_bytes, keys, why })
+    }
+
+    /// Signs a manifest and puts it, if nobody else took its number.
+    fn publish(&mut self, class: Class, manifest: Manifest) -> Result<ManifestRef, BackupError> {
+        let (target, number) = (self.target(class), manifest.number);
+        let foreign = |what| BackupError::Foreign { number, what };
+        if !catalog::list_number(target.as_ref(), class, number)?.is_empty() {
+            return Err(foreign(
+                "this store was set back, or another server writes to the same target; stop the other one, or say that all is well with \
+                 `tacet backup now --adopt`",
+            ));
+        }
+        let base_time = match (manifest.kind, self.latest_of(class)) {
+            (Kind::Log, Some(latest)) => latest.base_time,
+            _ => manifest.time(),
+        };
+        let (signed, bytes) = Signed::sign(manifest, &self.source.signer)?;
+        let manifest = signed.unverified();
+        target.put_new(&manifest.name(), &bytes, self.keep_until())?;
+        let latest = Latest {
+            reference: signed.reference(),
+            to: manifest.to,
+            base: manifest.base,
+            base_time,
+            ledger: manifest.ledger,
+            recovery: manifest.recovery.clone(),
+        };
+        *(if class == Class::Key { &mut self.keys } else { &mut self.content }) = Some(latest);
+        self.note_state();
+        if catalog::list_number(target.as_ref(), class, number)?.len() > 1 {
+            self.base_due = Some("another server wrote to the same target");
+            return Err(foreign("another server writes to the same target at the same time; stop it"));
+        }
+        Ok(signed.reference())
+    }
+
+    fn latest_of(&self, class: Class) -> Option<&Latest> {
+        if class == Class::Key { self.keys.as_ref() } else { self.content.as_ref() }
+    }
+
+    fn note_state(&self) {
+        let reference = |latest: &Option<Latest>| latest.as_ref().map(|latest| latest.reference.clone());
+        let state = State::new(reference(&self.content), reference(&self.keys));
+        if let Err(error) = self.plan.state.write(state, &self.plan.target.describe(), &self.plan.keys.describe()) {
+            // The next start lists the targets and makes a base.
+            tracing::warn!(%error, "it could not be noted how far the backup is");
+        }
+    }
+
+    /// Whether the snapshot of this reference is on the target, unchanged.
+    ///
+    /// # Errors
+    /// The target cannot be asked.
+    pub fn is_there(&self, reference: &ManifestRef) -> Result<bool, BackupError> {
+        is_there(self.plan.target.as_ref(), reference)
+    }
+}
+
+#[cfg(test)]
+mod tests;

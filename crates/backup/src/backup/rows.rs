@@ -1,0 +1,56 @@
+//! Rows of a batch as a reader shows them, and questions to a target that need no store.
+
+use crate::catalog::{self, At};
+use crate::classes::Class;
+use crate::error::BackupError;
+use crate::manifest::{ManifestRef, Signed, manifest_name};
+use crate::signing::BackupSigner;
+use crate::tail::Writes;
+use crate::target::{Target, TargetError};
+use tacet_store::{Reader, StoreError, Value, Visit};
+
+/// Whether a snapshot of content is on a target, unchanged.
+///
+/// # Errors
+/// The target cannot be asked.
+pub fn is_there(target: &dyn Target, reference: &ManifestRef) -> Result<bool, BackupError> {
+    match catalog::load(target, &manifest_name(Class::Content, reference.number, &reference.id)) {
+        Ok(signed) => Ok(signed.reference() == *reference),
+        Err(BackupError::Target(TargetError::Absent(_)) | BackupError::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The chain that ends with the newest snapshot, verified; empty where there is none.
+///
+/// # Errors
+/// It is broken.
+pub fn newest_chain(target: &dyn Target, class: Class, signer: &BackupSigner) -> Result<Vec<Signed>, BackupError> {
+    match catalog::chain(target, class, At::Newest, Some(&signer.public())) {
+        Err(BackupError::NoSnapshot(_)) => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// The rows of a batch, for who reads the ledger's head from them.
+pub(super) struct BatchReader<'a>(pub(super) &'a Writes);
+
+impl Reader for BatchReader<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        Ok(self.0.get(key).cloned().flatten())
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let rows = self.0.range(from.to_vec()..to.to_vec());
+        let _ =
+            rows.filter_map(|(key, value)| Some((key, value.as_ref()?))).try_for_each(|(key, value)| visit(key, value));
+        Ok(())
+    }
+
+    fn range_rev(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let rows = self.0.range(from.to_vec()..to.to_vec()).rev();
+        let _ =
+            rows.filter_map(|(key, value)| Some((key, value.as_ref()?))).try_for_each(|(key, value)| visit(key, value));
+        Ok(())
+    }
+}

@@ -1,0 +1,512 @@
+//! Snapshots against the store that they are of.
+
+use super::*;
+use crate::catalog::{At, chain};
+use crate::manifest::sha256;
+use crate::memory::MemoryTarget;
+use crate::prune::{self, Rule};
+use crate::segment::{SegmentIndex, SegmentWriter};
+use crate::signing::PublicKey;
+use crate::target::{ObjectName, Prunable};
+use crate::verify::{Depth, Expected, Verification, Verified};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tacet_seal::Key;
+use tacet_store::memory::MemoryEngine;
+use tacet_store::{Commit, Sequencer, Store, StoreOptions, TailedEngine, Write};
+use tacet_types::{ManualClock, SeededRng};
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Adds rows as a ledger does: one for each commit, and a head for each group.
+struct Numbers(u64);
+
+impl Sequencer for Numbers {
+    type Item = ();
+    type Outcome = ();
+
+    fn sequence(&mut self, (): (), rows: &mut Vec<Write>) -> Result<(), StoreError> {
+        self.0 += 1;
+        rows.push(Write::put([&[0x10][..], &self.0.to_be_bytes()].concat(), self.0.to_be_bytes()));
+        Ok(())
+    }
+
+    fn seal_group(&mut self, rows: &mut Vec<Write>) -> Result<(), StoreError> {
+        rows.push(Write::put([0x11], self.0.to_be_bytes()));
+        Ok(())
+    }
+}
+
+struct Hospital {
+    inner: Arc<MemoryEngine>,
+    content: MemoryTarget,
+    keys: MemoryTarget,
+    clock: Arc<ManualClock>,
+    state: StateFile,
+    tail_bytes: usize,
+    _folder: tempfile::TempDir,
+}
+
+fn signer(seed: u8) -> BackupSigner {
+    BackupSigner::new(&Key::from_bytes([seed; 32]))
+}
+
+fn public() -> PublicKey {
+    signer(1).public()
+}
+
+/// Two targets in memory are told apart by their names.
+struct Named(MemoryTarget, &'static str);
+
+impl Target for Named {
+    fn put_new(&self, name: &ObjectName, bytes: &[u8], until: Option<Timestamp>) -> Result<crate::Put, TargetError> {
+        self.0.put_new(name, bytes, until)
+    }
+
+    fn read(&self, name: &ObjectName, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, TargetError> {
+        self.0.read(name, range)
+    }
+
+    fn list(&self, prefix: &str, visit: &mut dyn FnMut(crate::Listed) -> ControlFlow<()>) -> Result<(), TargetError> {
+        self.0.list(prefix, visit)
+    }
+
+    fn describe(&self) -> String {
+        self.1.to_owned()
+    }
+}
+
+impl Hospital {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            inner: Arc::new(MemoryEngine::new()),
+            content: MemoryTarget::new(),
+            keys: MemoryTarget::new(),
+            clock: Arc::new(ManualClock::new(Timestamp::from_ms(1_790_000_000_000))),
+            state: StateFile(Some(folder.path().join("backup.json"))),
+            tail_bytes: 64 << 20,
+            _folder: folder,
+        }
+    }
+
+    /// The machine starts.
+    fn start(&self) -> (Store<Numbers>, Backup) {
+        self.start_with(false).unwrap()
+    }
+
+    fn start_with(&self, adopt: bool) -> Result<(Store<Numbers>, Backup), BackupError> {
+        let tail = Arc::new(TailBuffer::new(self.tail_bytes));
+        let engine = Arc::new(TailedEngine::new(self.inner.clone(), tail.clone()).unwrap());
+        let entries = self.inner.get(&[0x11]).unwrap().map_or(0, |head| u64::from_be_bytes(head.try_into().unwrap()));
+        let store = Store::open(engine.clone(), Numbers(entries), StoreOptions::default()).unwrap();
+        let source = Source {
+            engine,
+            tail,
+            establishment: EstablishmentId([5; 16]),
+            signer: signer(1),
+            ledger: Box::new(|reader| {
+                let head = reader.get(&[0x11])?;
+                Ok(head.map(|head| LedgerState {
+                    entries: u64::from_be_bytes(head.as_slice().try_into().unwrap()),
+                    root: sha256(&head),
+                }))
+            }),
+            recovery: Box::new(|| Some(b"sealed".to_vec())),
+            clock: self.clock.clone(),
+            rng: Arc::new(SeededRng::new(self.content.written_bytes() + 77)),
+        };
+        let plan = Plan {
+            target: Arc::new(Named(self.content.clone(), "content")),
+            keys: Arc::new(Named(self.keys.clone(), "keys")),
+            base_every_ms: 7 * 86_400_000,
+            locked_ms: None,
+            state: self.state.clone(),
+        };
+        Ok((store, Backup::open(source, plan, adopt)?))
+    }
+
+    fn dump(&self) -> Rows {
+        let mut rows = Rows::new();
+        let mut take = |key: &[u8], value: &[u8]| {
+            rows.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        };
+        self.inner.range(&[1], &[0xff; 33], &mut take).unwrap();
+        rows
+    }
+
+    fn restored(&self, at: At) -> (Rows, Signed) {
+        let content = chain(&self.content, Class::Content, at, Some(&public())).unwrap();
+        let keys = chain(&self.keys, Class::Key, At::Newest, Some(&public())).unwrap();
+        let mut rows = Rows::new();
+        apply(&self.content, &content, &mut rows);
+        apply(&self.keys, &keys, &mut rows);
+        (rows, content.last().unwrap().clone())
+    }
+
+    fn verify(&self, class: Class, expected: &[Expected]) -> Verified {
+        let target = if class == Class::Key { &self.keys } else { &self.content };
+        let verification = Verification {
+            target,
+            class,
+            key: public(),
+            establishment: Some(EstablishmentId([5; 16])),
+            depth: Depth::Everything,
+            expected,
+            pruned_before: Timestamp::from_ms(0),
+        };
+        verification.run(&mut |_, _| {}).unwrap()
+    }
+}
+
+fn apply(target: &MemoryTarget, chain: &[Signed], rows: &mut Rows) {
+    for segment in chain.iter().flat_map(|signed| &signed.unverified().segments) {
+        let bytes = target.read(&segment.object, None).unwrap();
+        let index = SegmentIndex::of(&segment.sha256, &bytes).unwrap();
+        let mut take = |row: crate::Row| {
+            match row.value {
+                Some(value) => rows.insert(row.key, value),
+                None => rows.remove(&row.key),
+            };
+        };
+        index.rows(&bytes, &mut take).unwrap();
+    }
+}
+
+/// A commit of which every row says the same number, and a key row now and then.
+fn commit(n: u64) -> Commit<()> {
+    let slot = (n * 31 % 97) as u8;
+    let value = [&n.to_be_bytes()[..], &vec![slot; (n % 400) as usize]].concat();
+    let mut writes = vec![Write::put([2, slot], value.clone()), Write::put([3, slot], value)];
+    if n % 7 == 0 {
+        writes.extend([Write::put([4, slot], n.to_be_bytes()), Write::put([0x0d, 1, slot], n.to_be_bytes())]);
+    }
+    if n % 5 == 0 {
+        writes.extend([Write::delete([2, slot / 2]), Write::delete([3, slot / 2]), Write::put([0x0b, slot], b"local")]);
+    }
+    Commit { writes, feed: Some(n.to_be_bytes().to_vec()), ..Commit::default() }
+}
+
+fn write(store: &Store<Numbers>, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        store.submit(commit(n)).wait().unwrap();
+    }
+}
+
+fn make(backup: &mut Backup, want: Want) -> Vec<Made> {
+    backup.make(want, &mut |_| {}).unwrap()
+}
+
+fn without_local(mut rows: Rows) -> Rows {
+    rows.retain(|key, _| class_of(key[0]) != Some(Class::Local));
+    rows
+}
+
+/// What holds of every state between two commits.
+fn assert_consistent(rows: &Rows, manifest: &Manifest) {
+    for (key, value) in rows.range(vec![2]..vec![3]) {
+        assert_eq!(rows.get(&vec![3, key[1]]), Some(value), "a half of a commit");
+    }
+    let count = |space: u8| rows.keys().filter(|key| key[0] == space).count() as u64;
+    let entries = u64::from_be_bytes(rows[&vec![0x11]].as_slice().try_into().unwrap());
+    assert_eq!((count(0x01), count(0x10)), (entries, entries));
+    assert_eq!((manifest.ledger.unwrap().entries, manifest.to.commits), (entries, entries));
+}
+
+#[test]
+fn base_and_logs_are_the_store_at_their_marks_while_many_write() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..300);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (1..4_u64)
+            .map(|writer| {
+                let store = store.clone();
+                scope.spawn(move || write(&store, writer * 10_000..writer * 10_000 + 1500))
+            })
+            .collect();
+        scope.spawn(|| {
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            make(&mut backup, Want::Due);
+        }
+    });
+    make(&mut backup, Want::Due);
+    assert!(make(&mut backup, Want::Due).is_empty(), "nothing was written since");
+    assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+    let last = backup.last().unwrap().0.number;
+    assert!(last > 3, "{last} snapshots");
+    for number in 1..=last {
+        let (rows, signed) = hospital.restored(At::Number(number));
+        assert_consistent(&rows, signed.unverified());
+    }
+    assert_eq!(hospital.verify(Class::Content, &[]).problems, []);
+    assert_eq!(hospital.verify(Class::Key, &[]).problems, []);
+    store.close().unwrap();
+}
+
+#[test]
+fn no_key_row_is_ever_among_the_content() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..100);
+    make(&mut backup, Want::Due);
+    write(&store, 100..200);
+    make(&mut backup, Want::Due);
+    for (target, class) in [(&hospital.content, Class::Content), (&hospital.keys, Class::Key)] {
+        let mut rows = Rows::new();
+        apply(target, &chain(target, class, At::Newest, Some(&public())).unwrap(), &mut rows);
+        assert!(rows.len() > 10 && rows.keys().all(|key| class_of(key[0]) == Some(class)));
+    }
+    // Nor may it be by the manifest's hand: a segment with one is named.
+    let mut writer = SegmentWriter::new();
+    writer.push(&[4, 1], Some(b"wrapped"));
+    let segment = writer.finish().unwrap();
+    let object = crate::manifest::segment_object(Class::Content, &segment.sha256);
+    hospital.content.put_new(&object, &segment.bytes, None).unwrap();
+    let latest = backup.content.clone().unwrap();
+    let mut manifest = backup.manifest(Class::Content, latest.to.into(), Some(&latest));
+    manifest.segments = vec![SegmentInfo {
+        object: object.clone(),
+        sha256: segment.sha256,
+        bytes: segment.bytes.len() as u64,
+        rows: 1,
+        first: segment.first,
+        last: segment.last,
+    }];
+    manifest.rows = segment.spaces;
+    backup.publish(Class::Content, manifest).unwrap();
+    let found = hospital.verify(Class::Content, &[]);
+    assert!(found.problems.iter().any(|problem| problem.object == object.as_str() && problem.what.contains("space")));
+}
+
+#[test]
+fn an_unknown_space_is_an_error_in_a_base_and_in_a_log() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..10);
+    make(&mut backup, Want::Due);
+    store.submit(Commit { writes: vec![Write::put([0x77], b"x")], ..Commit::default() }).wait().unwrap();
+    assert!(matches!(backup.make(Want::Due, &mut |_| {}), Err(BackupError::Space(0x77))));
+    assert!(matches!(backup.make(Want::Base, &mut |_| {}), Err(BackupError::Space(0x77))));
+}
+
+#[test]
+fn a_chain_goes_on_over_starts_and_an_unclean_one_makes_a_base() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..50);
+    assert_eq!(make(&mut backup, Want::Due)[0].kind, Kind::Base);
+    write(&store, 50..60);
+    store.close().unwrap();
+    // What the close left in the tail goes out without a store.
+    assert_eq!(make(&mut backup, Want::LogOnly)[0].kind, Kind::Log);
+    drop(backup);
+    let (store, mut backup) = hospital.start();
+    write(&store, 60..70);
+    assert_eq!(make(&mut backup, Want::Due)[0].kind, Kind::Log);
+    write(&store, 70..80);
+    drop(backup);
+    store.close().unwrap();
+    let (store, mut backup) = hospital.start();
+    assert!(make(&mut backup, Want::Due).is_empty());
+    write(&store, 80..81);
+    let made = make(&mut backup, Want::Due);
+    assert_eq!((made[0].kind, made[0].reference.number), (Kind::Base, 4));
+    assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+    assert_eq!(hospital.verify(Class::Content, &[]).problems, []);
+}
+
+#[test]
+fn a_target_that_is_down_loses_nothing_and_too_much_makes_a_base() {
+    let mut hospital = Hospital::new();
+    hospital.tail_bytes = 200_000;
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..50);
+    make(&mut backup, Want::Due);
+    for (target, numbers) in [(&hospital.content, 50..80), (&hospital.keys, 80..110)] {
+        target.set_down(true);
+        write(&store, numbers.clone());
+        assert!(backup.make(Want::Due, &mut |_| {}).unwrap_err().may_pass());
+        write(&store, numbers.start + 1000..numbers.end + 1000);
+        assert!(backup.make(Want::Due, &mut |_| {}).unwrap_err().may_pass());
+        target.set_down(false);
+        let mut made = make(&mut backup, Want::Due);
+        made.extend(make(&mut backup, Want::Due));
+        assert!(made.iter().all(|made| made.kind == Kind::Log) && !made.is_empty());
+        assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+    }
+    hospital.content.set_down(true);
+    write(&store, 2000..3000);
+    assert!(backup.make(Want::Due, &mut |_| {}).is_err());
+    assert!(backup.source.tail.bytes() <= 200_000);
+    hospital.content.set_down(false);
+    assert_eq!(make(&mut backup, Want::Due)[0].kind, Kind::Base);
+    assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+}
+
+#[test]
+fn what_is_written_during_a_base_follows_it_as_logs() {
+    let mut hospital = Hospital::new();
+    hospital.tail_bytes = 8 << 20;
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..200);
+    let mut n = 1000;
+    let made = backup
+        .make(Want::Base, &mut |_| {
+            // Each segment that goes out lets more come in than the tail is to hold for long.
+            write(&store, n..n + 1500);
+            n += 1500;
+        })
+        .unwrap();
+    assert_eq!(made[0].kind, Kind::Base);
+    assert!(made.len() > 1 && made[1..].iter().all(|made| made.kind == Kind::Log), "{}", made.len());
+    make(&mut backup, Want::Due);
+    assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+    let (rows, signed) = hospital.restored(At::Number(1));
+    assert_consistent(&rows, signed.unverified());
+}
+
+#[test]
+fn an_unchanged_range_is_not_sent_again() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    for group in 0..60_u32 {
+        let writes = (0..100_u32).map(|n| {
+            let key = sha256(&(group * 100 + n).to_be_bytes());
+            Write::put([&[3][..], &key[..16]].concat(), vec![n as u8; 4000])
+        });
+        store.submit(Commit { writes: writes.collect(), ..Commit::default() }).wait().unwrap();
+    }
+    let first = make(&mut backup, Want::Base).remove(0);
+    assert!(first.segments > 3 && first.sent_bytes == first.bytes);
+    store.submit(Commit { writes: vec![Write::put([3, 7, 7], [1])], ..Commit::default() }).wait().unwrap();
+    let second = make(&mut backup, Want::Base).remove(0);
+    assert!(second.sent_bytes < second.bytes / 2, "{} of {}", second.sent_bytes, second.bytes);
+    assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+}
+
+#[test]
+fn two_writers_and_a_store_that_was_set_back_are_noticed() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..20);
+    make(&mut backup, Want::Due);
+    let noted = std::fs::read(hospital.state.0.as_ref().unwrap()).unwrap();
+    write(&store, 20..30);
+    make(&mut backup, Want::Due);
+    store.close().unwrap();
+    // The machine is set back, with what it noted.
+    std::fs::write(hospital.state.0.as_ref().unwrap(), noted).unwrap();
+    let (store, mut backup) = hospital.start();
+    write(&store, 30..31);
+    assert!(matches!(backup.make(Want::Due, &mut |_| {}), Err(BackupError::Foreign { number: 2, .. })));
+    drop(backup);
+    store.close().unwrap();
+    let (store, mut backup) = hospital.start_with(true).unwrap();
+    let made = make(&mut backup, Want::Due);
+    assert_eq!(made.len(), 0, "nothing was written yet, and what is there is on the target: a base waits for a change");
+    write(&store, 31..32);
+    assert_eq!(make(&mut backup, Want::Due)[0].kind, Kind::Base);
+    // Another establishment's target.
+    let other = Hospital { content: hospital.content.clone(), keys: hospital.keys.clone(), ..Hospital::new() };
+    let manifest = chain(&hospital.content, Class::Content, At::Newest, None).unwrap().pop().unwrap();
+    assert!(manifest.verify(&signer(2).public()).is_err());
+    assert!(other.start_with(false).is_ok(), "the same establishment on another machine takes over");
+}
+
+/// Every way in which somebody could bend a small backup, one after the other.
+#[test]
+fn whatever_is_changed_taken_exchanged_or_set_back_is_noticed_and_named() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        write(&store, round * 4..round * 4 + 4);
+        let made = make(&mut backup, Want::Due);
+        expected.extend(made.iter().map(|made| Expected { reference: made.reference.clone(), time: made.time }));
+    }
+    assert_eq!(hospital.verify(Class::Content, &expected).problem_count, 0);
+    let whole = hospital.content.objects().clone();
+    let named = |what: &str, object: &ObjectName| {
+        let found = hospital.verify(Class::Content, &expected);
+        assert!(found.problem_count > 0, "{what} of {object} was not noticed");
+        assert!(found.problems.iter().any(|problem| problem.object.contains(object.as_str()) || problem.what.contains(object.as_str())), "{what} of {object}: {:?}", found.problems);
+        *hospital.content.objects() = whole.clone();
+    };
+    let names: Vec<ObjectName> = whole.keys().cloned().collect();
+    for (place, object) in names.iter().enumerate() {
+        let bytes = &whole[object];
+        for at in 0..bytes.len() {
+            hospital.content.objects().get_mut(object).unwrap()[at] ^= 1 << (at % 8);
+            named(&format!("a bit in byte {at}"), object);
+        }
+        for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            hospital.content.objects().get_mut(object).unwrap().truncate(length);
+            named("a cut", object);
+        }
+        hospital.content.objects().get_mut(object).unwrap().push(b'\n');
+        named("a byte too many", object);
+        hospital.content.objects().remove(object);
+        named("the absence", object);
+        let other = &whole[&names[(place + 1) % names.len()]];
+        *hospital.content.objects().get_mut(object).unwrap() = other.clone();
+        named("the exchange", object);
+    }
+    // Set back as a whole: the ledger knows what is missing.
+    let last = expected.last().unwrap().reference.clone();
+    hospital.content.objects().retain(|name, _| !name.as_str().contains(&last.id));
+    named("the setting back", &crate::manifest_name(Class::Content, last.number, &last.id));
+}
+
+#[test]
+fn pruning_takes_whole_chains_and_leaves_what_others_need() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    let day = 86_400_000;
+    for n in 0..40_u64 {
+        write(&store, n * 3..n * 3 + 3);
+        make(&mut backup, Want::Due);
+        hospital.clock.advance_ms(day);
+    }
+    let now = hospital.clock.now();
+    let rule = Rule { all_days: 10, weekly: 2 };
+    let plan = prune::plan(&hospital.content, Class::Content, rule, now, &public(), None).unwrap();
+    assert!(!plan.removed.is_empty() && plan.kept > 10 && plan.objects() > plan.removed.len());
+    let newest = hospital.restored(At::Newest).0;
+    let done = prune::prune(&hospital.content, &plan, &mut |_| {}).unwrap();
+    assert_eq!((done.removed, done.refused.len()), (plan.objects() as u64, 0));
+    let found = hospital.verify(Class::Content, &[]);
+    assert_eq!((found.problems, found.unnamed), (vec![], 0));
+    assert_eq!(hospital.restored(At::Newest).0, newest);
+    // Every snapshot of the last ten days restores.
+    let listed = catalog::list_snapshots(&hospital.content, Class::Content).unwrap();
+    for listing in &listed {
+        let (_, signed) = hospital.restored(At::Number(listing.number));
+        assert_eq!(signed.unverified().number, listing.number);
+    }
+    let recent = listed.iter().filter(|listing| listing.number > 30).count();
+    assert_eq!(recent, 10);
+    let again = prune::plan(&hospital.content, Class::Content, rule, now, &public(), None).unwrap();
+    assert_eq!(again.objects(), 0);
+    // One manifest that cannot be read, and nothing goes.
+    let first = hospital.content.objects().keys().find(|name| name.as_str().starts_with("snapshots/")).unwrap().clone();
+    hospital.content.objects().get_mut(&first).unwrap()[30] ^= 1;
+    assert!(prune::plan(&hospital.content, Class::Content, rule, now.plus_ms(100 * day), &public(), None).is_err());
+    Prunable::remove(&hospital.content, &first).unwrap();
+}
+
+#[test]
+fn one_place_for_both_is_refused() {
+    let hospital = Hospital::new();
+    let (store, backup) = hospital.start();
+    let Backup { source, mut plan, .. } = backup;
+    plan.keys = plan.target.clone();
+    assert!(matches!(Backup::open(source, plan, false), Err(BackupError::Settings(_))));
+    drop(store);
+}

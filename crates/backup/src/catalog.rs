@@ -1,0 +1,149 @@
+//! What is on a target: its snapshots, and the chain that leads to one of them.
+
+use crate::classes::Class;
+use crate::error::BackupError;
+use crate::manifest::{Kind, MANIFEST_BYTES_MAX, Manifest, Signed, manifest_number, manifest_prefix};
+use crate::signing::PublicKey;
+use crate::target::{ObjectName, Target};
+use std::ops::ControlFlow;
+use tacet_types::Timestamp;
+
+/// A snapshot in a listing. Its manifest is not read yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listing {
+    /// Number of the snapshot.
+    pub number: u64,
+    /// Its id.
+    pub id: String,
+    /// Its manifest's object.
+    pub object: ObjectName,
+    /// Length of that in bytes.
+    pub bytes: u64,
+}
+
+/// Which snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// The newest.
+    Newest,
+    /// The one of this number.
+    Number(u64),
+    /// The newest that was made by then.
+    Time(Timestamp),
+}
+
+/// The snapshots of a class, ascending by number. Two of one number, which two writers leave, are both listed.
+///
+/// # Errors
+/// The target's.
+pub fn list_snapshots(target: &dyn Target, class: Class) -> Result<Vec<Listing>, BackupError> {
+    list_with(target, class, &manifest_prefix(class))
+}
+
+/// The snapshots of one number.
+pub(crate) fn list_number(target: &dyn Target, class: Class, number: u64) -> Result<Vec<Listing>, BackupError> {
+    list_with(target, class, &format!("{}{number:012}-", manifest_prefix(class)))
+}
+
+fn list_with(target: &dyn Target, class: Class, prefix: &str) -> Result<Vec<Listing>, BackupError> {
+    let mut listed = Vec::new();
+    target.list(prefix, &mut |found| {
+        if let Some((number, id)) = manifest_number(class, &found.name) {
+            listed.push(Listing { number, id, object: found.name, bytes: found.bytes });
+        }
+        ControlFlow::Continue(())
+    })?;
+    listed.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
+    Ok(listed)
+}
+
+/// Reads a manifest. Its signature is not verified.
+///
+/// # Errors
+/// The target's; or it is not what was written.
+pub fn load(target: &dyn Target, object: &ObjectName) -> Result<Signed, BackupError> {
+    let bytes = target.read(object, Some(0..MANIFEST_BYTES_MAX as u64 + 1))?;
+    Signed::read(object, &bytes)
+}
+
+/// The snapshots from a base to the one that is asked for, the base first. With a key each signature is verified; without one none is, which is
+/// only for finding the key in a key copy.
+///
+/// # Errors
+/// A manifest is missing, was exchanged, or does not follow from the one before it.
+pub fn chain(target: &dyn Target, class: Class, at: At, key: Option<&PublicKey>) -> Result<Vec<Signed>, BackupError> {
+    let listed = list_snapshots(target, class)?;
+    let verified = |object: &ObjectName| {
+        let signed = load(target, object)?;
+        if let Some(key) = key {
+            signed.verify(key)?;
+        }
+        Ok::<_, BackupError>(signed)
+    };
+    let last = match at {
+        At::Newest => listed.last(),
+        At::Number(number) => listed.iter().rfind(|listing| listing.number == number),
+        At::Time(time) => {
+            // Numbers and times ascend together.
+            let (mut low, mut high) = (0, listed.len());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let listing = listed.get(middle).ok_or_else(|| BackupError::NoSnapshot(time.to_string()))?;
+                if verified(&listing.object)?.unverified().time() <= time {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            low.checked_sub(1).and_then(|place| listed.get(place))
+        }
+    };
+    let asked = || match at {
+        At::Newest => "at all".to_owned(),
+        At::Number(number) => number.to_string(),
+        At::Time(time) => format!("made by {time}"),
+    };
+    let last = last.ok_or_else(|| BackupError::NoSnapshot(asked()))?;
+    if listed.iter().filter(|listing| listing.number == last.number).count() > 1 {
+        return Err(BackupError::Foreign {
+            number: last.number,
+            what: "there are two of this number; name another one",
+        });
+    }
+    let mut chain = vec![verified(&last.object)?];
+    while let Some(next) = chain.last().filter(|signed| signed.unverified().kind == Kind::Log) {
+        let before = before(next.unverified(), &listed)?;
+        let before = verified(&before)?;
+        follows(&before, next.unverified())?;
+        chain.push(before);
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+/// The object of the manifest before this one.
+fn before(manifest: &Manifest, listed: &[Listing]) -> Result<ObjectName, BackupError> {
+    let missing = || {
+        let what = format!("the snapshot before {} ({}) is missing", manifest.number, manifest.id);
+        BackupError::Broken(what)
+    };
+    let reference = manifest.previous.as_ref().ok_or_else(missing)?;
+    let found = listed.iter().find(|listing| listing.number == reference.number && listing.id == reference.id);
+    Ok(found.ok_or_else(missing)?.object.clone())
+}
+
+/// Whether a log follows from the snapshot before it.
+pub(crate) fn follows(before: &Signed, log: &Manifest) -> Result<(), BackupError> {
+    let one = before.unverified();
+    let broken = |what: &str| Err(BackupError::Broken(format!("snapshot {} ({}) {what}", log.number, log.id)));
+    if log.previous.as_ref() != Some(&before.reference()) {
+        return broken("names another one before it: one of the two was exchanged");
+    }
+    if log.class() != one.class() || log.establishment() != one.establishment() {
+        return broken("is of another store than the one before it");
+    }
+    if log.base != one.base || log.from != Some(one.to) || log.to.group < one.to.group {
+        return broken("does not go on where the one before it ends");
+    }
+    Ok(())
+}

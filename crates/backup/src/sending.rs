@@ -1,0 +1,180 @@
+//! Rows become segments on a target. One segment at a time is in memory.
+
+use crate::classes::{Class, class_of};
+use crate::error::BackupError;
+use crate::manifest::{SegmentInfo, SpaceRows, segment_object, sha256};
+use crate::segment::{SEGMENT_BYTES, SEGMENT_BYTES_MAX, Segment, SegmentWriter, TRAILER_BYTES};
+use crate::target::{ObjectName, Put, Target, TargetError};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use tacet_store::Reader;
+use tacet_types::Timestamp;
+
+/// Bytes of rows from which on a segment of a base may end.
+const BASE_BYTES_MIN: usize = SEGMENT_BYTES / 4;
+
+/// A segment of a base ends before a key whose hash has these bits clear: one of 4,096 keys. So the same rows are cut at the same places whatever
+/// stands around them, and a range without changes is the same segments again.
+const BOUNDARY_BITS: u32 = 0xfff;
+
+/// How objects are put.
+pub(crate) struct Sending<'a> {
+    pub(crate) target: &'a dyn Target,
+    pub(crate) class: Class,
+    /// Nobody shall remove what is put before this.
+    pub(crate) keep_until: Option<Timestamp>,
+    /// Segments of earlier snapshots: asked for before they are sent.
+    pub(crate) known: HashSet<[u8; 32]>,
+    /// Stands in the names of segments where none may serve two bases, as locks end with their first use.
+    pub(crate) era: Option<u64>,
+    segments: Vec<SegmentInfo>,
+    rows: BTreeMap<u8, (u64, u64)>,
+    /// Bytes that were sent.
+    pub(crate) sent_bytes: u64,
+}
+
+impl<'a> Sending<'a> {
+    pub(crate) fn new(target: &'a dyn Target, class: Class, keep_until: Option<Timestamp>) -> Self {
+        let (known, segments, rows) = (HashSet::new(), Vec::new(), BTreeMap::new());
+        Self { target, class, keep_until, known, era: None, segments, rows, sent_bytes: 0 }
+    }
+
+    fn object(&self, sha256: &[u8; 32]) -> ObjectName {
+        let plain = segment_object(self.class, sha256);
+        let with_era = self.era.and_then(|era| {
+            let (folder, name) = plain.as_str().split_once('/')?;
+            ObjectName::parse(&format!("{folder}/{era:012}/{name}"))
+        });
+        with_era.unwrap_or(plain)
+    }
+
+    fn put(&mut self, segment: &Segment) -> Result<(), BackupError> {
+        let object = self.object(&segment.sha256);
+        if !(self.known.contains(&segment.sha256) && self.is_there(&object, segment)?) {
+            match self.target.put_new(&object, &segment.bytes, self.keep_until)? {
+                Put::Written => self.sent_bytes += segment.bytes.len() as u64,
+                Put::Same => {}
+            }
+        }
+        for rows in &segment.spaces {
+            let counts = self.rows.entry(rows.space).or_default();
+            counts.0 += rows.puts;
+            counts.1 += rows.deletes;
+        }
+        self.segments.push(SegmentInfo {
+            object,
+            sha256: segment.sha256,
+            bytes: segment.bytes.len() as u64,
+            rows: segment.spaces.iter().map(|rows| rows.puts + rows.deletes).sum(),
+            first: segment.first.clone(),
+            last: segment.last.clone(),
+        });
+        Ok(())
+    }
+
+    /// Whether a segment of an earlier snapshot is still there: by its trailer, which has its name. Its blocks are `verify`'s work.
+    fn is_there(&self, object: &ObjectName, segment: &Segment) -> Result<bool, BackupError> {
+        let bytes = segment.bytes.len();
+        let trailer_at = bytes.saturating_sub(TRAILER_BYTES);
+        match self.target.read(object, Some(trailer_at as u64..bytes as u64 + 1)) {
+            Ok(trailer) => Ok(segment.bytes.get(trailer_at..) == Some(&trailer)),
+            Err(TargetError::Absent(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends every row of the class that `reader` has, and calls `between` after each segment.
+    pub(crate) fn base(
+        &mut self,
+        reader: &dyn Reader,
+        between: &mut dyn FnMut(u64) -> Result<(), BackupError>,
+    ) -> Result<(), BackupError> {
+        let spaces: Vec<u8> = crate::classes::spaces_of(self.class).collect();
+        for space in spaces {
+            let mut writer = SegmentWriter::new();
+            let mut from = vec![space];
+            loop {
+                // The scan ends at each segment, so that what is sent is not sent inside of the engine.
+                let mut ended = None;
+                reader.range(&from, &[space.saturating_add(1)], &mut |key, value| {
+                    let bytes = writer.row_bytes();
+                    if bytes >= SEGMENT_BYTES_MAX || bytes >= BASE_BYTES_MIN && is_boundary(key) {
+                        ended = Some(key.to_vec());
+                        return ControlFlow::Break(());
+                    }
+                    writer.push(key, Some(value));
+                    ControlFlow::Continue(())
+                })?;
+                if let Some(segment) = std::mem::take(&mut writer).finish() {
+                    self.put(&segment)?;
+                    between(self.sent_bytes)?;
+                }
+                let Some(next) = ended else { break };
+                from = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the writes of this class.
+    pub(crate) fn log<'w>(
+        &mut self,
+        writes: impl Iterator<Item = (&'w Vec<u8>, &'w Option<Vec<u8>>)>,
+    ) -> Result<(), BackupError> {
+        let mut writer = SegmentWriter::new();
+        for (key, value) in writes {
+            let space = key.first().copied().unwrap_or_default();
+            // INVARIANT: no row of keys is in a segment of content, nor the other way round.
+            if class_of(space).ok_or(BackupError::Space(space))? != self.class {
+                continue;
+            }
+            writer.push(key, value.as_deref());
+            if writer.row_bytes() >= SEGMENT_BYTES
+                && let Some(segment) = std::mem::take(&mut writer).finish()
+            {
+                self.put(&segment)?;
+            }
+        }
+        if let Some(segment) = writer.finish() {
+            self.put(&segment)?;
+        }
+        Ok(())
+    }
+
+    /// What a manifest says of what was sent.
+    pub(crate) fn into_parts(self) -> (Vec<SegmentInfo>, Vec<SpaceRows>) {
+        let rows = self.rows.into_iter();
+        (self.segments, rows.map(|(space, (puts, deletes))| SpaceRows { space, puts, deletes }).collect())
+    }
+}
+
+fn is_boundary(key: &[u8]) -> bool {
+    let hash = sha256(key);
+    hash.first_chunk::<4>().is_some_and(|bytes| u32::from_be_bytes(*bytes) & BOUNDARY_BITS == 0)
+}
+
+/// Refuses a store with rows in a space that has no class.
+pub(crate) fn check_spaces(reader: &dyn Reader) -> Result<(), BackupError> {
+    for space in 0..=u8::MAX {
+        if class_of(space).is_some() {
+            continue;
+        }
+        let mut found = false;
+        let end = if space == u8::MAX { vec![u8::MAX; tacet_store::KEY_BYTES_MAX + 1] } else { vec![space + 1] };
+        reader.range(&[space], &end, &mut |_, _| {
+            found = true;
+            ControlFlow::Break(())
+        })?;
+        if found {
+            return Err(BackupError::Space(space));
+        }
+    }
+    Ok(())
+}
+
+/// An id for a snapshot.
+pub(crate) fn random_id(rng: &dyn tacet_types::Rng) -> [u8; crate::manifest::ID_BYTES] {
+    let mut id = [0; crate::manifest::ID_BYTES];
+    rng.fill(&mut id);
+    id
+}
