@@ -472,4 +472,6 @@ fn settings_error(what: &str) -> TargetError {
 }
 
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod tests;
