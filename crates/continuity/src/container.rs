@@ -9,8 +9,8 @@
 
 use crate::words::Language;
 use aws_lc_rs::digest::{SHA256, digest};
-use tacet_tlog::note::{Note, NoteError};
-use tacet_tlog::{KeyError, SignerKey, VerifierKey};
+use tacet_tlog::note::{Note, NoteError, Signature};
+use tacet_tlog::{KeyError, VerifierKey};
 use tacet_types::Timestamp;
 
 /// How an opened pack begins.
@@ -127,13 +127,17 @@ impl About {
     }
 }
 
-/// A pack, signed: what is to be sealed to the ward's workstations.
+/// A pack, signed by who holds the key: what is to be sealed to the ward's workstations.
 ///
 /// # Errors
 /// A field does not fit, the pack is too large, or the key does not sign.
-pub fn sign(about: &About, pdf: &[u8], key: &SignerKey) -> Result<Vec<u8>, PackError> {
+pub fn sign(
+    about: &About,
+    pdf: &[u8],
+    sign: impl FnOnce(&[u8]) -> Result<Signature, KeyError>,
+) -> Result<Vec<u8>, PackError> {
     let mut note = about.note(pdf)?;
-    let signature = key.sign(note.text().as_bytes()).map_err(PackError::Key)?;
+    let signature = sign(note.text().as_bytes()).map_err(PackError::Key)?;
     if !note.add(signature) {
         return Err(PackError::Field);
     }
@@ -174,6 +178,7 @@ pub fn open<'b>(bytes: &'b [u8], trusted: &[VerifierKey]) -> Result<Opened<'b>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tacet_tlog::SignerKey;
     use tacet_tlog::note::SignatureType;
     use tacet_types::SeededRng;
 
@@ -196,7 +201,7 @@ mod tests {
     #[test]
     fn a_pack_goes_round_and_every_flipped_byte_is_noticed() {
         let (signer, pdf) = (key(1), b"%PDF-1.7 pages".as_slice());
-        let pack = sign(&about(), pdf, &signer).unwrap();
+        let pack = sign(&about(), pdf, |text| signer.sign(text)).unwrap();
         let trusted = [signer.verifier()];
         assert_eq!(open(&pack, &trusted).unwrap(), Opened { about: about(), pdf });
         for place in 0..pack.len() {
@@ -214,11 +219,11 @@ mod tests {
 
     #[test]
     fn only_a_trusted_key_counts() {
-        let pack = sign(&about(), b"pdf", &key(1)).unwrap();
+        let pack = sign(&about(), b"pdf", |text| key(1).sign(text)).unwrap();
         assert!(matches!(open(&pack, &[key(2).verifier()]), Err(PackError::Signature(_))));
         assert!(open(&pack, &[]).is_err());
         assert!(open(&pack, &[key(2).verifier(), key(1).verifier()]).is_ok());
         let two_lines = About { ward: "a\npatients 3".into(), ..about() };
-        assert!(matches!(sign(&two_lines, b"pdf", &key(1)), Err(PackError::Field)));
+        assert!(matches!(sign(&two_lines, b"pdf", |text| key(1).sign(text)), Err(PackError::Field)));
     }
 }

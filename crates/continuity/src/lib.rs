@@ -19,4 +19,5 @@ mod words;
 
 pub use print::Pack;
 pub use sheet::Sheet;
+pub use tacet_paper::PaperError;
 pub use words::{Language, Telling, Zone};

@@ -30,8 +30,8 @@ pub struct Pack {
     pub until: Timestamp,
     /// How it is told.
     pub telling: Telling,
-    /// The sheets, in any order.
-    pub sheets: Vec<Sheet>,
+    /// The sheets in any order, each with its number in the pack: the one by which notes on it are entered.
+    pub sheets: Vec<(usize, Sheet)>,
     /// How many patients there are beyond [`PATIENTS_MAX`].
     pub more: usize,
 }
@@ -104,7 +104,7 @@ fn natural(text: &str) -> Vec<(u64, String)> {
 impl Pack {
     /// The pack as a book, each sheet with its code; sheets by room, bed and name.
     pub fn to_book(mut self) -> Book {
-        self.sheets.sort_by_cached_key(|sheet| {
+        self.sheets.sort_by_cached_key(|(_, sheet)| {
             let place = |text: &Option<String>| natural(text.as_deref().unwrap_or("\u{10ffff}"));
             (place(&sheet.stay.room), place(&sheet.stay.bed), sheet.identity.name.clone(), sheet.patient.clone())
         });
@@ -124,8 +124,9 @@ impl Pack {
             ),
         };
         let mut chapters = vec![self.first(&made, &until)];
-        for (place, sheet) in self.sheets.iter().enumerate() {
-            chapters.push(patient::chapter(sheet, &self, place + 1, count));
+        for (place, (number, sheet)) in self.sheets.iter().enumerate() {
+            let code = sheet_code(&self.serial, *number);
+            chapters.push(patient::chapter(sheet, &self, &code, (place + 1, count)));
         }
         Book {
             language: telling.language.tag().to_owned(),
@@ -178,7 +179,7 @@ impl Pack {
             bold,
         };
         let unknown = || telling.of("identité illisible", "identity unreadable").to_owned();
-        let rows = self.sheets.iter().enumerate().map(|(place, sheet)| GridRow {
+        let rows = self.sheets.iter().enumerate().map(|(place, (_, sheet))| GridRow {
             cells: vec![
                 sheet.stay.room.clone().unwrap_or_default(),
                 sheet.stay.bed.clone().unwrap_or_default(),

@@ -8,6 +8,7 @@
 
 use crate::read::{concept_key, each, has_code, moment, target};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tacet_fhir::json::Json;
 
 /// Codes that say that there is no allergy, or none of a kind: SNOMED CT's situations, and those of the International Patient Summary
@@ -36,6 +37,7 @@ const NO_TREATMENT: [&str; 2] = ["787481004", "no-known-medications"];
 pub struct Dossier<'a> {
     resources: Vec<Json<'a>>,
     by_reference: HashMap<String, usize>,
+    shared: Option<Arc<Dossier<'a>>>,
 }
 
 impl<'a> Dossier<'a> {
@@ -44,7 +46,12 @@ impl<'a> Dossier<'a> {
         let key = |resource: &Json<'_>| Some(format!("{}/{}", resource.resource_type()?, resource.get_str("id")?));
         let by_reference =
             resources.iter().enumerate().filter_map(|(place, resource)| Some((key(resource)?, place))).collect();
-        Self { resources, by_reference }
+        Self { resources, by_reference, shared: None }
+    }
+
+    /// Over these resources of a patient; what they refer to is looked for among the shared ones too, which are of nobody: staff, places, medications.
+    pub fn over(resources: Vec<Json<'a>>, shared: Arc<Dossier<'a>>) -> Self {
+        Self { shared: Some(shared), ..Self::new(resources) }
     }
 
     /// The records of a type.
@@ -68,7 +75,12 @@ impl<'a> Dossier<'a> {
         if let Some(local) = text.strip_prefix('#') {
             return each(holder, "contained").iter().find(|inner| inner.get_str("id") == Some(local));
         }
-        self.by_reference.get(&target(reference)?).and_then(|place| self.resources.get(*place))
+        let wanted = target(reference)?;
+        let here = self.by_reference.get(&wanted).and_then(|place| self.resources.get(*place));
+        here.or_else(|| {
+            let shared = self.shared.as_deref()?;
+            shared.by_reference.get(&wanted).and_then(|place| shared.resources.get(*place))
+        })
     }
 }
 

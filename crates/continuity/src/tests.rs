@@ -33,7 +33,7 @@ fn pack(sheets: Vec<Sheet>, telling: Telling) -> Pack {
         made,
         until: made.plus_ms(43_200_000),
         telling,
-        sheets,
+        sheets: (1..).zip(sheets).collect(),
         more: 0,
     }
 }

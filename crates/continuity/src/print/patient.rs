@@ -1,6 +1,6 @@
 //! One patient's chapter.
 
-use super::{Pack, sheet_code};
+use super::Pack;
 use crate::dosage::Due;
 use crate::read::{DAY_MS, When};
 use crate::sheet::{Allergy, Gap, Identity, Known, Listed, Measure, Sheet, Standing, Treatment};
@@ -18,21 +18,20 @@ struct Teller<'a> {
     made: Timestamp,
 }
 
-pub(super) fn chapter(sheet: &Sheet, pack: &Pack, number: usize, count: usize) -> Chapter {
+pub(super) fn chapter(sheet: &Sheet, pack: &Pack, code: &str, (place, count): (usize, usize)) -> Chapter {
     let teller = Teller { telling: &pack.telling, made: pack.made };
     let telling = &pack.telling;
-    let code = sheet_code(&pack.serial, number);
     let mut about = teller.about(&sheet.identity);
-    let place: Vec<String> = [
+    let lies: Vec<String> = [
         sheet.stay.room.as_ref().map(|room| format!("{} {room}", telling.of("chambre", "room"))),
         sheet.stay.bed.clone(),
-        Some(format!("{} {number}/{count}", telling.of("patient", "patient"))),
+        Some(format!("{} {place}/{count}", telling.of("patient", "patient"))),
         Some(format!("{} {code}", telling.of("feuille", "sheet"))),
     ]
     .into_iter()
     .flatten()
     .collect();
-    about.push(place.join(" · "));
+    about.push(lies.join(" · "));
     let mut blocks = Vec::new();
     teller.gaps(sheet, &mut blocks);
     if sheet.identity.dead {
@@ -49,7 +48,7 @@ pub(super) fn chapter(sheet: &Sheet, pack: &Pack, number: usize, count: usize) -
     teller.measures(("Derniers résultats", "Last results"), &sheet.results, &mut blocks);
     teller.orders(sheet, &mut blocks);
     teller.contacts(sheet, &mut blocks);
-    teller.notes(&code, &mut blocks);
+    teller.notes(code, &mut blocks);
     let bars = sheet.identity.ins.as_ref().map(|(number, _)| number.clone()).or_else(|| sheet.identity.number.clone());
     Chapter { title: String::new(), about, code: bars, blocks }
 }
