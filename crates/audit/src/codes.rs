@@ -222,6 +222,8 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
         },
         K::TransferTaken => told(IMPORT, None, "C", Way::In, "A summary was taken in from another hospital", 3),
         K::Backup => Telling { dicom: ACTIVITY, ..own(ARCHIVED, "E", "A backup was made", 3) },
+        K::BackupVerified => own(ACTIVITY, "E", "A backup was verified", 3),
+        K::BackupMissing => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "A backup is missing", 9),
         K::Restore => Telling { dicom: ACTIVITY, ..own(RESTORED, "E", "A backup was brought back", 7) },
         K::RightsChange => told(ALERT, Some(ROLES_CHANGED), "E", Way::Nowhere, "Rights were changed", 6),
         K::TokenCreated => told(ALERT, Some(ATTRIBUTES_CHANGED), "E", Way::Nowhere, "A token was made", 6),

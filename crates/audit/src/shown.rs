@@ -296,6 +296,8 @@ fn may_name_patients(entry: &Entry) -> bool {
             | K::LedgerKeyDestroyed
             | K::Tripwire
             | K::Backup
+            | K::BackupVerified
+            | K::BackupMissing
             | K::Restore
             | K::Start
             | K::Stop

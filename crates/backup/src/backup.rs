@@ -13,21 +13,20 @@ use crate::catalog;
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
 use crate::manifest::{
-    Identity, Kind, LedgerState, Manifest, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name,
+    Kind, LedgerState, Manifest, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name,
 };
-use crate::sending::{Sending, check_spaces, random_id};
+use crate::sending::{Sending, check_spaces};
 use crate::signing::BackupSigner;
 use crate::state::{State, StateFile};
 use crate::tail::{Batch, TailBuffer, Taken, Writes};
 use crate::target::{Target, TargetError};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tacet_store::{Engine, Mark, Reader, StoreError, mark_of};
 use tacet_types::{Clock, EstablishmentId, Rng, Timestamp};
 
+mod publishing;
 mod rows;
 
 pub use rows::{is_there, newest_chain};
@@ -178,8 +177,24 @@ impl Backup {
             backup.base_due = Some("there is no snapshot of this store yet");
         } else if !backup.vanished.is_empty() {
             backup.base_due = Some("a snapshot is missing from its target");
+        } else if !backup.goes_on()? {
+            backup.base_due = Some("what was written after the last snapshot was not followed");
         }
         Ok(backup)
+    }
+
+    /// Whether the tail begins where the last snapshot ends.
+    fn goes_on(&self) -> Result<bool, BackupError> {
+        let tail = &self.source.tail;
+        let at = match tail.begins() {
+            Some(at) => at,
+            // Nothing came yet; or the first group does just now.
+            None => {
+                let mark = mark_of(self.source.engine.as_ref())?;
+                tail.begins().unwrap_or(mark)
+            }
+        };
+        Ok(self.content.as_ref().is_some_and(|latest| Mark::from(latest.to) == at))
     }
 
     fn target(&self, class: Class) -> Arc<dyn Target> {
@@ -264,12 +279,13 @@ impl Backup {
         self.plan.target.as_ref()
     }
 
-    /// Makes what is wanted. `between` is told the bytes that were sent, and may stop a base. After an error that may pass ([`BackupError::may_pass`]) the same can be
+    /// Makes what is wanted. `between` is told the bytes that were sent after each segment of a base, may
+    /// wait, and says whether to go on. After an error that may pass ([`BackupError::may_pass`]) the same can be
     /// asked again; nothing is lost.
     ///
     /// # Errors
     /// A target's or the store's; or somebody else writes to the target.
-    pub fn make(&mut self, want: Want, between: &mut dyn FnMut(u64)) -> Result<Vec<Made>, BackupError> {
+    pub fn make(&mut self, want: Want, between: &mut dyn FnMut(u64) -> bool) -> Result<Vec<Made>, BackupError> {
         let mut made = Vec::new();
         let now = self.source.clock.now();
         let old = self
@@ -385,7 +401,7 @@ impl Backup {
         &mut self,
         why: &'static str,
         made: &mut Vec<Made>,
-        between: &mut dyn FnMut(u64),
+        between: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(), BackupError> {
         self.batch = None;
         self.prepared.clear();
@@ -397,10 +413,11 @@ impl Backup {
         let ledger = (self.source.ledger)(snapshot.as_ref())?;
 
         let keys_target = self.target(Class::Key);
-        let mut sending = Sending::new(keys_target.as_ref(), Class::Key, self.keep_until());
-        sending.known.clone_from(&self.known);
+        let mut sending = Sending::new(keys_target.as_ref(), Class::Key, self.keep_base_until());
+        if self.plan.locked_ms.is_none() {
+            sending.known.clone_from(&self.known);
+        }
         let mut manifest = self.manifest(Class::Key, mark, None);
-        sending.era = self.plan.locked_ms.map(|_| manifest.number);
         sending.base(snapshot.as_ref(), &mut |_| Ok(()))?;
         (manifest.segments, manifest.rows) = sending.into_parts();
         manifest.recovery = self.recovery();
@@ -408,10 +425,12 @@ impl Backup {
         self.publish(Class::Key, manifest)?;
 
         let target = self.target(Class::Content);
-        let mut sending = Sending::new(target.as_ref(), Class::Content, self.keep_until());
-        sending.known = std::mem::take(&mut self.known);
+        let mut sending = Sending::new(target.as_ref(), Class::Content, self.keep_base_until());
+        // Where objects are locked, one that is there already is put all the same: that lengthens its lock.
+        if self.plan.locked_ms.is_none() {
+            sending.known = std::mem::take(&mut self.known);
+        }
         let mut manifest = self.manifest(Class::Content, mark, None);
-        sending.era = self.plan.locked_ms.map(|_| manifest.number);
         // A base takes its time: what is written meanwhile goes out as logs, whose manifests follow the base's.
         let placeholder = Latest {
             reference: ManifestRef { number: manifest.number, id: manifest.id.clone(), sha256: [0; 32] },
@@ -423,7 +442,9 @@ impl Backup {
         };
         let before = self.content.replace(placeholder);
         let sent = sending.base(snapshot.as_ref(), &mut |bytes| {
-            between(bytes);
+            if !between(bytes) {
+                return Err(BackupError::Stopped);
+            }
             if self.source.tail.is_filling() && self.prepare_log()?.is_some() {
                 tracing::warn!("more is written than goes out while a whole snapshot is made: another one will follow");
             }
@@ -457,90 +478,6 @@ impl Backup {
         }
     }
 
-    fn recovery(&self) -> Option<String> {
-        (self.source.recovery)().map(|bytes| STANDARD.encode(bytes))
-    }
-
-    fn keep_until(&self) -> Option<Timestamp> {
-        self.plan.locked_ms.map(|ms| self.source.clock.now().plus_ms(ms))
-    }
-
-    /// A manifest that comes next; a log where `before` is given.
-    fn manifest(&self, class: Class, to: Mark, before: Option<&Latest>) -> Manifest {
-        let latest = if class == Class::Key { &self.keys } else { &self.content };
-        let number = latest.as_ref().map_or(1, |latest| latest.reference.number + 1);
-        let identity =
-            Identity { class, establishment: self.source.establishment, number, time: self.source.clock.now() };
-        let mut manifest = Manifest::new(identity, random_id(self.source.rng.as_ref()), to);
-        manifest.previous = latest.as_ref().map(|latest| latest.reference.clone());
-        if let Some(before) = before {
-            (manifest.kind, manifest.base, manifest.from) = (Kind::Log, before.base, Some(before.to));
-        }
-        manifest
-    }
-
-    fn publish_content(
-        &mut self,
-        manifest: Manifest,
-        sent_bytes: u64,
-        why: Option<&'static str>,
-    ) -> Result<Made, BackupError> {
-        let (kind, time, to) = (manifest.kind, manifest.time(), manifest.to.into());
-        let (segments, rows, bytes) = (manifest.segments.len() as u64, manifest.row_count(), manifest.bytes());
-        let Some(keys) = manifest.keys.clone() else {
-            return Err(BackupError::Broken("there is no key copy".to_owned()));
-        };
-        let reference = self.publish(Class::Content, manifest)?;
-        Ok(Made { reference, kind, time, to, segments, rows, bytes, sent_bytes, keys, why })
-    }
-
-    /// Signs a manifest and puts it, if nobody else took its number.
-    fn publish(&mut self, class: Class, manifest: Manifest) -> Result<ManifestRef, BackupError> {
-        let (target, number) = (self.target(class), manifest.number);
-        let foreign = |what| BackupError::Foreign { number, what };
-        if !catalog::list_number(target.as_ref(), class, number)?.is_empty() {
-            return Err(foreign(
-                "this store was set back, or another server writes to the same target; stop the other one, or say that all is well with \
-                 `tacet backup now --adopt`",
-            ));
-        }
-        let base_time = match (manifest.kind, self.latest_of(class)) {
-            (Kind::Log, Some(latest)) => latest.base_time,
-            _ => manifest.time(),
-        };
-        let (signed, bytes) = Signed::sign(manifest, &self.source.signer)?;
-        let manifest = signed.unverified();
-        target.put_new(&manifest.name(), &bytes, self.keep_until())?;
-        let latest = Latest {
-            reference: signed.reference(),
-            to: manifest.to,
-            base: manifest.base,
-            base_time,
-            ledger: manifest.ledger,
-            recovery: manifest.recovery.clone(),
-        };
-        *(if class == Class::Key { &mut self.keys } else { &mut self.content }) = Some(latest);
-        self.note_state();
-        if catalog::list_number(target.as_ref(), class, number)?.len() > 1 {
-            self.base_due = Some("another server wrote to the same target");
-            return Err(foreign("another server writes to the same target at the same time; stop it"));
-        }
-        Ok(signed.reference())
-    }
-
-    fn latest_of(&self, class: Class) -> Option<&Latest> {
-        if class == Class::Key { self.keys.as_ref() } else { self.content.as_ref() }
-    }
-
-    fn note_state(&self) {
-        let reference = |latest: &Option<Latest>| latest.as_ref().map(|latest| latest.reference.clone());
-        let state = State::new(reference(&self.content), reference(&self.keys));
-        if let Err(error) = self.plan.state.write(state, &self.plan.target.describe(), &self.plan.keys.describe()) {
-            // The next start lists the targets and makes a base.
-            tracing::warn!(%error, "it could not be noted how far the backup is");
-        }
-    }
-
     /// Whether the snapshot of this reference is on the target, unchanged.
     ///
     /// # Errors
@@ -550,5 +487,9 @@ impl Backup {
     }
 }
 
+#[cfg(test)]
+mod hospital;
+#[cfg(test)]
+mod measure;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,9 @@ pub enum BackupError {
     /// A row is in a space that has no class.
     #[error("a row is in space 0x{0:02x}, of which this program does not know whether it is to be backed up")]
     Space(u8),
+    /// It was told to stop before it was done.
+    #[error("the backup was told to stop; what it had sent is there, and the next one goes on from it")]
+    Stopped,
     /// What was asked makes no sense.
     #[error("{0}")]
     Settings(String),

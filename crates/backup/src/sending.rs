@@ -25,8 +25,6 @@ pub(crate) struct Sending<'a> {
     pub(crate) keep_until: Option<Timestamp>,
     /// Segments of earlier snapshots: asked for before they are sent.
     pub(crate) known: HashSet<[u8; 32]>,
-    /// Stands in the names of segments where none may serve two bases, as locks end with their first use.
-    pub(crate) era: Option<u64>,
     segments: Vec<SegmentInfo>,
     rows: BTreeMap<u8, (u64, u64)>,
     /// Bytes that were sent.
@@ -36,20 +34,11 @@ pub(crate) struct Sending<'a> {
 impl<'a> Sending<'a> {
     pub(crate) fn new(target: &'a dyn Target, class: Class, keep_until: Option<Timestamp>) -> Self {
         let (known, segments, rows) = (HashSet::new(), Vec::new(), BTreeMap::new());
-        Self { target, class, keep_until, known, era: None, segments, rows, sent_bytes: 0 }
-    }
-
-    fn object(&self, sha256: &[u8; 32]) -> ObjectName {
-        let plain = segment_object(self.class, sha256);
-        let with_era = self.era.and_then(|era| {
-            let (folder, name) = plain.as_str().split_once('/')?;
-            ObjectName::parse(&format!("{folder}/{era:012}/{name}"))
-        });
-        with_era.unwrap_or(plain)
+        Self { target, class, keep_until, known, segments, rows, sent_bytes: 0 }
     }
 
     fn put(&mut self, segment: &Segment) -> Result<(), BackupError> {
-        let object = self.object(&segment.sha256);
+        let object = segment_object(self.class, &segment.sha256);
         if !(self.known.contains(&segment.sha256) && self.is_there(&object, segment)?) {
             match self.target.put_new(&object, &segment.bytes, self.keep_until)? {
                 Put::Written => self.sent_bytes += segment.bytes.len() as u64,

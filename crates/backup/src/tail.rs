@@ -99,6 +99,11 @@ impl TailBuffer {
         state.broken.is_some() || !state.groups.is_empty()
     }
 
+    /// Where the groups begin that are here; none where there are none.
+    pub(crate) fn begins(&self) -> Option<Mark> {
+        self.state().groups.first().map(|group| group.from)
+    }
+
     /// Last group that was shown; 0 before the first.
     pub fn last_group(&self) -> u64 {
         self.state().last_group

@@ -87,6 +87,10 @@ codes! {
         Backup = 0x32, "backup";
         /// A backup was brought back.
         Restore = 0x33, "restore";
+        /// A backup was held against what was written.
+        BackupVerified = 0x34, "backup-verified";
+        /// A backup that the ledger names is not on its target, or is another one.
+        BackupMissing = 0x35, "backup-missing";
 
         /// Somebody's rights were changed.
         RightsChange = 0x40, "rights-change";
@@ -190,7 +194,7 @@ impl EventKind {
             Self::Update => AuditType::Update,
             Self::Delete | Self::Erase => AuditType::Delete,
             Self::Export | Self::Print | Self::TransferMade => AuditType::PrintOrExport,
-            Self::Backup => AuditType::Backup,
+            Self::Backup | Self::BackupVerified | Self::BackupMissing => AuditType::Backup,
             Self::Restore => AuditType::Restore,
             Self::RightsChange
             | Self::TokenCreated

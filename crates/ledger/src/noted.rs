@@ -67,6 +67,8 @@ pub enum Table {
     Lockdowns = 21,
     /// How long the ledger's entries are kept, and which months' ends were announced.
     LedgerRetention = 22,
+    /// Snapshots of the backup that the ledger names.
+    Backups = 23,
 }
 
 /// A row.

@@ -66,6 +66,8 @@ pub(crate) fn kind(kind: EventKind) -> (&'static str, &'static str) {
             ("reprise d’un résumé d’un autre hôpital", "summary taken in from another hospital")
         }
         EventKind::Backup => ("sauvegarde", "backup"),
+        EventKind::BackupVerified => ("contrôle d’une sauvegarde", "check of a backup"),
+        EventKind::BackupMissing => ("sauvegarde manquante", "missing backup"),
         EventKind::Restore => ("restauration d’une sauvegarde", "restore of a backup"),
         EventKind::RightsChange => ("changement de droits", "change of rights"),
         EventKind::TokenCreated => ("création d’un droit d’accès", "access token made"),

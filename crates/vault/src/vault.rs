@@ -2,7 +2,7 @@
 
 use crate::access::{Access, AccessSettings};
 use crate::copies::Copies;
-use crate::deriving::Deriving;
+use crate::deriving::{DerivationFigures, Deriving};
 use crate::error::VaultError;
 use crate::head::{Head, VersionMeta};
 use crate::index::{Background, IndexSettings, Indexing};
@@ -11,6 +11,7 @@ use crate::knowledge::{Knowing, Reader, ValidationSettings};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::ledger_questions::Indexed;
 use crate::mode::{ReadOnly, Writes};
+use crate::rewriting::Rewriting;
 use crate::tokens::TokenCache;
 use crate::transparency::{self, LogFigures, Transparency};
 use crate::turns::Turns;
@@ -104,8 +105,16 @@ pub struct VaultStatistics {
     pub ledger_entries: u64,
     /// Of the published log.
     pub log: LogFigures,
+    /// Of the slow derivation.
+    pub derived: DerivationFigures,
     /// Commits that changed records.
     pub last_sequence: Sequence,
+    /// How much is locked: 0 nothing, 1 to 3 by level.
+    pub locked: u8,
+    /// Alarms of tripwires that were written down since the start.
+    pub tripwires: u64,
+    /// Of the backup; none where there is none.
+    pub backup: Option<crate::BackupFigures>,
     /// Changes planned since the start. More than were committed: some were refused, or planned again because another
     /// writer was faster.
     pub plans: u64,
@@ -148,8 +157,14 @@ pub(crate) struct Inner {
     pub(crate) access: Option<Arc<Access>>,
     /// Held while the rules of the row are put into memory.
     pub(crate) applying_rules: std::sync::Mutex<()>,
+    /// Who is told how much each caller changes.
+    pub(crate) rewriting: Rewriting,
+    /// Alarms that were written down since the start.
+    pub(crate) tripwires: AtomicU64,
     /// What the establishment is called, for the forms of the ledger's entries.
     pub(crate) called: OnceLock<String>,
+    /// How the backup stands.
+    pub(crate) backup: std::sync::Mutex<Option<crate::BackupFigures>>,
 }
 
 impl Vault {
@@ -235,7 +250,10 @@ impl Vault {
             deriving: Deriving::default(),
             access: options.access.map(|settings| Arc::new(Access::new(settings))),
             applying_rules: std::sync::Mutex::new(()),
+            rewriting: Rewriting::default(),
+            tripwires: AtomicU64::new(0),
             called: OnceLock::new(),
+            backup: std::sync::Mutex::default(),
         });
         inner.hold_log()?;
         // Before anything is opened: a store that was locked stays so.
@@ -295,7 +313,11 @@ impl Vault {
             unwraps: self.0.keeper.counts(),
             ledger_entries: self.ledger_head().ok().flatten().map_or(0, |head| head.size()),
             log: self.log_figures(),
+            derived: self.derivation_figures(),
             last_sequence: self.0.store.last_sequence(),
+            locked: self.lockdown_level().map_or(0, |level| level as u8 + 1),
+            tripwires: self.0.tripwires.load(Ordering::Relaxed),
+            backup: self.backup_figures(),
             plans: self.0.plans.load(Ordering::Relaxed),
             engine: self.0.store.reader().statistics(),
         }

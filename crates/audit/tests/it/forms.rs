@@ -38,7 +38,7 @@ fn each_fifth(mut with: impl FnMut(&str, &tacet_ledger::Entry)) {
 }
 
 /// Kinds whose remark is about the machine.
-const OF_THE_MACHINE: [EventKind; 14] = [
+const OF_THE_MACHINE: [EventKind; 16] = [
     EventKind::Login,
     EventKind::LoginFailed,
     EventKind::Logout,
@@ -49,6 +49,8 @@ const OF_THE_MACHINE: [EventKind; 14] = [
     EventKind::LedgerKeyDestroyed,
     EventKind::Tripwire,
     EventKind::Backup,
+    EventKind::BackupVerified,
+    EventKind::BackupMissing,
     EventKind::Restore,
     EventKind::Start,
     EventKind::Stop,
