@@ -142,6 +142,8 @@ pub struct Manifest {
     pub base: u64,
     /// The snapshot before it, whichever its chain; none before the first.
     pub previous: Option<ManifestRef>,
+    /// Number of the base of the chain that the snapshot before is in; none before the first.
+    pub previous_base: Option<u64>,
     time: String,
     /// Where it begins: the mark at which the snapshot before ends. None for a base.
     pub from: Option<MarkText>,
@@ -192,6 +194,7 @@ impl Manifest {
             kind: Kind::Base,
             base: identity.number,
             previous: None,
+            previous_base: None,
             time: identity.time.to_string(),
             from: None,
             to: to.into(),
@@ -253,6 +256,12 @@ impl Manifest {
         }
         if self.previous.as_ref().is_some_and(|previous| previous.number >= self.number) {
             return Err("the snapshot before it has no smaller number");
+        }
+        if self.previous_base.is_some() != self.previous.is_some()
+            || self.previous_base > self.previous.as_ref().map(|previous| previous.number)
+            || self.kind == Kind::Log && self.previous_base != Some(self.base)
+        {
+            return Err("it does not say in which chain the snapshot before it is");
         }
         if Timestamp::parse(&self.time).map(|time| time.to_string()).as_ref() != Ok(&self.time) {
             return Err("its time is no instant");

@@ -146,7 +146,7 @@ impl Verification<'_> {
                 report.problem(&two.object, "there are two snapshots of this number: two servers write to this target");
             }
         }
-        for ((_, _), signed) in manifests {
+        for signed in manifests.values() {
             let manifest = signed.unverified();
             report.chains += u64::from(manifest.kind == Kind::Base);
             let Some(previous) = &manifest.previous else { continue };
@@ -165,13 +165,8 @@ impl Verification<'_> {
                 Some(_) => {}
                 None => {
                     // Pruning takes whole chains: where a part of one is left, the rest was taken by somebody else.
-                    let torn = manifest.kind == Kind::Log
-                        || manifests.values().any(|other| {
-                            let other = other.unverified();
-                            other.number < manifest.number
-                                && other.base <= previous.number
-                                && other.number + 1 == previous.number
-                        });
+                    let left = |other: &Signed| Some(other.unverified().base) == manifest.previous_base;
+                    let torn = manifest.kind == Kind::Log || manifests.values().any(left);
                     if torn {
                         report.problem(
                             crate::manifest::manifest_name(self.class, previous.number, &previous.id),

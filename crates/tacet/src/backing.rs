@@ -70,6 +70,7 @@ pub(crate) struct Maker {
     pub(crate) status: Status,
     named_at: Option<Timestamp>,
     missing: BTreeSet<u64>,
+    shrunk: u64,
 }
 
 impl Maker {
@@ -91,7 +92,19 @@ impl Maker {
         }
         let (config, data) = (config.backup.clone(), data.to_owned());
         let (clock, missing) = (open::clock(), BTreeSet::new());
-        Ok(Self { vault, caller, config, data, following, clock, backup: None, status, named_at: None, missing })
+        Ok(Self {
+            vault,
+            caller,
+            config,
+            data,
+            following,
+            clock,
+            backup: None,
+            status,
+            named_at: None,
+            missing,
+            shrunk: 0,
+        })
     }
 
     /// Makes what is wanted. `adopt`: what is on the targets is believed, whatever was noted.
@@ -130,12 +143,30 @@ impl Maker {
                     "a whole snapshot was made"
                 );
             }
+            self.hold_size(made);
             self.name(made);
         }
         if let Some(last) = made.last() {
             self.status.last = Some(Last::from(last));
         }
         Ok(made)
+    }
+
+    /// Says so where a whole snapshot has far fewer rows than the one before: nothing that the program does makes a store shrink so.
+    fn hold_size(&mut self, made: &Made) {
+        if made.kind != Kind::Base {
+            return;
+        }
+        let before = std::mem::replace(&mut self.status.base_rows, made.rows);
+        if made.rows < before / 2 {
+            tracing::error!(
+                number = made.reference.number,
+                rows = made.rows,
+                before,
+                "THE STORE HAS SHRUNK: find out why before old snapshots go"
+            );
+            self.shrunk += 1;
+        }
     }
 
     fn source(&self) -> Source {
@@ -211,6 +242,7 @@ impl Maker {
             waiting_bytes: self.status.waiting_bytes,
             failures: self.status.failures,
             missing: self.missing.len() as u64,
+            shrunk: self.shrunk,
         });
     }
 

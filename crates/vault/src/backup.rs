@@ -35,6 +35,8 @@ pub struct BackupFigures {
     pub failures: u64,
     /// Snapshots that are not where they were put.
     pub missing: u64,
+    /// Whole snapshots since the start that had far fewer rows than the one before.
+    pub shrunk: u64,
 }
 
 #[derive(Serialize, Deserialize)]

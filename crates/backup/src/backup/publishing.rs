@@ -34,6 +34,7 @@ impl Backup {
             Identity { class, establishment: self.source.establishment, number, time: self.source.clock.now() };
         let mut manifest = Manifest::new(identity, random_id(self.source.rng.as_ref()), to);
         manifest.previous = latest.as_ref().map(|latest| latest.reference.clone());
+        manifest.previous_base = latest.as_ref().map(|latest| latest.base);
         if let Some(before) = before {
             (manifest.kind, manifest.base, manifest.from) = (Kind::Log, before.base, Some(before.to));
         }

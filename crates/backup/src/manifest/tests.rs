@@ -26,6 +26,7 @@ fn manifest() -> Manifest {
     manifest.segments = vec![segment(2), segment(3)];
     manifest.rows = vec![SpaceRows { space: 2, puts: 2, deletes: 0 }, SpaceRows { space: 3, puts: 2, deletes: 0 }];
     manifest.ledger = Some(LedgerState { entries: 5, root: [1; 32] });
+    manifest.previous_base = Some(3);
     manifest.previous = Some(ManifestRef { number: 11, id: "0011223344556677".to_owned(), sha256: [4; 32] });
     manifest
 }
@@ -65,7 +66,7 @@ fn another_key_another_name_and_another_format_are_refused() {
 
 #[test]
 fn manifests_that_contradict_themselves_are_refused_though_signed() {
-    let changes: [fn(&mut Manifest); 9] = [
+    let changes: [fn(&mut Manifest); 10] = [
         |m| m.number = 0,
         |m| m.base = 11,
         |m| m.kind = Kind::Log,
@@ -75,6 +76,7 @@ fn manifests_that_contradict_themselves_are_refused_though_signed() {
         |m| m.rows.swap(0, 1),
         |m| m.time = "2026-13-01T00:00:00.000Z".to_owned(),
         |m| m.previous.as_mut().unwrap().number = 12,
+        |m| m.previous_base = None,
     ];
     for (place, change) in changes.into_iter().enumerate() {
         let mut bad = manifest();

@@ -19,6 +19,8 @@ pub(crate) struct Status {
     pub(crate) public_key: String,
     /// The last snapshot.
     pub(crate) last: Option<Last>,
+    /// Rows of the last whole snapshot.
+    pub(crate) base_rows: u64,
     /// Tries in a row that failed.
     pub(crate) failures: u64,
     /// Why the last one did.
