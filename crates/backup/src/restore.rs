@@ -13,3 +13,6 @@ pub use filling::{Filled, FillingEngine};
 pub use keys::KeyCopy;
 pub use run::{Counted, LogsDone, Restoring};
 pub use source::SegmentBase;
+
+#[cfg(test)]
+mod tests;
