@@ -50,6 +50,7 @@ impl Capability {
             Self::OwnAccount => !role.is_of_machines(),
             Self::Launch => role == Role::Integrator,
             Self::Feed => role.may_feed(),
+            Self::Lockdown => role.may_keep_accounts() || role.may_review() || role.may_read_metrics(),
             Self::Ledger | Self::Policy => role.may_review() || role.may_read_ledger(),
             Self::AccessReport => role == Role::Patient || role.may_read_ledger() || role.may_review(),
             Self::AuditRead => role.may_read_ledger() || role.may_read_records(),

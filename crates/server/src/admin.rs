@@ -16,6 +16,7 @@ mod clients;
 mod emergencies;
 pub(crate) mod leavers;
 mod ledger;
+mod lockdown;
 mod notices;
 pub(crate) mod rounds;
 mod rules;
@@ -31,6 +32,7 @@ use crate::error::ApiError;
 use crate::people::People;
 use crate::query::Query;
 use crate::reply::Reply;
+use crate::service::RecordService;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue, LOCATION};
@@ -111,6 +113,12 @@ pub enum AdminAction {
     LedgerEntries,
     /// Everything that one session touched.
     LedgerExtent,
+    /// How the store stands, and lockdowns that were lifted.
+    Lockdown,
+    /// Locks the store.
+    Lock,
+    /// Lifts a lockdown.
+    LockdownLift,
     /// The hospital's directory.
     Scim(ScimAction),
 }
@@ -134,7 +142,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers a route of administration.
-pub(crate) async fn answer<S>(action: AdminAction, call: AdminCall<'_, S>) -> Result<Reply, ApiError> {
+pub(crate) async fn answer<S: RecordService>(action: AdminAction, call: AdminCall<'_, S>) -> Result<Reply, ApiError> {
     match action {
         AdminAction::Accounts => accounts::list(&call),
         AdminAction::AccountAsk => accounts::ask(&call).await,
@@ -169,6 +177,9 @@ pub(crate) async fn answer<S>(action: AdminAction, call: AdminCall<'_, S>) -> Re
         AdminAction::AccessReviewClose => access_reviews::close(&call).await,
         AdminAction::LedgerEntries => ledger::entries(&call).await,
         AdminAction::LedgerExtent => ledger::extent(&call).await,
+        AdminAction::Lockdown => lockdown::read(&call),
+        AdminAction::Lock => lockdown::lock(&call).await,
+        AdminAction::LockdownLift => lockdown::lift(&call).await,
         AdminAction::Scim(action) => scim::answer(action, &call).await,
     }
 }

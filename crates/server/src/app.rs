@@ -45,6 +45,8 @@ pub(crate) struct App<S> {
     pub(crate) report: ReportSettings,
     /// Messages of feeds.
     pub(crate) feeds: Feeds,
+    /// Whether the sessions that there were before the lockdown in force have ended.
+    pub(crate) sessions_cut: AtomicBool,
     /// Files of copies that are sent at a time.
     pub(crate) downloads: Arc<Semaphore>,
 }

@@ -16,6 +16,7 @@ use crate::content;
 use crate::error::ApiError;
 use crate::feeds;
 use crate::handlers::{self, Call, Lease};
+use crate::lockdown;
 use crate::metrics::{NO_ROUTE, PathFigures, method_name};
 use crate::negotiate::{BodyType, Form, Taken, body_type};
 use crate::query::Query;
@@ -155,6 +156,7 @@ impl<S: RecordService> Endpoint<S> {
             }
             (Access::Session(_), Some(_)) => return Err(ApiError::forbidden()),
         };
+        lockdown::refuse(app, line, who.as_ref())?;
         if matches!(line.action, Action::Auth(_) | Action::Admin(_)) {
             let reply = self.people(line.action, parts, body, peer, operation, who.as_ref(), started).await?;
             return Ok((reply, Form::DEFAULT));
@@ -198,8 +200,8 @@ impl<S: RecordService> Endpoint<S> {
         }
         let path = parts.uri.path();
         let is_read = matches!(line.action, Action::Read | Action::Vread);
-        let other_type =
-            (is_read && path.starts_with("/Binary/")) || matches!(line.action, Action::CopyFile | Action::AccessReport);
+        let other_type = (is_read && path.starts_with("/Binary/"))
+            || matches!(line.action, Action::CopyFile | Action::AccessReport | Action::Summary);
         let form = Form::of(&parts.headers, &query, other_type)?;
         let deadline = started + app.limits.request();
         let (held, body_type) = match taken(line.action, &parts.method, &app.limits) {
@@ -343,6 +345,7 @@ fn taken(action: Action, method: &Method, limits: &crate::config::Limits) -> Opt
             (Taken::Form, handlers::PARAMETERS_BYTES_MAX)
         }
         Action::Everything
+        | Action::Summary
         | Action::Meta
         | Action::SubscriptionStatus
         | Action::SubscriptionEvents

@@ -48,7 +48,7 @@ impl ApiError {
         self
     }
 
-    fn retry_after_s(self, seconds: u64) -> Self {
+    pub(crate) fn retry_after_s(self, seconds: u64) -> Self {
         self.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 

@@ -9,6 +9,7 @@ use crate::connection::{self, Peer, Phase, Protocol, Protocols};
 use crate::dispatch;
 use crate::feeds::Feeds;
 use crate::imports::Imports;
+use crate::lockdown;
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
 use crate::people::People;
@@ -129,6 +130,7 @@ impl<S: RecordService> Server<S> {
             feeds: Feeds::new(config.adt),
             log_public: false,
             report: ReportSettings::default(),
+            sessions_cut: AtomicBool::new(false),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         });
         Ok(Self { listener, address, app, tls })
@@ -200,6 +202,7 @@ impl<S: RecordService> Server<S> {
         let mut hangup = pin!(reload_on_hangup(identity));
         let mut tidying = pin!(tidy(&app));
         let mut rounds = pin!(rounds(&app));
+        let mut cutting = pin!(lockdown::watch(&app));
         loop {
             let accepted = async {
                 let place = Arc::clone(&connections).acquire_owned().await.ok()?;
@@ -210,6 +213,7 @@ impl<S: RecordService> Server<S> {
                 () = &mut hangup => continue,
                 () = &mut tidying => continue,
                 () = &mut rounds => continue,
+                () = &mut cutting => continue,
                 accepted = accepted => accepted,
             };
             match accepted {

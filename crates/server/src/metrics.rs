@@ -285,6 +285,29 @@ impl Collector for StoreFigures {
         gauge(&mut encoder, "tacet_ledger_witnesses", help, signed(figures.log.witnesses))?;
         let help = "1 while disclosures are stopped because the ledger cannot be relied on";
         gauge(&mut encoder, "tacet_ledger_halted", help, i64::from(figures.log.halted))?;
+        let help = "How much of the store is locked: 0 nothing, 1 changes, 2 sessions, 3 keys";
+        gauge(&mut encoder, "tacet_lockdown_level", help, i64::from(figures.locked))?;
+        counter(&mut encoder, "tacet_tripwires", "Alarms of tripwires since the start", figures.tripwires)?;
+        if let Some(backup) = figures.backup {
+            let help = "Number of the backup's last snapshot";
+            gauge(&mut encoder, "tacet_backup_snapshot", help, signed(backup.snapshot))?;
+            let help = "When the backup's last snapshot was made, in seconds since 1970";
+            gauge(&mut encoder, "tacet_backup_made_seconds", help, backup.made_s)?;
+            let help = "Bytes of rows that wait to go out";
+            gauge(&mut encoder, "tacet_backup_waiting_bytes", help, signed(backup.waiting_bytes))?;
+            let help = "Tries to make a snapshot that failed, in a row";
+            gauge(&mut encoder, "tacet_backup_failures", help, signed(backup.failures))?;
+            let help = "Snapshots that the ledger names and that are not on the backup's target";
+            gauge(&mut encoder, "tacet_backup_missing", help, signed(backup.missing))?;
+            let help = "Whole snapshots since the start that had less than half of the rows of the one before";
+            gauge(&mut encoder, "tacet_backup_shrunk", help, signed(backup.shrunk))?;
+        }
+        let help = "1 where this start found the ledger published less than before: fewer witnesses, or files no longer public";
+        gauge(&mut encoder, "tacet_ledger_published_less", help, i64::from(figures.log.less))?;
+        let help = "Entries that the latest whole derivation found to be those that were signed";
+        gauge(&mut encoder, "tacet_ledger_derived_entries", help, signed(figures.derived.derived))?;
+        let help = "When the latest whole derivation of the ledger ended, in seconds since 1970";
+        gauge(&mut encoder, "tacet_ledger_derived_at_seconds", help, signed(figures.derived.derived_at_s))?;
         let help = "Commits that changed records";
         gauge(&mut encoder, "tacet_store_sequence", help, signed(figures.last_sequence.0))?;
         let help = "Rows of the store, roughly";

@@ -66,6 +66,8 @@ pub enum Capability {
     Ledger,
     /// Reading the rules, and asking why somebody may see something.
     Policy,
+    /// Locking the store, and lifting that with another.
+    Lockdown,
     /// Asking who reached a patient's record: the patient, and who hands it to them.
     AccessReport,
     /// Reading AuditEvents: those of the ledger, or those that are stored, by the role.
@@ -109,6 +111,8 @@ pub enum Action {
     Bundle,
     /// A patient, or a stay, with the compartment.
     Everything,
+    /// A patient's record as an International Patient Summary.
+    Summary,
     /// A search among the records of a type.
     SearchType,
     /// A search among all records.
@@ -207,6 +211,7 @@ const EMERGENCY: Access = Access::Session(Capability::BreakGlass);
 const POLICY: Access = Access::Session(Capability::Policy);
 const AUDIT: Access = Access::Bearer(Capability::AuditRead);
 const LEDGER: Access = Access::Session(Capability::Ledger);
+const LOCKDOWN: Access = Access::Bearer(Capability::Lockdown);
 /// Only machines: the handler takes no session.
 const SCIM: Access = Access::Bearer(Capability::Scim);
 
@@ -300,6 +305,10 @@ pub const ROUTES: &[Route] = &[
     route(POST, "/_reviews/access/{review}/close", LEDGER, Action::Admin(AdminAction::AccessReviewClose)),
     route(GET, "/_ledger/entries", LEDGER, Action::Admin(AdminAction::LedgerEntries)),
     route(GET, "/_ledger/sessions/{session}/extent", LEDGER, Action::Admin(AdminAction::LedgerExtent)),
+    // A token does too: what watches the hospital's network may lock by itself.
+    route(READING, "/_lockdown", LOCKDOWN, Action::Admin(AdminAction::Lockdown)),
+    route(POST, "/_lockdown", LOCKDOWN, Action::Admin(AdminAction::Lock)),
+    route(POST, "/_lockdown/lift", Access::Session(Capability::Lockdown), Action::Admin(AdminAction::LockdownLift)),
     route(READING, "/scim/v2/ServiceProviderConfig", SCIM, scim(ScimAction::Configuration)),
     route(READING, "/scim/v2/ResourceTypes", SCIM, scim(ScimAction::ResourceTypes)),
     route(READING, "/scim/v2/Schemas", SCIM, scim(ScimAction::Schemas)),
@@ -348,6 +357,7 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/ConceptMap/$translate", READ, Action::Terminology),
     route(GET_POST, "/Subscription/$status", READ, Action::SubscriptionStatus),
     route(POST, "/Patient/$match", READ, Action::Match),
+    route(GET_POST, "/Patient/$summary", READ, Action::Summary),
     route(GET_AND_POST, "/Patient/$export", READ, Action::ExportPatients),
     route(GET_AND_POST, "/Group/{id}/$export", READ, Action::ExportGroup),
     // --- the ledger, as AuditEvents. All that a type and a record of it have stands here again: a path that begins with a name leads nowhere else.
@@ -386,6 +396,7 @@ pub const ROUTES: &[Route] = &[
     route(GET_POST, "/ValueSet/{id}/$validate-code", READ, Action::Terminology),
     route(GET_POST, "/ConceptMap/{id}/$translate", READ, Action::Terminology),
     route(GET_POST, "/Patient/{id}/$everything", READ, Action::Everything),
+    route(GET_POST, "/Patient/{id}/$summary", READ, Action::Summary),
     route(GET, "/Patient/{id}/$access-report", Access::Bearer(Capability::AccessReport), Action::AccessReport),
     route(GET_POST, "/Encounter/{id}/$everything", READ, Action::Everything),
     route(GET_POST, "/Subscription/{id}/$status", READ, Action::SubscriptionStatus),

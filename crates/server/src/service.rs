@@ -12,11 +12,11 @@ use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 use tacet_vault::{
-    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
-    EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, LedgerLine, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch,
-    PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents,
-    SubscriptionEventsCall, Token, ValidateCall, VaultError, VaultStatistics,
+    Asked, Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed,
+    EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome,
+    ImportUnit, IndexState, IndexStatistics, LedgerLine, LockdownLevel, MatchCall, MatchPage, MetaChange, MetaScope,
+    OperationCall, Patch, PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription,
+    SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -102,6 +102,15 @@ pub trait RecordService: Send + Sync + 'static {
         patient: &ResourceId,
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send;
+
+    /// All of a patient's record of these types, as the caller may see it.
+    fn whole_record(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        types: &[ResourceType],
+        asked: &Asked,
+    ) -> impl Future<Output = Result<Vec<Disclosed>, VaultError>> + Send;
 
     /// A stay and all that is in its compartment. `base_url` as in [`RecordService::create`].
     fn everything_of_encounter(
@@ -303,6 +312,11 @@ pub trait RecordService: Send + Sync + 'static {
 
     /// The sealed rows beside the records, if there are any.
     fn rows(&self) -> Option<Arc<dyn NotedRows>> {
+        None
+    }
+
+    /// The level at which the store is locked; `None` where it is not. Must be quick: it is asked at each request.
+    fn lockdown(&self) -> Option<LockdownLevel> {
         None
     }
 

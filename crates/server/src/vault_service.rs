@@ -9,11 +9,11 @@ use tacet_ledger::noted::NotedRows;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 use tacet_vault::{
-    Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed, EverythingPage,
-    EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome, ImportUnit,
-    IndexState, IndexStatistics, LedgerLine, MatchCall, MatchPage, MetaChange, MetaScope, OperationCall, Patch,
-    PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription, SubscriptionEvents,
-    SubscriptionEventsCall, Token, ValidateCall, Vault, VaultError, VaultStatistics,
+    Asked, Caller, ConditionalCreate, CopyReader, CopyRequest, CopyStatus, Criteria, Deleted, Disclosed,
+    EverythingPage, EverythingQuery, Health, HistoryPage, HistoryQuery, HistoryScope, ImportOptions, ImportOutcome,
+    ImportUnit, IndexState, IndexStatistics, LedgerLine, LockdownLevel, MatchCall, MatchPage, MetaChange, MetaScope,
+    OperationCall, Patch, PatientLedger, ReturnPreference, SearchCall, SearchPage, Stored, Subscription,
+    SubscriptionEvents, SubscriptionEventsCall, Token, ValidateCall, Vault, VaultError, VaultStatistics,
 };
 use zeroize::Zeroizing;
 
@@ -96,6 +96,16 @@ impl RecordService for Vault {
         query: &EverythingQuery,
     ) -> impl Future<Output = Result<EverythingPage, VaultError>> + Send {
         Vault::everything(self, caller, patient, query)
+    }
+
+    fn whole_record(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        types: &[ResourceType],
+        asked: &Asked,
+    ) -> impl Future<Output = Result<Vec<Disclosed>, VaultError>> + Send {
+        Vault::whole_record(self, caller, patient, types, asked)
     }
 
     fn everything_of_encounter(
@@ -330,6 +340,10 @@ impl RecordService for Vault {
 
     fn rows(&self) -> Option<Arc<dyn NotedRows>> {
         Some(Arc::new(self.clone()))
+    }
+
+    fn lockdown(&self) -> Option<LockdownLevel> {
+        self.lockdown_level()
     }
 
     fn health(&self) -> Health {

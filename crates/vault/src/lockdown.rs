@@ -274,6 +274,7 @@ impl Vault {
         entry.detail = Some(cut(format!("{kind}: {detail}")));
         let mut writes = Vec::new();
         self.0.tell(&mut writes, NoticeKind::Tripwire, kind, detail, now)?;
+        self.0.tripwires.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.commit_lockdown(writes, vec![entry]).await
     }
 

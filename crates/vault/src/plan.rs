@@ -333,6 +333,11 @@ impl<'a> Plan<'a> {
         self.query = Some(query.to_owned());
     }
 
+    /// How many records that there were it changes or deletes.
+    pub(crate) fn rewrites(&self) -> u64 {
+        self.changes.iter().filter(|change| change.version.0 > 1).count() as u64
+    }
+
     /// The commit, and what the search index is to be told of it. `kind` stands in the entries in the place of create, update and
     /// delete where it is given.
     pub(crate) fn finish(mut self, kind: Option<EventKind>) -> Result<Finished, VaultError> {

@@ -157,12 +157,14 @@ impl Inner {
             let place = self.indexing().map(Indexing::enter);
             // Goes when the commit is through: then definitions that it changed are read again.
             let mut _redefining = None;
+            let mut rewrites = 0;
             let (planned, refusal) = {
                 let mut plan = Plan::new(self, caller, &mut unwrapped)?;
                 match build(&mut plan).and_then(|built| plan.confirm().map(|()| built)) {
                     Ok(built) => {
                         let refusal = plan.refusal(kind)?;
                         _redefining = plan.redefines();
+                        rewrites = plan.rewrites();
                         (Ok((built, plan.finish(kind)?)), refusal)
                     }
                     Err(
@@ -202,7 +204,10 @@ impl Inner {
                 _ => self.store.submit(commit),
             };
             match Applying::new(ticket, changes, CareNews::of(self, care), place).await {
-                Ok(committed) => return Ok((built, committed.outcome)),
+                Ok(committed) => {
+                    self.rewritten(caller, rewrites);
+                    return Ok((built, committed.outcome));
+                }
                 // Who has the turn keeps it, and those who were under way run out; unless other rows are in question by now.
                 Err(StoreError::PreconditionFailed { .. }) if lines == held => {}
                 Err(StoreError::PreconditionFailed { .. }) => {

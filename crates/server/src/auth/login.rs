@@ -3,6 +3,7 @@
 use super::{AuthCall, cookies, pages, words::Words};
 use crate::access::Who;
 use crate::error::ApiError;
+use crate::lockdown;
 use crate::lockout::{Failure, Source};
 use crate::reply::Reply;
 use crate::service::RecordService;
@@ -10,6 +11,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tacet_identity::{CeremonyId, IdentityError, Offer, Person, PublicKeyCredential, RegisterPublicKeyCredential};
+use tacet_vault::LockdownLevel;
 
 /// Longest address to go on to after a login, in bytes.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
@@ -118,6 +120,11 @@ impl<S: RecordService> AuthCall<'_, S> {
         let logged_in = logged_in.map_err(|error| self.tried(error))?;
         if let Some(before) = self.who.and_then(Who::person) {
             self.end(before).await?;
+        }
+        let role = logged_in.person.role;
+        if self.app.service.lockdown().is_some_and(|level| level >= LockdownLevel::Cut) && !lockdown::may_lift(role) {
+            self.people.identity.logout(&logged_in.person, self.connection).await?;
+            return Err(lockdown::locked_down());
         }
         if let Some(device) = cookies::device(&self.parts.headers) {
             self.app.lockout.worked(self.source(), device);

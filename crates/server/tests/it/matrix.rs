@@ -40,6 +40,7 @@ fn has(role: Role, capability: Capability) -> bool {
         Capability::Launch => &[Integrator],
         Capability::Feed => &[Role::Feed],
         Capability::Log => &[Auditor],
+        Capability::Lockdown => &[Administrator, SecurityOfficer, Operator],
         Capability::Policy | Capability::Ledger => &[SecurityOfficer, Auditor],
         Capability::AccessReport => &[Patient, Auditor, SecurityOfficer],
         Capability::AuditRead => &[Clinician, Nurse, Pharmacist, Laboratory, Reception, Patient, Integrator, Auditor],
@@ -58,7 +59,8 @@ fn access(action: Action) -> Access {
         Action::LogFile => Access::Bearer(Capability::Log),
         Action::IndexStatus | Action::IndexRebuild => Access::Bearer(Capability::Maintenance),
         Action::Read | Action::Vread | Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => read,
-        Action::SearchType | Action::SearchSystem | Action::SearchCompartment | Action::Everything => read,
+        Action::SearchType | Action::SearchSystem | Action::SearchCompartment => read,
+        Action::Everything | Action::Summary => read,
         Action::Meta | Action::Match | Action::Terminology | Action::Validate => read,
         Action::SubscriptionStatus | Action::SubscriptionEvents => read,
         Action::ExportSystem | Action::ExportPatients | Action::ExportGroup => read,
@@ -115,6 +117,7 @@ fn access_of_people(action: AdminAction) -> Capability {
         AdminAction::AccessReview | AdminAction::AccessReviewJudge => Capability::Ledger,
         AdminAction::AccessReviewClose => Capability::Ledger,
         AdminAction::Policy | AdminAction::PolicyExplain => Capability::Policy,
+        AdminAction::Lockdown | AdminAction::Lock | AdminAction::LockdownLift => Capability::Lockdown,
         AdminAction::Scim(_) => Capability::Scim,
     }
 }
@@ -124,10 +127,12 @@ trait OrToken {
 }
 
 impl OrToken for Access {
-    /// The hospital's directory is a machine; everything else of administration takes a person with a session.
+    /// The hospital's directory is a machine, and a machine may lock the store; everything else of administration takes a person with a session.
     fn or_token(self, action: AdminAction) -> Self {
         match (self, action) {
-            (Self::Session(capability), AdminAction::Scim(_)) => Self::Bearer(capability),
+            (Self::Session(capability), AdminAction::Scim(_) | AdminAction::Lockdown | AdminAction::Lock) => {
+                Self::Bearer(capability)
+            }
             (access, _) => access,
         }
     }

@@ -249,7 +249,7 @@ impl RecordService for Memory {
         _: &mut (dyn FnMut(LedgerLine) -> ControlFlow<()> + Send),
     ) -> Result<PatientLedger, VaultError> {
         self.asked(caller);
-        Ok(PatientLedger { began: None, unread: 0 })
+        Ok(PatientLedger { began: None, unread: 0, kept_since: None })
     }
 
     async fn search_audit(&self, caller: &Caller, call: &SearchCall) -> Result<SearchPage, VaultError> {
@@ -379,6 +379,18 @@ impl RecordService for Memory {
         Ok(MatchPage { entries: Vec::new() })
     }
 
+    async fn whole_record(
+        &self,
+        caller: &Caller,
+        patient: &ResourceId,
+        _: &[ResourceType],
+        _: &Asked,
+    ) -> Result<Vec<Disclosed>, VaultError> {
+        self.asked(caller);
+        self.0.page_threads.lock().unwrap().push(std::thread::current().id());
+        Ok(vec![self.look(ResourceType::parse("Patient").unwrap(), patient, None)?])
+    }
+
     async fn everything_of_encounter(
         &self,
         caller: &Caller,
@@ -473,6 +485,8 @@ impl RecordService for Memory {
             ledger_entries: 4711,
             last_sequence: Sequence(12),
             plans: 13,
+            locked: 0,
+            tripwires: 0,
             engine: Default::default(),
         }
     }
