@@ -6,13 +6,16 @@
 //! 0x12 02                      the latest that a witness cosigned           sealed
 //! 0x12 03 level (1) index (8)  tile of level 1 and above                    hashes: a cache, derived again in a verification
 //! 0x12 04 size (8)             cosigned ones that are kept, one an hour     sealed
+//! 0x12 05                      how it was published at the last start       sealed
 //! ```
 //!
 //! Nothing here writes: a [`Change`] is what the store's owner commits. One at a time: whoever publishes holds a lock.
 
+mod publication;
 mod tiles;
 mod walk;
 
+pub use publication::{Publication, keep_publication, publication};
 pub(crate) use tiles::kept_tile;
 pub use tiles::{LogRows, forget_tiles, next_tiles};
 pub use walk::{Walk, Walked};

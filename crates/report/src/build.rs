@@ -81,9 +81,10 @@ impl<'a> Builder<'a> {
         self.report.gaps.damaged += 1;
     }
 
-    /// The report. `began`: when the ledger begins, if that is known; `unread`: entries of the ledger of which nobody knows about whom they are.
-    pub fn finish(mut self, began: Option<Timestamp>, unread: u64) -> AccessReport {
+    /// The report. `began`: when the ledger begins, if that is known; `kept_since`: from when on entries can be read, where not all can; `unread`: entries of the ledger of which nobody knows about whom they are.
+    pub fn finish(mut self, began: Option<Timestamp>, kept_since: Option<Timestamp>, unread: u64) -> AccessReport {
         self.report.gaps.began = began;
+        self.report.gaps.kept_since = kept_since;
         self.report.gaps.unread = unread;
         let mut report = self.report;
         // Who asks with a patient's account and never reached anything is not this patient: whose account it is, is nobody else's business.

@@ -9,11 +9,14 @@
 //! No I/O, no keys, no clock. Who may ask, and that it is written down that they asked, is not decided here. Every word of the ledger (kinds of
 //! events, outcomes, purposes, roles, kinds of records, grounds) has a match without a rest, so that a new one cannot be forgotten.
 //!
-//! Never in a report: ids of records, criteria of searches, addresses, devices, sessions and credentials. They tell of others, or of what is
+//! Beside it, [`Inquiry`]: what the ledger answered to those who look after accesses, and what one session touched, as papers.
+//!
+//! Never in a patient's report: ids of records, criteria of searches, addresses, devices, sessions and credentials. They tell of others, or of what is
 //! withheld from the patient.
 
 mod build;
 mod grounds;
+mod inquiry;
 mod page;
 mod paper;
 mod settings;
@@ -23,10 +26,11 @@ mod zone;
 
 pub use build::{ACCESSES_MAX, Builder, ReportError};
 pub use grounds::ground_words;
+pub use inquiry::{Asked, Extent, ExtentPatient, INQUIRY_LINES_MAX, Inquiry, extent_to_paper};
 pub use page::page;
 pub use paper::{ANNEX_MAX, to_paper};
 pub use settings::{Names, Network, ReportSettings};
-pub use tacet_paper::PaperError;
+pub use tacet_paper::{Paper, PaperError};
 pub use words::Language;
 pub use zone::Zone;
 
@@ -142,7 +146,8 @@ impl What {
     }
 
     fn is_export(&self) -> bool {
-        self.outcome == Outcome::Success && matches!(self.kind, EventKind::Export | EventKind::Print)
+        self.outcome == Outcome::Success
+            && matches!(self.kind, EventKind::Export | EventKind::Print | EventKind::TransferMade)
     }
 }
 
@@ -208,8 +213,10 @@ pub struct Summary {
 /// What the ledger cannot tell of this patient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Gaps {
-    /// When the ledger begins; none where its beginning is past its retention.
+    /// When the ledger begins; none where that can no longer be read.
     pub began: Option<Timestamp>,
+    /// From when on accesses can be read; none: from the first on.
+    pub kept_since: Option<Timestamp>,
     /// Accesses past their retention: that they were is known, not by whom.
     pub expired: u64,
     /// Accesses that do not open: altered, or a broken disk.

@@ -82,7 +82,7 @@ fn report(settings: &ReportSettings, entries: &[Entry]) -> AccessReport {
     for (index, entry) in entries.iter().enumerate() {
         builder.add(100 + index as u64, entry).unwrap();
     }
-    builder.finish(Some(at("2024-01-01T00:00:00Z")), 0)
+    builder.finish(Some(at("2024-01-01T00:00:00Z")), None, 0)
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn what_cannot_be_told_is_said() {
     builder.expired();
     builder.expired();
     builder.damaged();
-    let report = builder.finish(None, 9);
+    let report = builder.finish(None, None, 9);
     for (language, two) in [(Language::French, "2 accès"), (Language::English, "2 accesses")] {
         let page = page(&report, &settings, language, 0, 10);
         let gaps = page["gaps"].as_array().unwrap();
@@ -207,10 +207,15 @@ fn a_report_is_bounded() {
         builder.add(index, &one).unwrap();
     }
     assert_eq!(builder.add(0, &one), Err(ReportError::TooMany));
-    let report = builder.finish(None, 0);
+    let report = builder.finish(None, Some(at("2024-02-01T00:00:00Z")), 0);
     assert_eq!((report.lines.len(), report.lines[0].accesses), (1, ACCESSES_MAX));
     let paper = to_paper(&report, &settings, Language::French);
     assert!(paper.to_pdf().unwrap().len() < 200_000, "no annex of a hundred thousand lines");
+    // What is past its retention is told by its date.
+    let gaps = page(&report, &settings, Language::English, 0, 10)["gaps"].clone();
+    let past = gaps.as_array().unwrap().iter().find(|gap| gap["code"] == "past-retention").unwrap().clone();
+    assert!(past["text"].as_str().unwrap().starts_with("Accesses before 1 February 2024"), "{past}");
+    assert!(gaps.as_array().unwrap().iter().all(|gap| gap["code"] != "beginning-unknown"));
 }
 
 /// What the PDF looks like is judged by eye: `TACET_REPORT_SAMPLE=DIRECTORY` writes it there.

@@ -193,12 +193,27 @@ pub(crate) fn gaps(report: &AccessReport, settings: &ReportSettings, language: L
             format!("Before {}, accesses were not yet written down in this system: this report says nothing about them.", day(began)),
         ),
         Some(_) => {}
-        None => put(
+        None if found.kept_since.is_none() => put(
             "beginning-unknown",
             None,
-            "Les traces les plus anciennes ont dépassé leur durée de conservation : la date à laquelle l’inscription des accès a commencé n’est plus connue.".into(),
-            "The oldest traces are past their retention: when accesses began to be written down is no longer known.".into(),
+            "La première trace ne se lit plus : la date à laquelle l’inscription des accès a commencé n’est pas connue.".into(),
+            "The first trace can no longer be read: when accesses began to be written down is not known.".into(),
         ),
+        None => {}
+    }
+    if let Some(since) = found.kept_since.filter(|since| *since > report.subject.from) {
+        put(
+            "past-retention",
+            None,
+            format!(
+                "Les accès d’avant le {} ont dépassé leur durée de conservation : leur clé a été détruite et personne ne peut plus les lire.",
+                day(since)
+            ),
+            format!(
+                "Accesses before {} are past their retention: their key was destroyed, and nobody can read them any more.",
+                day(since)
+            ),
+        );
     }
     if found.expired > 0 {
         let number = usize::try_from(found.expired).unwrap_or(usize::MAX);
@@ -234,11 +249,11 @@ pub(crate) fn gaps(report: &AccessReport, settings: &ReportSettings, language: L
             "unread",
             Some(found.unread),
             format!(
-                "{} inscription(s) du registre entier ne se lisent plus (le plus souvent parce que leur durée de conservation est dépassée) : personne ne peut dire si elles concernent votre dossier.",
+                "{} inscription(s) du registre entier ne se lisent plus, parce qu’elles ont été abîmées ou altérées : personne ne peut dire si elles concernent votre dossier.",
                 found.unread
             ),
             format!(
-                "{} entries of the whole ledger can no longer be read (mostly because their retention is over): nobody can say whether they are about your record.",
+                "{} entries of the whole ledger can no longer be read, because they were damaged or altered: nobody can say whether they are about your record.",
                 found.unread
             ),
         );

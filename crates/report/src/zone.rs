@@ -78,6 +78,12 @@ impl Zone {
     pub fn moment(self, at: Timestamp, language: Language) -> String {
         format!("{} {}", date(self.day(at), language), self.time(at))
     }
+
+    /// The day and the time, to the second.
+    pub fn second(self, at: Timestamp, language: Language) -> String {
+        let second = self.local_ms(at).rem_euclid(60_000) / 1000;
+        format!("{}:{second:02}", self.moment(at, language))
+    }
 }
 
 /// A day as people write it.

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tacet_ledger::log::Publication;
 use tacet_smart::foreign::{Fetch, FetchRequest};
 use tacet_tlog::cosignature::cosignatures;
 use tacet_tlog::note::{Signature, SignatureType};
@@ -33,6 +34,9 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 /// Most witnesses that are asked.
 const WITNESSES_MAX: usize = 16;
+
+/// Longest time in which all entries are derived again, in hours: a month.
+const DERIVE_HOURS_MAX: u64 = 744;
 
 /// How the ledger is published.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -53,6 +57,10 @@ pub struct LedgerConfig {
     pub quorum: usize,
     /// How old a cosignature may be to count, in seconds.
     pub witness_age_seconds: u64,
+    /// In how many hours all entries are derived again and held against what was signed, over and over: 1 to 744.
+    pub derive_hours: u64,
+    /// For how many years entries are kept after their month: then the month's key is destroyed.
+    pub keep_years: u16,
     /// To which audit record repositories and SIEMs its entries are sent, by name.
     pub feeds: BTreeMap<String, AuditFeedConfig>,
     /// The patient's own report.
@@ -69,9 +77,28 @@ impl Default for LedgerConfig {
             require_witnesses: false,
             quorum: 1,
             witness_age_seconds: 3600,
+            derive_hours: 24,
+            keep_years: tacet_vault::KEEP_YEARS_DEFAULT,
             feeds: BTreeMap::new(),
             report: ReportConfig::default(),
         }
+    }
+}
+
+impl LedgerConfig {
+    /// How the ledger is published by this, for the next start to be held against.
+    pub fn publication(&self) -> Publication {
+        let names = self.witnesses.iter().filter_map(|witness| VerifierKey::parse(&witness.key).ok());
+        Publication {
+            public: self.public,
+            witnesses: names.map(|key| key.name().to_owned()).collect(),
+            required: self.require_witnesses.then_some((self.quorum as u64, self.witness_age_seconds)),
+        }
+    }
+
+    /// In how many seconds all entries are derived again.
+    pub fn derive_s(&self) -> u64 {
+        self.derive_hours.clamp(1, DERIVE_HOURS_MAX) * 3600
     }
 }
 

@@ -126,6 +126,8 @@ pub struct LogFigures {
     pub witnesses: u64,
     /// Whether disclosures are stopped.
     pub halted: bool,
+    /// Whether this start found that the ledger is published less than before.
+    pub less: bool,
 }
 
 /// Makes refusals of the entries before which something would be shown; whether there were any.
@@ -247,6 +249,29 @@ impl Vault {
             tracing::warn!("witnesses cosign the ledger again: disclosures go on");
             self.0.transparency.set(None);
         }
+    }
+
+    /// In what the ledger is published less than at the last start that was [kept](Vault::keep_publication); each in words. Logs it.
+    pub fn published_less(&self, now: &log::Publication) -> Result<Vec<String>, VaultError> {
+        let before = log::publication(self.0.store.reader(), &self.0.ledger_keys)?;
+        let less = before.map_or_else(Vec::new, |before| now.less_than(&before));
+        for what in &less {
+            tracing::error!(
+                what,
+                "THE LEDGER IS PUBLISHED LESS THAN BEFORE: whoever changed the settings should have said so"
+            );
+        }
+        self.0.transparency.figures.lock().unwrap_or_else(PoisonError::into_inner).less = !less.is_empty();
+        Ok(less)
+    }
+
+    /// Keeps how the ledger is published, for the next start to be held against. May block.
+    pub fn keep_publication(&self, now: &log::Publication) -> Result<(), VaultError> {
+        let before = log::publication(self.0.store.reader(), &self.0.ledger_keys)?;
+        if before.as_ref() == Some(now) {
+            return Ok(());
+        }
+        self.0.commit_log(log::keep_publication(&self.0.ledger_keys, now, self.0.rng.as_ref())?)
     }
 
     /// Figures of the published log.

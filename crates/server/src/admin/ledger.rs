@@ -1,6 +1,8 @@
 //! Questions to the ledger: who saw this patient, what did this person see, what did one session touch. For whoever reads the ledger; nobody who
 //! keeps accounts or the machine does. Each question is in the ledger before it is answered.
 
+mod whole;
+
 use super::emergencies::vault;
 use super::{AdminCall, json_reply};
 use crate::error::ApiError;
@@ -10,7 +12,7 @@ use hyper::header::{ACCEPT, HeaderName, HeaderValue, LINK};
 use serde_json::{Value, json};
 use tacet_ledger::index::Question;
 use tacet_ledger::listing::{CSV_HEADER, csv_line, entry_json, parse_moment};
-use tacet_types::{ResourceId, ResourceType};
+use tacet_types::{ResourceId, ResourceType, Timestamp};
 use tacet_vault::{
     Caller, EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, LedgerPage, Outcome, Vault, VaultError,
 };
@@ -21,13 +23,14 @@ use tokio::task::spawn_blocking;
 const COUNT_DEFAULT: usize = 100;
 
 /// Parameters that say what is asked, and how it is given.
-const PARAMETERS: [&str; 15] = [
+const PARAMETERS: [&str; 16] = [
     "patient", "person", "owner", "account", "session", "token", "device", "address", "from", "to", "kind", "outcome",
-    "_count", "_cursor", "_order",
+    "_count", "_cursor", "_order", "_lang",
 ];
 
 /// How many entries of the ledger did not open, so that nobody can say whether they would answer. JSON has it in its text.
 const UNREAD: HeaderName = HeaderName::from_static("tacet-ledger-unread");
+const KEPT_SINCE: HeaderName = HeaderName::from_static("tacet-ledger-kept-since");
 
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -37,25 +40,41 @@ enum Form {
     Json,
     Csv,
     Ndjson,
+    Pdf,
 }
+
+/// `_count` of all that answers, line by line.
+const ALL: &str = "all";
 
 /// Entries that answer a question, a page of them.
 pub(super) async fn entries<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     call.query.only(&PARAMETERS)?;
     let form = form(call)?;
     let question = question(call)?;
-    let count = match call.query.get("_count")? {
-        None => COUNT_DEFAULT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|count| (1..=LEDGER_PAGE_MAX).contains(count))
-            .ok_or_else(|| ApiError::invalid(format!("`_count` is a number from 1 to {LEDGER_PAGE_MAX}")))?,
-    };
     let order = match call.query.get("_order")? {
         None | Some("newest") => LedgerOrder::NewestFirst,
         Some("oldest") => LedgerOrder::OldestFirst,
         Some(_) => return Err(ApiError::invalid("`_order` is `newest` or `oldest`")),
+    };
+    let language = whole::language(call)?;
+    let all = call.query.get("_count")? == Some(ALL);
+    if form == Form::Pdf || all {
+        if call.query.get("_cursor")?.is_some() {
+            return Err(ApiError::invalid("a whole answer begins at its beginning: leave `_cursor` out"));
+        }
+        return match form {
+            Form::Pdf => whole::paper(call, question, order, language).await,
+            Form::Json => {
+                Err(ApiError::invalid("all entries are given as csv or ndjson: say so in `_format` or `Accept`"))
+            }
+            Form::Csv | Form::Ndjson => whole::lines(call, question, order, form).await,
+        };
+    }
+    let count = match call.query.get("_count")? {
+        None => COUNT_DEFAULT,
+        Some(text) => text.parse().ok().filter(|count| (1..=LEDGER_PAGE_MAX).contains(count)).ok_or_else(|| {
+            ApiError::invalid(format!("`_count` is a number from 1 to {LEDGER_PAGE_MAX}, or `{ALL}`"))
+        })?,
     };
     let cursor = call.query.get("_cursor")?.map(str::to_owned);
     let page = elsewhere(call, move |vault, caller| async move {
@@ -138,7 +157,8 @@ fn form<S>(call: &AdminCall<'_, S>) -> Result<Form, ApiError> {
             "json" | "application/json" => Ok(Form::Json),
             "csv" | "text/csv" => Ok(Form::Csv),
             "ndjson" | "application/ndjson" | "application/x-ndjson" => Ok(Form::Ndjson),
-            _ => Err(ApiError::not_supported("a `_format` other than json, csv and ndjson here")),
+            "pdf" | "application/pdf" => Ok(Form::Pdf),
+            _ => Err(ApiError::not_supported("a `_format` other than json, csv, ndjson and pdf here")),
         };
     }
     let accepted = call.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -147,6 +167,7 @@ fn form<S>(call: &AdminCall<'_, S>) -> Result<Form, ApiError> {
         "application/json" | "application/*" | "*/*" => Some(Form::Json),
         "text/csv" | "text/*" => Some(Form::Csv),
         "application/ndjson" | "application/x-ndjson" => Some(Form::Ndjson),
+        "application/pdf" => Some(Form::Pdf),
         _ => None,
     };
     Ok(kinds.into_iter().find_map(known).unwrap_or(Form::Json))
@@ -188,30 +209,41 @@ fn value(line: &LedgerLine) -> Value {
     }
 }
 
+/// Lines of CSV, without what its columns are called, or of NDJSON.
+fn lines_of(form: Form, lines: &[LedgerLine]) -> String {
+    let csv = |line: &LedgerLine| match line {
+        LedgerLine::Entry { index, entry } => csv_line(*index, entry),
+        LedgerLine::Expired { index } => format!("{index},,(retention is over)\r\n"),
+        LedgerLine::Damaged { index } => format!("{index},,(does not open)\r\n"),
+    };
+    match form {
+        Form::Csv => lines.iter().map(csv).collect(),
+        Form::Json | Form::Ndjson | Form::Pdf => lines.iter().map(|line| format!("{}\n", value(line))).collect(),
+    }
+}
+
+/// Says from when on entries can be read, where not all can.
+fn ledger_reply(reply: Reply, kept_since: Option<Timestamp>) -> Reply {
+    match kept_since.and_then(|since| HeaderValue::try_from(since.to_string()).ok()) {
+        Some(since) => reply.header(KEPT_SINCE, since),
+        None => reply,
+    }
+}
+
 fn rendered(form: Form, page: &LedgerPage, next: Option<&str>) -> Result<Reply, ApiError> {
     let reply = match form {
         Form::Json => {
             let entries: Vec<Value> = page.lines.iter().map(value).collect();
-            let body = json!({ "entries": entries, "next": next, "size": page.size, "unread": page.unread });
+            let since = page.kept_since.map(|since| since.to_string());
+            let body = json!({
+                "entries": entries, "next": next, "size": page.size, "unread": page.unread, "kept_since": since,
+            });
             return Ok(json_reply(StatusCode::OK, &body));
         }
-        Form::Ndjson => {
-            let lines: String = page.lines.iter().map(|line| format!("{}\n", value(line))).collect();
-            Reply::text(StatusCode::OK, NDJSON, lines)
-        }
-        Form::Csv => {
-            let mut lines = CSV_HEADER.to_owned();
-            for line in &page.lines {
-                lines += &match line {
-                    LedgerLine::Entry { index, entry } => csv_line(*index, entry),
-                    LedgerLine::Expired { index } => format!("{index},,(retention is over)\r\n"),
-                    LedgerLine::Damaged { index } => format!("{index},,(does not open)\r\n"),
-                };
-            }
-            Reply::text(StatusCode::OK, CSV, lines)
-        }
+        Form::Csv => Reply::text(StatusCode::OK, CSV, CSV_HEADER.to_owned() + &lines_of(form, &page.lines)),
+        Form::Ndjson | Form::Pdf => Reply::text(StatusCode::OK, NDJSON, lines_of(form, &page.lines)),
     };
-    let reply = reply.header(UNREAD, HeaderValue::from(page.unread));
+    let reply = ledger_reply(reply.header(UNREAD, HeaderValue::from(page.unread)), page.kept_since);
     let Some(next) = next else { return Ok(reply) };
     let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""));
     Ok(reply.header(LINK, link.map_err(|_| ApiError::internal("a link is no header value"))?))

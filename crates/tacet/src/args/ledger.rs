@@ -38,6 +38,22 @@ pub(crate) struct LedgerFormArgs {
     /// As NDJSON, a line for each entry
     #[arg(long)]
     pub(crate) ndjson: bool,
+    #[command(flatten)]
+    pub(crate) paper: LedgerPaperArgs,
+}
+
+/// An answer as a paper.
+#[derive(Args, Clone)]
+pub(crate) struct LedgerPaperArgs {
+    /// Write it as a PDF to this file, which must not exist yet
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "ndjson"])]
+    pub(crate) pdf: Option<PathBuf>,
+    /// The language of the PDF: `fr` or `en`
+    #[arg(long, default_value = "fr")]
+    pub(crate) lang: String,
+    /// Open each patient's record for the name: written into the ledger, each. For the PDF, and for what a session touched
+    #[arg(long)]
+    pub(crate) names: bool,
 }
 
 #[derive(Args)]
@@ -104,9 +120,8 @@ pub(crate) struct LedgerReportArgs {
 pub(crate) struct LedgerSessionArgs {
     /// The short id of a session or of a token, as entries give it
     pub(crate) session: String,
-    /// Open each patient's record for the name: written into the ledger, each
-    #[arg(long)]
-    pub(crate) names: bool,
+    #[command(flatten)]
+    pub(crate) paper: LedgerPaperArgs,
     /// The patients as CSV
     #[arg(long, conflicts_with_all = ["ndjson", "entries"])]
     pub(crate) csv: bool,

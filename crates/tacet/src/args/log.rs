@@ -28,6 +28,9 @@ pub(crate) struct TrustArgs {
     /// How many of these must have cosigned; all of them where it is not given
     #[arg(long, value_name = "NUMBER")]
     pub(crate) quorum: Option<usize>,
+    /// How old a cosignature may be to count, such as `90s`, `30m`, `48h` or `7d`; as old as it is where it is not given
+    #[arg(long, value_name = "TIME", requires = "witness")]
+    pub(crate) max_age: Option<String>,
 }
 
 #[derive(Args)]

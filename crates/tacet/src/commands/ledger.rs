@@ -1,7 +1,7 @@
 //! `tacet ledger`.
 
 use crate::args::{Global, LedgerArgs, LedgerCommand, LedgerFilterArgs, LedgerFormArgs, LedgerSessionArgs};
-use crate::commands::{ledger_log, ledger_report};
+use crate::commands::{ledger_log, ledger_paper, ledger_report, ledger_retain};
 use crate::config::data_directory;
 use crate::error::CliError;
 use crate::exit;
@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 use tacet_ledger::index::Question;
 use tacet_ledger::listing::{CSV_HEADER, csv_cells, csv_line, entry_json, parse_moment};
 use tacet_ledger::{Entry, PurposeOfUse};
+use tacet_report::Inquiry;
 use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{
-    EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent, Vault, VaultError,
-};
+use tacet_vault::{EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent};
 
 pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result<u8, CliError> {
     match &args.command {
@@ -28,6 +27,8 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
         LedgerCommand::Key(args) => ledger_log::key(global, args, output),
         LedgerCommand::ExportLog { directory } => ledger_log::export(global, directory, output),
         LedgerCommand::Tiles => ledger_log::tiles(global, output),
+        LedgerCommand::Succeed { name, lost } => crate::commands::ledger_succeed::run(global, name, lost, output),
+        LedgerCommand::Retain { dry_run } => ledger_retain::run(global, *dry_run, output),
         LedgerCommand::List(args) => {
             let question = question(&args.filter)?;
             answer(global, "ledger list", &question, Some(args.count), &args.form, output)
@@ -44,7 +45,8 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
         }
         LedgerCommand::Session(args) if args.entries => {
             let question = Question { session: Some(args.session.clone()), ..Question::default() };
-            let form = LedgerFormArgs { oldest_first: true, csv: false, ndjson: args.ndjson };
+            let paper = args.paper.clone();
+            let form = LedgerFormArgs { oldest_first: true, csv: false, ndjson: args.ndjson, paper };
             answer(global, "ledger session", &question, None, &form, output)
         }
         LedgerCommand::Session(args) => session(global, args, output),
@@ -109,10 +111,6 @@ fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {
     })
 }
 
-fn open_indexed(global: &Global, output: &Output) -> Result<Vault, CliError> {
-    open_with_index(global, output).map(|opened| opened.vault)
-}
-
 /// Opens the store with the ledger's index, brought up to date.
 pub(crate) fn open_with_index(global: &Global, output: &Output) -> Result<Opened, CliError> {
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
@@ -136,25 +134,28 @@ fn answer(
     form: &LedgerFormArgs,
     output: &Output,
 ) -> Result<u8, CliError> {
-    let vault = open_indexed(global, output)?;
+    let language = ledger_paper::language(&form.paper)?;
+    let opened = open_with_index(global, output)?;
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
     let order = if form.oldest_first { LedgerOrder::OldestFirst } else { LedgerOrder::NewestFirst };
-    let mut reading = open::wait(vault.read_ledger(&caller, question, order, None))?;
+    let mut reading = open::wait(opened.vault.read_ledger(&caller, question, order, None))?;
     let (mut left, mut entries, mut text) = (count.unwrap_or(usize::MAX), Vec::new(), String::new());
     let mut found = 0_u64;
+    let mut inquiry = Inquiry::new(question.clone());
     let mut listened = !form.csv || output.lines(CSV_HEADER);
     while left > 0 && listened && !reading.is_done() {
         let lines = reading.next(left.min(LEDGER_PAGE_MAX))?;
         left -= lines.len().min(left);
         found += lines.len() as u64;
         let mut part = String::new();
-        for line in &lines {
+        for line in lines {
             match (form.csv, form.ndjson) {
-                (true, _) => part += &csv(line),
-                (_, true) => part += &format!("{}\n", value(line)),
+                (true, _) => part += &csv(&line),
+                (_, true) => part += &format!("{}\n", value(&line)),
+                _ if form.paper.pdf.is_some() => ledger_paper::add(&mut inquiry, line),
                 _ => {
-                    entries.push(value(line));
-                    text += &self::line(line);
+                    entries.push(value(&line));
+                    text += &self::line(&line);
                 }
             }
         }
@@ -162,16 +163,36 @@ fn answer(
     }
     let (size, unread) = (reading.size(), reading.unread());
     drop(reading);
-    vault.close()?;
+    let kept_since = opened.vault.ledger_kept()?.map(|kept| kept.since);
+    let written = match &form.paper.pdf {
+        Some(path) => {
+            let asked = ledger_paper::asked(&caller, size, unread, kept_since);
+            ledger_paper::inquiry(global, &opened, &inquiry, &asked, (path, &form.paper, language))
+        }
+        None => Ok(()),
+    };
+    opened.vault.close()?;
+    written?;
     if unread > 0 {
         output
             .note(&format!("{unread} entries of the ledger cannot be read: nobody can say whether they would answer"));
     }
-    if !form.csv && !form.ndjson {
+    if let Some(since) = kept_since {
+        output.note(&format!("entries of before {since} are past their retention: they answer no question any more"));
+    }
+    let since = kept_since.map(|since| since.to_string());
+    if let Some(path) = &form.paper.pdf {
+        let value = json!({ "size": size, "found": found, "unread": unread, "kept_since": since, "pdf": path });
+        output.result(command, value, &format!("{found} entries. {}", ledger_paper::written_to(path)));
+    } else if !form.csv && !form.ndjson {
         if found == 0 {
             text += "No entry answers this.";
         }
-        output.result(command, json!({ "size": size, "entries": entries, "unread": unread }), &text);
+        output.result(
+            command,
+            json!({ "size": size, "entries": entries, "unread": unread, "kept_since": since }),
+            &text,
+        );
     }
     Ok(exit::OK)
 }
@@ -219,47 +240,34 @@ pub(crate) fn entry_line(index: u64, entry: &Entry) -> String {
 
 /// Prints what one session touched.
 fn session(global: &Global, args: &LedgerSessionArgs, output: &Output) -> Result<u8, CliError> {
-    let vault = open_indexed(global, output)?;
+    let language = ledger_paper::language(&args.paper)?;
+    let opened = open_with_index(global, output)?;
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
-    let extent = open::wait(vault.session_extent(&caller, &args.session))?;
-    let names = if args.names { names(global, &vault, &extent)? } else { BTreeMap::new() };
-    vault.close()?;
+    let extent = open::wait(opened.vault.session_extent(&caller, &args.session))?;
+    let patients = extent.patients.iter().map(|patient| (patient.resource_type, patient.id.clone()));
+    let names = match args.paper.names {
+        true => ledger_paper::names(global, &opened.vault, patients)?,
+        false => BTreeMap::new(),
+    };
+    let written = match &args.paper.pdf {
+        Some(path) => {
+            let asked = ledger_paper::asked(&caller, extent.size, extent.unread, extent.kept_since);
+            ledger_paper::extent(&opened, &extent, &asked, &names, (path, language))
+        }
+        None => Ok(()),
+    };
+    opened.vault.close()?;
+    written?;
     if args.csv {
         output.lines(&extent_csv(&extent, &names));
         return Ok(exit::OK);
     }
-    output.result("ledger session", extent_value(&extent, &names), &extent_text(&extent, &names));
+    let mut text = extent_text(&extent, &names);
+    if let Some(path) = &args.paper.pdf {
+        text += &format!("\n{}", ledger_paper::written_to(path));
+    }
+    output.result("ledger session", extent_value(&extent, &names), &text);
     Ok(exit::OK)
-}
-
-/// The name of each patient: an ordinary disclosure of each record, with its entry.
-fn names(global: &Global, vault: &Vault, extent: &SessionExtent) -> Result<BTreeMap<String, String>, CliError> {
-    // To tell the people concerned is part of running the hospital.
-    let reader = open::caller(global, Role::Integrator, PurposeOfUse::Operations);
-    let mut names = BTreeMap::new();
-    for patient in &extent.patients {
-        match open::wait(vault.read(&reader, patient.resource_type, &patient.id)) {
-            Ok(disclosed) => {
-                names.insert(patient.id.as_str().to_owned(), name_in(&disclosed.body));
-            }
-            // Erased or deleted since, or tried under an id that is nobody's.
-            Err(VaultError::NotFound | VaultError::Gone { .. } | VaultError::Erased) => {}
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Ok(names)
-}
-
-/// The first name in a record, family name first; empty where there is none.
-fn name_in(body: &[u8]) -> String {
-    let Ok(record) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
-    let Some(name) = record.pointer("/name/0") else { return String::new() };
-    if let Some(text) = name.get("text").and_then(serde_json::Value::as_str) {
-        return text.to_owned();
-    }
-    let given = name.get("given").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let parts = name.get("family").into_iter().chain(given).filter_map(serde_json::Value::as_str);
-    parts.collect::<Vec<_>>().join(" ")
 }
 
 fn extent_value(extent: &SessionExtent, names: &BTreeMap<String, String>) -> serde_json::Value {
@@ -317,6 +325,9 @@ fn extent_text(extent: &SessionExtent, names: &BTreeMap<String, String>) -> Stri
             "NOT IN THIS: {} entries of it past their retention, {} that do not open, {} of the ledger that nobody can attribute\n",
             extent.expired, extent.damaged, extent.unread
         );
+    }
+    if let Some(since) = extent.kept_since {
+        text += &format!("NOT IN THIS: anything of before {since}, which is past its retention\n");
     }
     text += &format!("{} patients\n", extent.patients_touched());
     for patient in &extent.patients {

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tacet_ledger::PurposeOfUse;
-use tacet_tlog::derive::{LogFiles, Trusted, verify_files};
+use tacet_tlog::derive::{Derived, LogFiles, Trusted, verify_files};
 use tacet_tlog::note::{NOTE_BYTES_MAX, SignatureType};
 use tacet_tlog::policy::WitnessPolicy;
 use tacet_tlog::tile::{Resource, resources};
@@ -106,7 +106,47 @@ pub(crate) fn trusted(args: &TrustArgs) -> Result<(Vec<VerifierKey>, WitnessPoli
     if quorum > witnesses.len() {
         return Err(CliError::Usage(format!("{quorum} witnesses cannot be asked where {} are named", witnesses.len())));
     }
-    Ok((log, WitnessPolicy { witnesses, quorum, age_s_max: None }))
+    let age_s_max = args.max_age.as_deref().map(seconds).transpose()?;
+    Ok((log, WitnessPolicy { witnesses, quorum, age_s_max }))
+}
+
+/// A time such as `90s`, `30m`, `48h` or `7d`, in seconds.
+fn seconds(text: &str) -> Result<u64, CliError> {
+    let wrong = || CliError::Usage(format!("`{text}` is no time: write it as `90s`, `30m`, `48h` or `7d`"));
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, unit)| text.strip_suffix(*name).map(|number| (number, *unit)))
+        .ok_or_else(wrong)?;
+    // A sign or a space is none.
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| number.parse::<u64>().ok()).flatten().ok_or_else(wrong)?;
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
+/// Whether enough witnesses have seen a log lately enough; why not otherwise. Who counts and how many was held already: here, how old it is.
+fn timely(
+    files: &Path,
+    derived: &Derived,
+    log: &[VerifierKey],
+    policy: &WitnessPolicy,
+) -> Result<Option<String>, CliError> {
+    let Some(age_s) = policy.age_s_max else { return Ok(None) };
+    let bytes = Directory(files.to_owned()).read(&Resource::Checkpoint, NOTE_BYTES_MAX);
+    let bytes = bytes.map_err(CliError::file(files, "cannot be read"))?.unwrap_or_default();
+    let signed = SignedCheckpoint::verified(&bytes, log).ok().filter(|found| *found.checkpoint() == derived.checkpoint);
+    let Some(signed) = signed else { return Ok(Some("the checkpoint changed while it was verified".to_owned())) };
+    let now_s = u64::try_from(open::clock().now().as_ms() / 1000).unwrap_or_default();
+    let quorum = policy.count(&signed, now_s);
+    let quorum = quorum.map_err(|error| CliError::other("a cosignature is not one of its witness", error))?;
+    Ok((!quorum.is_met()).then(|| {
+        format!(
+            "{} of {} witnesses that must have cosigned did so within {age_s} seconds; {} cosignatures are older, or from the future",
+            quorum.counted.len(),
+            quorum.wanted,
+            quorum.untimely.len()
+        )
+    }))
 }
 
 /// A log's files in a directory.
@@ -139,13 +179,20 @@ pub(crate) fn verify(files: &Path, args: &LedgerVerifyArgs, output: &Output) -> 
             .map_err(|error| CliError::other("a known checkpoint is not one of this log", error))?;
         known.push(signed.checkpoint().clone());
     }
-    let trusted = Trusted { log, witnesses: policy.witnesses, cosignatures_min: policy.quorum, known };
+    let (witnesses, cosignatures_min) = (policy.witnesses.clone(), policy.quorum);
+    let trusted = Trusted { log: log.clone(), witnesses, cosignatures_min, known };
     let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let derived = verify_files(&mut Directory(files.to_owned()), &trusted, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
     bar.finish_and_clear();
+    let late = derived.as_ref().ok().map(|derived| timely(files, derived, &log, &policy)).transpose()?.flatten();
+    if let Some(late) = late {
+        let value = json!({ "valid": false, "problem": late });
+        output.result("ledger verify", value, &format!("WRONG {late}"));
+        return Ok(exit::FINDINGS);
+    }
     match derived {
         Ok(derived) => {
             let (size, root) = (derived.checkpoint.size(), derived.checkpoint.root().to_string());
@@ -166,6 +213,21 @@ pub(crate) fn verify(files: &Path, args: &LedgerVerifyArgs, output: &Output) -> 
                 &format!("WRONG {wrong}"),
             );
             Ok(exit::FINDINGS)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, expected) in [("90s", 90), ("30m", 1800), ("48h", 172_800), ("7d", 604_800), ("0s", 0)] {
+            assert_eq!(seconds(text).unwrap(), expected, "{text}");
+        }
+        for wrong in ["", "s", "7", "7w", "-1s", "+1s", "1 s", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,15 +2,12 @@
 
 use crate::args::{Global, LedgerReportArgs};
 use crate::commands::ledger::open_with_index;
+use crate::commands::ledger_paper;
 use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, Opened};
 use crate::output::Output;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use tacet_identity::AccountId;
 use tacet_ledger::PurposeOfUse;
 use tacet_ledger::listing::parse_moment;
@@ -50,7 +47,10 @@ pub(crate) fn run(global: &Global, args: &LedgerReportArgs, output: &Output) -> 
     );
     if let Some(path) = &args.pdf {
         let paper = tacet_report::to_paper(&report, &settings, language).to_pdf();
-        write(path, &paper.map_err(|error| CliError::other("the report could not be put on paper", error))?)?;
+        ledger_paper::write(
+            path,
+            &paper.map_err(|error| CliError::other("the report could not be put on paper", error))?,
+        )?;
         text += &format!("\nWritten to {}. Hand it to the patient, and to nobody else.", path.display());
     }
     output.result("ledger report", page, &text);
@@ -82,7 +82,7 @@ fn made(
     if let Some(error) = refused {
         return Err(CliError::other("the report could not be made", error));
     }
-    let mut report = builder.finish(told.began, told.unread);
+    let mut report = builder.finish(told.began, told.kept_since, told.unread);
     let of = ResourceType::parse("Patient");
     if let (true, Some(of)) = (with_name, of) {
         // An ordinary disclosure, with its entry: telling patients about their own record is part of running the hospital.
@@ -94,15 +94,4 @@ fn made(
         };
     }
     Ok(report)
-}
-
-/// Writes a file that only this user reads.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(CliError::file(path, "cannot be written; it must not exist yet"))
 }

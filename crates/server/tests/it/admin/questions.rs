@@ -81,3 +81,49 @@ async fn an_auditor_learns_the_exact_extent_of_a_session() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_whole_answer_has_an_end_and_is_in_the_ledger_before_it() {
+    let (office, staff) = Office::with_staff().await;
+    ward(&office).await;
+    let folder = tempfile::tempdir().unwrap();
+    office.vault.keep_ledger_index_in(folder.path(), true).unwrap();
+    let caller = office.employ(&staff, clinician("dr-a", "dr-a")).await;
+    // More than a page, and more than a piece.
+    for _ in 0..1100 {
+        office.ask(&caller, "GET", "/Patient/mine", None).await;
+    }
+    let asked = "/_ledger/entries?patient=mine&kind=read&_order=oldest&_count=all";
+    let before = office.vault.ledger_head().unwrap().unwrap().size();
+    let ask = Ask::new("GET", asked).header("accept", "application/x-ndjson");
+    let answer = office.send(ask, &staff.aud, None).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let entry = office.vault.ledger_entry(before).unwrap();
+    assert_eq!(
+        (entry.kind.as_str(), entry.query.as_deref()),
+        ("ledger-access", Some("patient=Patient/mine&kind=read"))
+    );
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, entries) = lines.split_last().unwrap();
+    assert_eq!((last["end"].as_bool(), last["entries"].as_u64()), (Some(true), Some(1100)), "{last}");
+    assert_eq!(entries.len(), 1100);
+    assert!(entries.windows(2).all(|pair| pair[0]["index"].as_u64() < pair[1]["index"].as_u64()));
+
+    let csv = office.ask(&staff.aud, "GET", &format!("{asked}&_format=csv"), None).await;
+    let csv = String::from_utf8(csv.body.to_vec()).unwrap();
+    assert!(csv.starts_with("index,at,") && csv.lines().count() == 1102);
+    assert!(csv.lines().last().unwrap().starts_with("end,,(1100 lines;"), "{:?}", csv.lines().last());
+    let none = office.ask(&staff.aud, "GET", "/_ledger/entries?session=none&_count=all&_format=ndjson", None).await;
+    assert_eq!(String::from_utf8_lossy(&none.body).lines().count(), 1, "an end and nothing before it");
+
+    let pdf =
+        office.ask(&staff.aud, "GET", "/_ledger/entries?patient=mine&kind=update&_format=pdf&_lang=en", None).await;
+    assert_eq!((pdf.status.as_u16(), pdf.header("content-type")), (200, Some("application/pdf")));
+    assert!(pdf.body.starts_with(b"%PDF"));
+    for wrong in ["_count=all", "_count=all&_format=csv&_cursor=x", "_format=pdf&_lang=de", "_format=xml"] {
+        let answer = office.ask(&staff.aud, "GET", &format!("/_ledger/entries?patient=mine&{wrong}"), None).await;
+        assert!([400, 406, 501].contains(&answer.status.as_u16()), "{wrong}: {}", answer.status);
+    }
+    assert_eq!(office.ask(&caller, "GET", &format!("{asked}&_format=csv"), None).await.status, 403);
+}
