@@ -112,7 +112,7 @@ async fn made<S: RecordService>(
         let what = "accesses in one report: ask for a shorter time with `from` and `to`";
         return Err(VaultError::TooLarge { what, max: ACCESSES_MAX });
     }
-    let mut report = builder.finish(told.began, told.unread);
+    let mut report = builder.finish(told.began, told.kept_since, told.unread);
     report.subject.name = name_of_patient(app, caller, &asked.patient).await?;
     Ok(report)
 }

@@ -45,11 +45,11 @@ fn rotation_wraps_keys_anew_and_writes_no_record() {
     let report = block_on(house.vault.rewrap(&caller(Role::Operator), &mut |_| {})).unwrap();
     assert_eq!(
         (report.rewrapped, report.current),
-        (22, 0),
-        "20 patients, the establishment's content, the establishment"
+        (23, 0),
+        "20 patients, the establishment's content, the establishment, a month of the ledger"
     );
     let again = block_on(house.vault.rewrap(&caller(Role::Operator), &mut |_| {})).unwrap();
-    assert_eq!((again.rewrapped, again.current), (0, 22));
+    assert_eq!((again.rewrapped, again.current), (0, 23));
     house.root.finish_rotation(&SecureRng).unwrap();
     house.keeper =
         Arc::new(InProcessKeeper::new(house.root.keys(), house.clock.clone(), Arc::new(SecureRng), unbounded()));
