@@ -63,22 +63,26 @@ pub(crate) fn run() -> Outcome {
     instance.remove()
 }
 
-fn is_there(program: &str) -> bool {
+pub(super) fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Installs Debian's browser, where this may be done without asking: in a container, as its root. Says whether it is there then.
+/// Installs Debian's browser, where this may be done. Says whether it is there then.
 fn install_browser() -> bool {
+    apt_install("chromium") && Path::new(BROWSER).exists()
+}
+
+/// Installs a package of Debian, where this may be done without asking: in a container, as its root.
+pub(super) fn apt_install(package: &str) -> bool {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         command.output().is_ok_and(|output| output.status.success())
     };
-    println!("{BROWSER} is not there: apt-get install -y --no-install-recommends chromium");
-    let install = ["install", "-y", "--no-install-recommends", "chromium"];
+    println!("{package} is not there: apt-get install -y --no-install-recommends {package}");
+    let install = ["install", "-y", "--no-install-recommends", package];
     // A fresh container knows of no packages.
-    let installed = apt(&install) || (apt(&["update"]) && apt(&install));
-    installed && Path::new(BROWSER).exists()
+    apt(&install) || (apt(&["update"]) && apt(&install))
 }
 
 /// Copies the programs for Node.js beside their packages, and makes an environment for Python. Both take what is written in the
@@ -103,7 +107,7 @@ fn install(folder: &Path) -> Outcome {
 }
 
 /// Does what makes a folder, unless it was made from files that said the same. What broke off is made anew.
-fn unless_made_from(folder: &Path, files: &[PathBuf], make: impl FnOnce() -> Outcome) -> Outcome {
+pub(super) fn unless_made_from(folder: &Path, files: &[PathBuf], make: impl FnOnce() -> Outcome) -> Outcome {
     let wanted: Vec<Vec<u8>> = files.iter().map(std::fs::read).collect::<Result<_, _>>()?;
     let (wanted, made) = (wanted.concat(), folder.join("made-from"));
     if std::fs::read(&made).is_ok_and(|made| made == wanted) {
@@ -116,7 +120,7 @@ fn unless_made_from(folder: &Path, files: &[PathBuf], make: impl FnOnce() -> Out
     Ok(std::fs::write(made, wanted)?)
 }
 
-fn make_environment(environment: &Path, requirements: &Path) -> Outcome {
+pub(super) fn make_environment(environment: &Path, requirements: &Path) -> Outcome {
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv"]).arg(environment);
     finish(venv, "`python3 -m venv` (it needs Python 3.9 or later)")?;
@@ -126,7 +130,7 @@ fn make_environment(environment: &Path, requirements: &Path) -> Outcome {
     finish(pip, "`pip install`")
 }
 
-fn finish(mut command: Command, what: &str) -> Outcome {
+pub(super) fn finish(mut command: Command, what: &str) -> Outcome {
     let output = command.output().map_err(|error| format!("{what} cannot be run: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -5,6 +5,7 @@ mod drill;
 mod foreign;
 mod licences;
 mod smoke;
+mod targets;
 
 use crate::{Outcome, tidy, workspace};
 use std::process::Command;
@@ -26,7 +27,7 @@ struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "tidy", about: "the shape of the repository", run: tidy::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lints", about: "clippy on everything, warnings are errors", run: lints },
@@ -37,6 +38,7 @@ const STEPS: [Step; 11] = [
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
     Step { name: "clients", about: "stock FHIR clients from npm and PyPI work against the program", run: clients::run },
     Step { name: "foreign", about: "a verifier in Go rejects every log that was tampered with", run: foreign::run },
+    Step { name: "targets", about: "backup targets against a real object store and a real sshd", run: targets::run },
     Step {
         name: "drill",
         about: "the drills: one catches a program that does not encrypt, the others find nothing",

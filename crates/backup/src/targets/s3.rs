@@ -220,6 +220,8 @@ impl Access {
             let until = HeaderValue::from_str(until).map_err(|_| settings_error("no header can hold the instant"))?;
             headers.insert(HeaderName::from_static("x-amz-object-lock-mode"), HeaderValue::from_static("COMPLIANCE"));
             headers.insert(HeaderName::from_static("x-amz-object-lock-retain-until-date"), until);
+            // Locks ask for a checksum, and some stores for it to be announced.
+            headers.insert(HeaderName::from_static("x-amz-sdk-checksum-algorithm"), HeaderValue::from_static("SHA256"));
         }
         // Whether the bucket stands in the host makes no difference to it: it is given the whole URL of the bucket.
         AmazonS3Builder::new()

@@ -359,3 +359,5 @@ fn what_ssh_says_of_its_failure_is_told_cleaned_and_a_shell_that_greets_is_notic
         assert!(Ssh::new(&SshSettings { host: bad.into(), ..settings.clone() }).is_err(), "{bad:?}");
     }
 }
+
+mod real;
