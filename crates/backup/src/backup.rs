@@ -12,9 +12,7 @@ use self::rows::BatchReader;
 use crate::catalog;
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
-use crate::manifest::{
-    Kind, LedgerState, Manifest, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name,
-};
+use crate::manifest::{Kind, LedgerState, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name};
 use crate::sending::{Sending, check_spaces};
 use crate::signing::BackupSigner;
 use crate::state::{State, StateFile};

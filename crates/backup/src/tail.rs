@@ -18,8 +18,6 @@ pub(crate) struct Batch {
     pub from: Mark,
     /// Where it ends.
     pub to: Mark,
-    /// Groups in it.
-    pub groups: u64,
     /// The writes.
     pub writes: Writes,
     bytes: usize,
@@ -170,14 +168,14 @@ impl TailBuffer {
         state.taken_bytes += bytes;
         state.bytes = 0;
         drop(state);
-        let (mut writes, count) = (Writes::new(), groups.len() as u64);
+        let mut writes = Writes::new();
         for write in groups.into_iter().flat_map(|group| group.writes) {
             match write {
                 Write::Put { key, value } => writes.insert(key, Some(value)),
                 Write::Delete { key } => writes.insert(key, None),
             };
         }
-        Taken::Batch(Batch { from, to, groups: count, writes, bytes })
+        Taken::Batch(Batch { from, to, writes, bytes })
     }
 
     /// Says that what was taken is on its target, or given up.
@@ -239,7 +237,7 @@ mod tests {
         write(&tail, 4, 1, b"b");
         tail.wrote(mark(4), mark(5), vec![Write::delete([5, 2])]);
         let Taken::Batch(batch) = tail.take() else { panic!() };
-        assert_eq!((batch.from, batch.to, batch.groups), (mark(2), mark(5), 3));
+        assert_eq!((batch.from, batch.to), (mark(2), mark(5)));
         assert_eq!(batch.writes, Writes::from([(vec![5, 1], Some(b"b".to_vec())), (vec![5, 2], None)]));
         assert!(tail.bytes() > 0);
         tail.release(&batch);

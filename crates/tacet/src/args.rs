@@ -1,22 +1,30 @@
 //! The shape of the command line.
 
+mod backup;
 mod ledger;
 mod log;
+mod pack;
 mod people;
+mod restore;
 mod review;
+mod transfer;
 
+pub(crate) use backup::{BackupArgs, BackupCommand, ReceiveArgs};
 pub(crate) use ledger::{
-    LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerReportArgs, LedgerSessionArgs, LedgerWhatDidArgs,
-    LedgerWhoSawArgs,
+    LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerPaperArgs, LedgerReportArgs, LedgerSessionArgs,
+    LedgerWhatDidArgs, LedgerWhoSawArgs,
 };
 pub(crate) use log::{
     LedgerKeyArgs, LedgerVerifyArgs, ReceiptArgs, ReceiptCommand, TrustArgs, WitnessArgs, WitnessCommand,
 };
+pub(crate) use pack::{PackArgs, PackCommand, PackOpenArgs, WorkstationCommand};
 pub(crate) use people::{
-    AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, PolicyArgs,
-    PolicyCommand,
+    AccountArgs, AccountCommand, ApprovalArgs, ApprovalCommand, BreakGlassArgs, BreakGlassCommand, LockdownArgs,
+    LockdownCommand, PolicyArgs, PolicyCommand,
 };
+pub(crate) use restore::RestoreArgs;
 pub(crate) use review::{ReviewArgs, ReviewCommand, ReviewPrepareArgs};
+pub(crate) use transfer::{TransferArgs, TransferCommand, TransferMakeArgs, TransferOpenArgs, TransferTakeArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -71,6 +79,12 @@ pub(crate) enum Command {
     Package(PackageArgs),
     /// Write all records to NDJSON, sealed to a recipient
     Export(ExportArgs),
+    /// Backups: make one, see how they stand, verify and prune them
+    Backup(BackupArgs),
+    /// Make a store again on an empty machine, from a backup and recovery shares
+    Restore(RestoreArgs),
+    /// Paper packs of wards, for when there is no server
+    Pack(PackArgs),
     /// Check every row, seal and link
     Check,
     /// The search index
@@ -85,6 +99,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// A patient's record as a whole
     Patient(PatientArgs),
+    /// Summaries of patients to another hospital, and from one
+    Transfer(TransferArgs),
     /// Bearer tokens
     Token(TokenArgs),
     /// Accounts of people
@@ -97,6 +113,8 @@ pub(crate) enum Command {
     Review(ReviewArgs),
     /// The rules on who may see what
     Policy(PolicyArgs),
+    /// Stop changes, sessions or keys at once; two people lift that
+    Lockdown(LockdownArgs),
     /// Play an attacker on a scratch instance and print what leaks
     Drill(DrillArgs),
     /// Write synthetic records as NDJSON
@@ -284,6 +302,21 @@ pub(crate) enum LedgerCommand {
     },
     /// Make the kept hashes of the published log again from the entries
     Tiles,
+    /// Let the published log go on under another name, after a restore that lost entries which others may have seen
+    Succeed {
+        /// The name of the log from here on
+        #[arg(long)]
+        name: String,
+        /// What was lost, in words without personal data, for the ledger
+        #[arg(long)]
+        lost: String,
+    },
+    /// Run the rule by which entries end: announce and destroy keys of months past their time (a server does it each day)
+    Retain {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Args)]

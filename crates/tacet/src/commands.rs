@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod approval;
+pub(crate) mod backup;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod demo;
@@ -15,14 +16,21 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod ledger_log;
+pub(crate) mod ledger_paper;
 pub(crate) mod ledger_report;
+pub(crate) mod ledger_retain;
+pub(crate) mod ledger_succeed;
+pub(crate) mod lockdown;
+pub(crate) mod pack;
 pub(crate) mod package;
 pub(crate) mod patient;
 pub(crate) mod policy;
 pub(crate) mod receipt;
+pub(crate) mod restore;
 pub(crate) mod review;
 pub(crate) mod serve;
 pub(crate) mod token;
+pub(crate) mod transfer;
 pub(crate) mod witness;
 
 use crate::args::Cli;

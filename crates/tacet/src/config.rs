@@ -1,6 +1,7 @@
 //! The configuration file: one TOML file, every setting with a sane default, nothing secret in it.
 
 use crate::args::{EngineKind, Global};
+use crate::backing::BackupConfig;
 use crate::error::CliError;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tacet_policy::{CareSettings, Policies, Zone};
 use tacet_seal::KeeperLimits;
-use tacet_server::{ForeignRule, LedgerConfig, OutgoingConfig, PeopleSettings, ServerConfig, SubscriptionsConfig};
+use tacet_server::{
+    ForeignRule, LedgerConfig, OutgoingConfig, PacksConfig, PeopleSettings, ServerConfig, SubscriptionsConfig,
+    TripwiresConfig,
+};
 use tacet_smart::foreign::{Provider, ProviderAuth, SubjectClaim};
 use tacet_types::{Redacted, ResourceType};
 use tacet_vault::{AccessSettings, IndexSettings, RequiredProfile, Rules, Validation, ValidationSettings};
@@ -33,7 +37,21 @@ pub(crate) struct Config {
     pub(crate) access: AccessConfig,
     pub(crate) oidc: BTreeMap<String, OidcConfig>,
     pub(crate) ledger: LedgerConfig,
+    pub(crate) tripwires: TripwiresConfig,
+    pub(crate) packs: PacksConfig,
     pub(crate) log: LogConfig,
+    pub(crate) backup: BackupConfig,
+    pub(crate) transfer: TransferConfig,
+}
+
+/// With which hospitals summaries are exchanged.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TransferConfig {
+    /// To whom summaries may be sealed: name and key, `age1…`.
+    pub(crate) recipients: BTreeMap<String, String>,
+    /// From whom summaries are taken: name and key, 64 hexadecimal digits.
+    pub(crate) senders: BTreeMap<String, String>,
 }
 
 /// How records are kept.
@@ -459,6 +477,7 @@ pub(crate) fn template(engine: EngineKind) -> String {
          # roots = \"/etc/ssl/certs/ca-certificates.crt\"\n\n\
          [access]\n# name = \"Hospital\"\n# tokens_for_people = false\n# session_idle_minutes = 15\n# session_minutes_max = 600\n\
          # step_up_minutes = 5\n# policies = \"/etc/tacet/policies\"\n\n\
+         [tripwires]\n# lock = \"read-only\"\n# interval_ms = 2000\n\n\
          [log]\n# level = \"info\"\n# json = true\n"
     )
 }

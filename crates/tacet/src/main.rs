@@ -1,6 +1,7 @@
 //! The command line and the single binary. Data on stdout, messages on stderr; exit codes in [`exit`].
 
 mod args;
+mod backing;
 mod commands;
 mod config;
 mod error;
@@ -58,6 +59,9 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Import(args) => commands::import::run(&global, &args, output),
         Command::Package(args) => commands::package::run(&global, &args, output),
         Command::Export(args) => commands::export::run(&global, &args, output),
+        Command::Backup(args) => commands::backup::run(&global, &args, output),
+        Command::Restore(args) => commands::restore::run(&global, &args, output),
+        Command::Pack(args) => commands::pack::run(&global, &args, output),
         Command::Check => commands::check::run(&global, output),
         Command::Index(args) => commands::index::run(&global, &args, output),
         Command::Ledger(args) => commands::ledger::run(&global, &args, output),
@@ -65,11 +69,13 @@ fn run(cli: Cli, output: &Output) -> Result<u8, CliError> {
         Command::Witness(args) => commands::witness::run(&global, &args, output),
         Command::Key(args) => commands::key::run(&global, &args, output),
         Command::Patient(args) => commands::patient::run(&global, &args, output),
+        Command::Transfer(args) => commands::transfer::run(&global, &args, output),
         Command::Token(args) => commands::token::run(&global, &args, output),
         Command::Account(args) => commands::account::run(&global, &args, output),
         Command::Approval(args) => commands::approval::run(&global, &args, output),
         Command::BreakGlass(args) => commands::break_glass::run(&global, &args, output),
         Command::Review(args) => commands::review::run(&global, &args, output),
+        Command::Lockdown(args) => commands::lockdown::run(&global, &args, output),
         Command::Policy(args) => commands::policy::run(&global, &args, output),
         Command::Drill(args) => commands::drill::run(&global, &args, output),
         Command::Generate(args) => commands::generate::run(&args, output),

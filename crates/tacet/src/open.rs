@@ -1,6 +1,8 @@
 //! Opening a data directory: root key, engine, vault.
 
 use crate::args::{EngineKind, Global};
+use crate::backing::Following;
+use crate::commands::restore::state::refuse_unfinished;
 use crate::config::{Config, data_directory};
 use crate::error::CliError;
 use crate::passphrase;
@@ -10,6 +12,7 @@ use tacet_ledger::{Channel, Origin, PurposeOfUse};
 use tacet_policy::Policies;
 use tacet_seal::root::RootFile;
 use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
+use tacet_server::{Environment, take_lock_order};
 use tacet_store::fjall::{FjallEngine, FjallOptions};
 use tacet_store::redb::{RedbEngine, RedbOptions};
 use tacet_store::{Engine, StoreOptions};
@@ -75,11 +78,36 @@ fn open_with(global: &Global, limits: Option<KeeperLimits>, with_index: bool) ->
     if !paths.root.exists() || !paths.store.exists() {
         return Err(CliError::NoStore(data));
     }
+    refuse_unfinished(&data)?;
     let passphrase = passphrase::existing(global)?;
     let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
     let limits = limits.unwrap_or_else(|| config.keeper.limits());
     let vault = open_vault_with(&paths, &config, &root, limits, with_index)?;
+    let environment = Environment { clock: clock(), rng: rng() };
+    wait(take_lock_order(&vault, &data, &environment))?;
     Ok(Opened { vault, config, root })
+}
+
+/// As [`open`], with what the backup is made from, if one is set.
+pub(crate) fn open_followed(global: &Global) -> Result<(Opened, Option<Following>), CliError> {
+    let (config, data) = (Config::load(global)?, data_directory(global));
+    if !config.backup.is_on() {
+        return Ok((open(global, None)?, None));
+    }
+    // Settings that cannot be are told before anything is served.
+    config.backup.check()?;
+    let paths = Paths::of(&data);
+    if !paths.root.exists() || !paths.store.exists() {
+        return Err(CliError::NoStore(data));
+    }
+    refuse_unfinished(&data)?;
+    let root = RootFile::unlock(&paths.root, &passphrase::existing(global)?).map_err(CliError::Root)?;
+    let following = Following::new(engine(&paths.store, &config)?, &config.backup)?;
+    let limits = config.keeper.limits();
+    let vault = open_vault_over(Arc::clone(&following.engine), &paths, &config, &root, limits, true)?;
+    let environment = Environment { clock: clock(), rng: rng() };
+    wait(take_lock_order(&vault, &data, &environment))?;
+    Ok((Opened { vault, config, root }, Some(following)))
 }
 
 /// As [`open`], for commands that neither search nor change records: the search index is left as it is, however far behind.
@@ -99,6 +127,7 @@ pub(crate) fn open_by_rules(
     if !paths.root.exists() || !paths.store.exists() {
         return Err(CliError::NoStore(data));
     }
+    refuse_unfinished(&data)?;
     let passphrase = passphrase::existing(global)?;
     let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
     let limits = limits.unwrap_or_else(|| config.keeper.limits());
@@ -126,7 +155,18 @@ fn open_vault_with(
     limits: KeeperLimits,
     with_index: bool,
 ) -> Result<Vault, CliError> {
-    let engine = engine(&paths.store, config)?;
+    open_vault_over(engine(&paths.store, config)?, paths, config, root, limits, with_index)
+}
+
+/// As [`open_vault`], over an engine that is open.
+pub(crate) fn open_vault_over(
+    engine: Arc<dyn Engine>,
+    paths: &Paths,
+    config: &Config,
+    root: &RootFile,
+    limits: KeeperLimits,
+    with_index: bool,
+) -> Result<Vault, CliError> {
     let mut options =
         VaultOptions { index: with_index.then(|| config.index.settings(&paths.index)), ..vault_options() };
     options.access = Some(config.access_settings()?);

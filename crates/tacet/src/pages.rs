@@ -19,7 +19,10 @@ fn settings(table: &str) -> Vec<String> {
 }
 
 /// Names that are tables and no settings.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 18] = [
+    "backup",
+    "target",
+    "keys",
     "ledger",
     "store",
     "index",
@@ -60,6 +63,7 @@ fn every_setting_stands_in_the_configuration_page() {
         "ledger.feeds.NAME",
         "ledger.report",
         "log",
+        "backup",
     ] {
         for name in settings(table) {
             seen += 1;

@@ -3,7 +3,7 @@
 use super::hospital::*;
 use super::*;
 use crate::catalog::{At, chain};
-use crate::manifest::sha256;
+use crate::manifest::{Manifest, sha256};
 use crate::prune::{self, Rule};
 use crate::segment::SegmentWriter;
 use crate::target::{ObjectName, Prunable};

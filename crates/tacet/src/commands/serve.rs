@@ -1,6 +1,7 @@
 //! `tacet serve`.
 
 use crate::args::{Global, ServeArgs};
+use crate::backing::{Backing, Maker};
 use crate::config::LogConfig;
 use crate::error::CliError;
 use crate::exit;
@@ -13,15 +14,38 @@ use tacet_identity::Kind;
 use tacet_ledger::PurposeOfUse;
 use tacet_ledger::noted::NotedRows;
 use tacet_server::{
-    AuditFeeds, Environment, LedgerConfig, People, PeopleSettings, Publisher, Server, ServerConfig, Subscriptions,
-    SubscriptionsConfig, TlsConfig,
+    AuditFeeds, Environment, LedgerConfig, Packs, PacksConfig, People, PeopleSettings, Publisher, Retaining, Server,
+    ServerConfig, Subscriptions, SubscriptionsConfig, TlsConfig, Tripwires, TripwiresConfig,
 };
 use tacet_vault::{EventKind, Outcome, Role, Settled, Vault};
 use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<u8, CliError> {
-    let opened = open::open(global, None)?;
+    let (opened, following) = open::open_followed(global)?;
     start_log(&opened.config.log)?;
+    let backing = following
+        .map(|following| {
+            let caller = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration);
+            let data = crate::config::data_directory(global);
+            Backing::start(Maker::new(opened.vault.clone(), caller, &opened.config, &data, following)?)
+        })
+        .transpose()?;
+    let served = run_opened(global, args, opened, output);
+    // After the store was closed: what that wrote goes out too.
+    if let Some(backing) = backing {
+        backing.finish();
+    }
+    served?;
+    Ok(exit::OK)
+}
+
+/// The same, with a store that is open and a log that is started.
+pub(crate) fn run_opened(
+    global: &Global,
+    args: &ServeArgs,
+    opened: open::Opened,
+    output: &Output,
+) -> Result<(), CliError> {
     let mut config = opened.config.server.clone();
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -36,12 +60,15 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
     settle_rules(global, &opened)?;
     drop(opened.root); // the keeper has its own copy of the keys
     let people = opened.config.people_settings()?;
-    let subscriptions = opened.config.subscriptions;
-    serve(global, config, subscriptions, &opened.config.ledger, people, opened.vault, |base_url, _| {
+    let behind = Behind {
+        subscriptions: opened.config.subscriptions,
+        packs: opened.config.packs,
+        tripwires: opened.config.tripwires,
+    };
+    serve(global, config, behind, &opened.config.ledger, people, opened.vault, |base_url, _| {
         output.note(&format!("serving FHIR R4 at {base_url}"));
         Ok(())
-    })?;
-    Ok(exit::OK)
+    })
 }
 
 /// Holds the configured policies to those that two people agreed on. Others do not apply, and it is said what to do.
@@ -62,11 +89,19 @@ fn settle_rules(global: &Global, opened: &open::Opened) -> Result<(), CliError> 
     Ok(())
 }
 
+/// What goes on behind the requests.
+#[derive(Default)]
+pub(crate) struct Behind {
+    pub(crate) subscriptions: SubscriptionsConfig,
+    pub(crate) packs: PacksConfig,
+    pub(crate) tripwires: TripwiresConfig,
+}
+
 /// Serves until the process is told to stop, then closes the store.
 pub(crate) fn serve(
     global: &Global,
     config: ServerConfig,
-    subscriptions: SubscriptionsConfig,
+    behind: Behind,
     ledger: &LedgerConfig,
     people: PeopleSettings,
     vault: Vault,
@@ -87,6 +122,7 @@ pub(crate) fn serve(
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
         vault.call_establishment(&people.name);
+        let hospital = people.name.clone();
         let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
         let report = ledger.report.settings(&people.name);
         let people = PeopleSettings { client_certificates, ..people };
@@ -101,23 +137,43 @@ pub(crate) fn serve(
         {
             tracing::warn!(%error, "the first question of each role takes longer");
         }
-        let paths = open::Paths::of(&crate::config::data_directory(global));
+        let data = crate::config::data_directory(global);
+        let tripwires = Tripwires::start(&vault, &data, &behind.tripwires, &environment).await?;
+        let paths = open::Paths::of(&data);
         vault.keep_copies_in(&paths.copies, &caller).await?;
         vault.keep_ledger_index_in(&paths.ledger_index, true)?;
         // Before anything is served: a store that was set back shows nothing.
         let publisher = Publisher::start(vault.clone(), ledger, &outgoing, &environment)
             .await
             .map_err(|error| CliError::Server(Box::new(error)))?;
+        let retaining = Retaining::start(vault.clone(), ledger, &environment)
+            .await
+            .map_err(|error| CliError::Server(Box::new(error)))?;
+        // Whoever may write the settings could quietly do without witnesses: it is said aloud, and written down.
+        let publication = ledger.publication();
+        let less = vault.published_less(&publication)?;
+        if !less.is_empty() {
+            let detail = format!("the ledger is published less than before: {}", less.join("; "));
+            let detail = Some(detail.chars().take(500).collect());
+            vault.note_with(&caller, EventKind::ConfigurationChange, Outcome::Success, detail).await?;
+        }
+        vault.keep_publication(&publication)?;
+        vault.derive_ledger_every(ledger.derive_s())?;
         let feeds = AuditFeeds::start(&vault, &ledger.feeds, server.base_url(), &environment, &caller)
             .map_err(|error| CliError::Server(Box::new(error)))?;
-        let subscriptions = Subscriptions::start(vault.clone(), subscriptions, server.base_url(), environment)
+        let packs = Packs::start(vault.clone(), &behind.packs, &hospital, &environment)
+            .map_err(|error| CliError::Server(Box::new(error)))?;
+        let subscriptions = Subscriptions::start(vault.clone(), behind.subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
         ready(server.base_url(), &people)?;
         let server =
             server.with_audit_feeds(&feeds).with_people(people).with_public_log(ledger.public).with_report(report);
         server.run(stop).await;
+        tripwires.stop().await;
         subscriptions.stop().await;
+        packs.stop().await;
         feeds.stop().await;
+        retaining.stop().await;
         publisher.stop().await;
         // Where the store has failed the entry cannot be written; the log has said why.
         let _ = vault.note(&caller, EventKind::Stop, Outcome::Success).await;
