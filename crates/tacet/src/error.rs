@@ -39,6 +39,10 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Vault(#[from] VaultError),
 
+    #[error(transparent)]
+    #[diagnostic(help("docs/restore.md says what to do when a part of a backup is missing or is not what was written"))]
+    Backup(#[from] tacet_backup::BackupError),
+
     #[error("`{}`: {what}", path.display())]
     File {
         path: PathBuf,
@@ -86,6 +90,13 @@ impl CliError {
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = next {
             let is_corrupt = matches!(error.downcast_ref(), Some(StoreError::Corrupt { .. }));
+            use tacet_backup::BackupError::{Broken, Damaged, Signature};
+            if let Some(Damaged { .. } | Broken(_) | Signature(_)) = error.downcast_ref() {
+                return exit::FINDINGS;
+            }
+            if let Some(Self::Backup(Damaged { .. } | Broken(_) | Signature(_))) = error.downcast_ref() {
+                return exit::FINDINGS;
+            }
             if is_corrupt || matches!(error.downcast_ref(), Some(VaultError::Damaged(_))) {
                 return exit::FINDINGS;
             }

@@ -62,6 +62,7 @@ impl Held {
         if !paths.root.exists() || !paths.store.exists() {
             return Err(CliError::NoStore(data));
         }
+        crate::commands::restore::state::refuse_unfinished(&data)?;
         let engine = open::engine(&paths.store, &Config::load(global)?)?;
         Ok(Self { paths, engine })
     }
