@@ -164,12 +164,19 @@ pub enum FrameError {
 /// Those of the connection; [`io::ErrorKind::InvalidInput`] for a message that is past a bound.
 pub fn write(to: &mut dyn Write, message: &Message) -> io::Result<()> {
     let (kind, body) = encode(message).ok_or(io::ErrorKind::InvalidInput)?;
-    let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut head = vec![kind];
-    head.extend_from_slice(&length.to_be_bytes());
-    to.write_all(&head)?;
-    to.write_all(&body)?;
-    to.write_all(&check(&head, &body))
+    to.write_all(&framed(kind, &body))
+}
+
+/// A frame around a body, whatever the body is: for tests and fuzzing. A body that is past the bound is cut.
+pub fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let body = body.get(..BODY_BYTES_MAX).unwrap_or(body);
+    let mut frame = Vec::with_capacity(HEAD_BYTES + body.len() + CHECK_BYTES);
+    frame.push(kind);
+    frame.extend_from_slice(&(body.len() as u32).to_be_bytes());
+    frame.extend_from_slice(body);
+    let sum = check(&frame, &[]);
+    frame.extend_from_slice(&sum);
+    frame
 }
 
 /// Reads one message.

@@ -40,14 +40,6 @@ fn bytes_of(message: &Message) -> Vec<u8> {
     bytes
 }
 
-/// A frame with a right checksum around any body.
-fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut head = vec![kind];
-    head.extend_from_slice(&(body.len() as u32).to_be_bytes());
-    let sum = check(&head, body);
-    [head.as_slice(), body, &sum].concat()
-}
-
 #[test]
 fn every_message_is_read_as_it_was_written() {
     for message in every_message() {
