@@ -156,7 +156,7 @@ const SAID: [(&str, &str); 2] = [
 ];
 
 /// Operations: the route that each has, its name, its definition, and the types that it is for (all where there are none).
-const OPERATIONS: [(Action, &str, &str, &[&str]); 17] = [
+const OPERATIONS: [(Action, &str, &str, &[&str]); 18] = [
     (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything", &["Patient"]),
     (Action::Everything, "everything", "http://hl7.org/fhir/OperationDefinition/Encounter-everything", &["Encounter"]),
     (
@@ -172,6 +172,7 @@ const OPERATIONS: [(Action, &str, &str, &[&str]); 17] = [
         &["Subscription"],
     ),
     (Action::Match, "match", "http://hl7.org/fhir/OperationDefinition/Patient-match", &["Patient"]),
+    (Action::Summary, "summary", "http://hl7.org/fhir/uv/ips/OperationDefinition/summary", &["Patient"]),
     (Action::Meta, "meta", "http://hl7.org/fhir/OperationDefinition/Resource-meta", &[]),
     (Action::MetaAdd, "meta-add", "http://hl7.org/fhir/OperationDefinition/Resource-meta-add", &[]),
     (Action::MetaDelete, "meta-delete", "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete", &[]),

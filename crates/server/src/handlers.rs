@@ -11,6 +11,7 @@ mod meta;
 mod record;
 mod search;
 mod subscriptions;
+mod summary;
 mod system;
 mod terminology;
 mod validate;
@@ -83,6 +84,7 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
         Action::HistoryInstance | Action::HistoryType | Action::HistorySystem => history::history(action, &call).await,
         Action::Bundle => record::bundle(&call).await,
         Action::Everything => everything::everything(call).await,
+        Action::Summary => summary::summary(call).await,
         Action::Terminology => terminology::operate(call).await,
         Action::Validate => validate::validate(call).await,
         Action::ExportSystem | Action::ExportPatients | Action::ExportGroup => bulk::export(action, call).await,

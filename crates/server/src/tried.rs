@@ -78,7 +78,7 @@ impl Action {
             Self::Read => EventKind::Read,
             Self::Vread => EventKind::Vread,
             Self::HistoryInstance | Self::HistoryType | Self::HistorySystem => EventKind::History,
-            Self::Everything => EventKind::Everything,
+            Self::Everything | Self::Summary => EventKind::Everything,
             Self::Create => EventKind::Create,
             Self::Update
             | Self::ConditionalUpdate

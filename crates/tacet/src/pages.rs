@@ -19,7 +19,8 @@ fn settings(table: &str) -> Vec<String> {
 }
 
 /// Names that are tables and no settings.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
+    "transfer",
     "backup",
     "target",
     "keys",
@@ -62,6 +63,7 @@ fn every_setting_stands_in_the_configuration_page() {
         "ledger",
         "ledger.feeds.NAME",
         "ledger.report",
+        "transfer",
         "log",
         "backup",
     ] {

@@ -14,7 +14,7 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
 use tacet_types::ResourceType;
-use tacet_vault::EverythingQuery;
+use tacet_vault::{Asked, EverythingQuery};
 
 /// Longest `Parameters` resource of a POST, in bytes.
 pub(crate) const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
@@ -38,6 +38,7 @@ pub(super) async fn everything<S: RecordService>(mut call: Call<'_, S>) -> Resul
         types: types(&call.query)?,
         count: call.query.count(limits.page_count_default, limits.page_count_max)?,
         cursor: call.query.get("_cursor")?.map(str::to_owned),
+        asked: Asked::Everything,
     };
     let base = &call.app.base_url;
     let path = format!("{base}/{of}/{}/$everything", id.as_str());
@@ -83,6 +84,7 @@ struct Parameter {
     value_code: Option<String>,
     value_string: Option<String>,
     value_integer: Option<u32>,
+    value_canonical: Option<String>,
 }
 
 /// Reads a `Parameters` resource into the query, so that both ways of asking are one from there on.
@@ -104,6 +106,7 @@ pub(super) fn take_parameters(body: &[u8], query: &mut Query) -> Result<(), ApiE
             parameter.value_date,
             parameter.value_code,
             parameter.value_string,
+            parameter.value_canonical,
             number,
         ]
         .into_iter()

@@ -485,6 +485,8 @@ impl RecordService for Memory {
             ledger_entries: 4711,
             last_sequence: Sequence(12),
             plans: 13,
+            backup: None,
+            derived: Default::default(),
             locked: 0,
             tripwires: 0,
             engine: Default::default(),

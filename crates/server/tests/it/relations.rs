@@ -111,6 +111,8 @@ fn cell(action: Action, pattern: &str) -> Cell {
         Action::Meta if pattern.contains("{id}") => Cell::Shows(Kind::Observation),
         Action::Everything if pattern.starts_with("/Patient") => Cell::Shows(Kind::Patient),
         Action::Everything => Cell::Shows(Kind::Encounter),
+        Action::Summary if pattern.contains("{id}") => Cell::Shows(Kind::Patient),
+        Action::Summary => Cell::Role,
         Action::SearchType | Action::SearchSystem | Action::SearchCompartment => Cell::Finds(Kind::Observation),
         Action::Match => Cell::Finds(Kind::Patient),
         Action::Bundle => Cell::Answers,

@@ -12,6 +12,7 @@
 )]
 
 mod acknowledged;
+mod backups;
 mod completeness;
 mod drill;
 mod exported_log;
@@ -27,4 +28,5 @@ mod real_data;
 mod records;
 mod refusals;
 mod serving;
+mod transfers;
 mod workload;

@@ -70,6 +70,8 @@ fn ways() -> Vec<(String, Ask)> {
         "/Patient/p-open?_summary=data",
         "/Patient?_id=p-open&_revinclude=Condition:patient&_revinclude=Observation:patient",
         "/Patient/p-open/$everything",
+        "/Patient/p-open/$summary",
+        "/Patient/p-open/$summary?_format=xml&_lang=en",
         "/Patient/p-open/Observation",
         "/Patient/p-open/*",
         "/Encounter/e-p-open/$everything",

@@ -110,6 +110,8 @@ fn of_record(kind: &'static str, id: &str) -> Vec<Probe> {
         with("POST", format!("{path}/$meta"), &json!({"resourceType": "Parameters"})),
         get(format!("{path}/$everything")),
         with("POST", format!("{path}/$everything"), &json!({"resourceType": "Parameters"})),
+        get(format!("{path}/$summary")),
+        get(format!("{path}/$summary")).header("accept", "application/pdf"),
         get(format!("{path}/*")),
         get(format!("{path}/Observation")),
         get(format!("{path}/$validate")),

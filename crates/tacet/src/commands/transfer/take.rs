@@ -1,0 +1,304 @@
+//! `tacet transfer take`: what a transfer holds is kept as documents in the records of its patients. Nothing that is on file is changed.
+//!
+//! A summary goes to a patient of whom the rules for identities are certain, or whom a person named. It becomes a DocumentReference that holds the document and the
+//! PDF, so it is under the patient's key and goes with the patient's erasure, and a Provenance that names the sender. What it says of problems or treatments is not
+//! made into records of this hospital: that is for a clinician who has read it.
+
+use super::{closing, read};
+use crate::args::{Global, TransferTakeArgs};
+use crate::error::CliError;
+use crate::exit;
+use crate::open::{self, MAINTENANCE_LIMITS, Opened};
+use crate::output::Output;
+use crate::people;
+use base64::Engine;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tacet_fhir::json::{self, Json};
+use tacet_ledger::PurposeOfUse;
+use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, VersionId};
+use tacet_vault::{Caller, Handling, MatchCall, ReturnPreference, Role, Scope, SearchCall, VaultError};
+
+/// The system of identifiers that are URNs.
+const URNS: &str = "urn:ietf:rfc:3986";
+
+/// The system of the keys by which hospitals sign transfers.
+const SENDERS: &str = "https://tacet.invalid/NamingSystem/transfer-key";
+
+/// What became of a summary.
+enum Taken {
+    /// It is in this patient's record now.
+    Now(ResourceId),
+    /// It was there already.
+    Before,
+    /// Nobody is certain to be the one.
+    Uncertain,
+}
+
+/// A summary that is to be taken.
+struct Summary<'d> {
+    number: usize,
+    document: Json<'d>,
+    /// The document's identifier: a URN.
+    urn: String,
+    bundle: &'d [u8],
+    pdf: &'d [u8],
+}
+
+pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> Result<u8, CliError> {
+    let known = args.known.iter().map(|text| known(text)).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let opened = open::open(global, Some(MAINTENANCE_LIMITS))?;
+    closing(opened, |opened| {
+        let transfer = read::read(opened, &args.file)?;
+        let highest = known.keys().chain(&args.new).max().copied().unwrap_or_default();
+        if highest > transfer.patients() || args.new.contains(&0) || known.contains_key(&0) {
+            return Err(CliError::Usage(format!("summaries have numbers from 1 to {}", transfer.patients())));
+        }
+        let caller = open::caller(global, Role::Integrator, PurposeOfUse::Treatment);
+        let (mut lines, mut listed, mut uncertain) = (String::new(), Vec::new(), 0);
+        for at in 0..transfer.patients() {
+            let (Some(bundle), Some(pdf)) = (transfer.bundle(at), transfer.pdf(at)) else { continue };
+            let number = at + 1;
+            let summary = summary(number, bundle, pdf)?;
+            let caller = Caller { operation: OperationId::random(open::rng().as_ref()), ..caller.clone() };
+            let taken = take(opened, &caller, &transfer, &summary, known.get(&number), args.new.contains(&number))?;
+            let (what, patient) = match &taken {
+                Taken::Now(patient) => ("taken", Some(patient.as_str().to_owned())),
+                Taken::Before => ("taken before", None),
+                Taken::Uncertain => ("left out", None),
+            };
+            uncertain += usize::from(matches!(taken, Taken::Uncertain));
+            let whom = patient.as_deref().map(|id| format!(": Patient/{id}")).unwrap_or_default();
+            lines += &format!("  {number}  {what}{whom}\n");
+            listed.push(json!({ "number": number, "outcome": what, "patient": patient }));
+        }
+        if uncertain > 0 {
+            output.note(&format!(
+                "{uncertain} left out: no patient is certain to be the one. Compare the identities (`tacet transfer open`), then name the \
+                 record with `--as NUMBER=ID`, or begin one with `--new NUMBER`; what was taken is not taken twice"
+            ));
+        }
+        let value = json!({ "transfer": transfer.manifest.id, "sender": transfer.sender, "summaries": listed, "left_out": uncertain });
+        output.result("transfer take", value, &format!("From {}:\n{lines}", transfer.sender));
+        Ok(if uncertain > 0 { exit::REJECTED } else { exit::OK })
+    })
+}
+
+/// `NUMBER=ID`.
+fn known(text: &str) -> Result<(usize, ResourceId), CliError> {
+    let wrong = || CliError::Usage("`--as` is the number of a summary and the id of a patient, such as `3=abc`".into());
+    let (number, id) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((number.parse().map_err(|_| wrong())?, ResourceId::parse(id).map_err(|_| wrong())?))
+}
+
+fn summary<'d>(number: usize, bundle: &'d [u8], pdf: &'d [u8]) -> Result<Summary<'d>, CliError> {
+    let wrong = || CliError::Usage(format!("summary {number} of this transfer is no FHIR document about a patient"));
+    let limits = json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() };
+    let document = json::parse(bundle, &limits).map_err(|_| wrong())?;
+    let is_document = document.resource_type() == Some("Bundle") && document.get_str("type") == Some("document");
+    let urn = document.get("identifier").and_then(|one| one.get_str("value")).filter(|urn| urn.starts_with("urn:"));
+    let urn = urn.filter(|_| is_document && read::patient(&document).is_some()).ok_or_else(wrong)?.to_owned();
+    Ok(Summary { number, document, urn, bundle, pdf })
+}
+
+fn take(
+    opened: &Opened,
+    caller: &Caller,
+    transfer: &tacet_transfer::Opened,
+    summary: &Summary<'_>,
+    known: Option<&ResourceId>,
+    is_new: bool,
+) -> Result<Taken, CliError> {
+    let base_url = people::base_url(opened);
+    let identifier = format!("{URNS}|{}", summary.urn);
+    if found(opened, caller, "DocumentReference", &[("identifier", &identifier)], &base_url)? > 0 {
+        return Ok(Taken::Before);
+    }
+    let patient = match (known, is_new) {
+        (Some(id), _) => {
+            if found(opened, caller, "Patient", &[("_id", id.as_str())], &base_url)? == 0 {
+                return Err(CliError::Usage(format!(
+                    "there is no Patient/{} for summary {}",
+                    id.as_str(),
+                    summary.number
+                )));
+            }
+            Some(id.clone())
+        }
+        (None, true) => None,
+        (None, false) => match certain(opened, caller, summary, &base_url)? {
+            Some(id) => Some(id),
+            None => return Ok(Taken::Uncertain),
+        },
+    };
+    let body = transaction(transfer, summary, patient.as_ref(), &open::clock().now().to_string())?;
+    let answer =
+        open::wait(opened.vault.bundle(caller, body.to_string().as_bytes(), &base_url, ReturnPreference::Minimal))?;
+    let records = stored(&answer);
+    let patient = patient.or_else(|| {
+        records.iter().find(|record| record.resource_type.as_str() == "Patient").map(|record| record.id.clone())
+    });
+    let patient = patient.ok_or(CliError::Vault(VaultError::NotFound))?;
+    let told = format!(
+        "summary {} of transfer {} from {} (key {})",
+        summary.number, transfer.manifest.id, transfer.sender, transfer.manifest.from.key
+    );
+    open::wait(opened.vault.note_transfer_taken(caller, Some(&patient), records, told))?;
+    Ok(Taken::Now(patient))
+}
+
+/// How many records fit, of at most two.
+fn found(
+    opened: &Opened,
+    caller: &Caller,
+    of: &str,
+    parameters: &[(&str, &str)],
+    base_url: &str,
+) -> Result<usize, CliError> {
+    let of = ResourceType::parse(of).ok_or(CliError::Vault(VaultError::NotFound))?;
+    let mut parameters: Vec<_> =
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    parameters.push(("_count".to_owned(), "2".to_owned()));
+    let call = SearchCall {
+        scope: Scope::Type(of),
+        parameters,
+        handling: Handling::Strict,
+        base_url: base_url.to_owned(),
+        cursor: None,
+    };
+    Ok(open::wait(opened.vault.search(caller, &call))?.entries.len())
+}
+
+/// The one patient of whom the rules for identities are certain.
+fn certain(
+    opened: &Opened,
+    caller: &Caller,
+    summary: &Summary<'_>,
+    base_url: &str,
+) -> Result<Option<ResourceId>, CliError> {
+    let Some(patient) = read::patient(&summary.document) else { return Ok(None) };
+    let call = MatchCall {
+        body: json::write(patient),
+        only_certain: Some(true),
+        count: Some(2),
+        base_url: base_url.to_owned(),
+    };
+    match open::wait(opened.vault.match_patients(caller, &call)) {
+        Ok(page) => match page.entries.as_slice() {
+            [one] => Ok(Some(one.disclosed.record.id.clone())),
+            _ => Ok(None),
+        },
+        // Too little is known of the patient to look for anybody: nobody is certain.
+        Err(VaultError::Invalid(_) | VaultError::Search(_) | VaultError::TooCostly { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// What is stored of a summary.
+fn transaction(
+    transfer: &tacet_transfer::Opened,
+    summary: &Summary<'_>,
+    patient: Option<&ResourceId>,
+    now: &str,
+) -> Result<Value, CliError> {
+    const NEW: &str = "urn:uuid:0b5a6f0e-7c53-4d8e-9f6e-2f6f3a1d0001";
+    const DOCUMENT: &str = "urn:uuid:0b5a6f0e-7c53-4d8e-9f6e-2f6f3a1d0002";
+    let engine = base64::engine::general_purpose::STANDARD;
+    let subject = patient.map_or_else(|| NEW.to_owned(), |id| format!("Patient/{}", id.as_str()));
+    let title =
+        summary.document.get("entry").and_then(|entries| entries.items().first()?.get("resource")?.get_str("title"));
+    let title = title.unwrap_or("International Patient Summary");
+    let sender = json!({
+        "display": transfer.sender, "identifier": { "system": SENDERS, "value": transfer.manifest.from.key },
+    });
+    let mut document = json!({
+        "resourceType": "DocumentReference",
+        "masterIdentifier": { "system": URNS, "value": summary.urn },
+        "status": "current",
+        "type": { "coding": [{ "system": "http://loinc.org", "code": "60591-5", "display": "Patient summary Document" }] },
+        "subject": { "reference": subject },
+        "date": transfer.manifest.made,
+        "author": [sender],
+        "description": format!("{title} ({})", transfer.sender),
+        "content": [
+            { "attachment": { "contentType": "application/fhir+json", "title": title, "data": engine.encode(summary.bundle) } },
+            { "attachment": { "contentType": "application/pdf", "title": title, "data": engine.encode(summary.pdf) } },
+        ],
+    });
+    // What the sender's labels close there, they close here.
+    if let Some(labels) = summary.document.get("meta").and_then(|meta| meta.get("security"))
+        && let Some(members) = document.as_object_mut()
+    {
+        let labels: Value = serde_json::from_slice(&json::write(labels)).unwrap_or_default();
+        members.insert("meta".to_owned(), json!({ "security": labels }));
+        members.insert("securityLabel".to_owned(), labels_as_concepts(&labels));
+    }
+    let provenance = json!({
+        "resourceType": "Provenance",
+        "target": [{ "reference": DOCUMENT }],
+        "recorded": now,
+        "activity": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "code": "CREATE" }] },
+        "agent": [{
+            "type": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author" }] },
+            "who": sender,
+        }],
+        "entity": [{ "role": "source", "what": { "identifier": { "system": URNS, "value": summary.urn } } }],
+    });
+    let mut entries = Vec::new();
+    if patient.is_none() {
+        entries.push(json!({ "fullUrl": NEW, "resource": new_patient(summary)?, "request": { "method": "POST", "url": "Patient" } }));
+    }
+    let identifier = format!("identifier={URNS}|{}", summary.urn);
+    entries.push(json!({
+        "fullUrl": DOCUMENT, "resource": document,
+        "request": { "method": "POST", "url": "DocumentReference", "ifNoneExist": identifier },
+    }));
+    entries.push(json!({ "resource": provenance, "request": { "method": "POST", "url": "Provenance" } }));
+    Ok(json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries }))
+}
+
+fn labels_as_concepts(labels: &Value) -> Value {
+    let codings = labels.as_array().cloned().unwrap_or_default();
+    codings.into_iter().map(|coding| json!({ "coding": [coding] })).collect()
+}
+
+/// A record for a patient who is new here: who it is, and no link to what this hospital has not.
+fn new_patient(summary: &Summary<'_>) -> Result<Value, CliError> {
+    const KEPT: [&str; 11] = [
+        "resourceType",
+        "identifier",
+        "name",
+        "telecom",
+        "gender",
+        "birthDate",
+        "_birthDate",
+        "deceasedBoolean",
+        "deceasedDateTime",
+        "address",
+        "communication",
+    ];
+    let Some(patient) = read::patient(&summary.document) else { return Err(CliError::Vault(VaultError::NotFound)) };
+    let mut patient: Value = serde_json::from_slice(&json::write(patient))
+        .map_err(|error| CliError::other("a Patient of the transfer cannot be read", error))?;
+    if let Some(members) = patient.as_object_mut() {
+        members.retain(|name, _| KEPT.contains(&name.as_str()));
+    }
+    Ok(patient)
+}
+
+/// What a transaction stored, by its response.
+fn stored(answer: &[u8]) -> Vec<RecordRef> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let entries = answer.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
+    let located = entries.iter().filter_map(|entry| {
+        let location = entry.get("response")?.get("location")?.as_str()?;
+        let mut parts = location.rsplit('/');
+        let (version, _, id, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(RecordRef {
+            resource_type: ResourceType::parse(kind)?,
+            id: ResourceId::parse(id).ok()?,
+            version: VersionId::parse(version)?,
+        })
+    });
+    located.collect()
+}

@@ -1,0 +1,198 @@
+//! Summaries from one hospital's store to another's, by the command line alone.
+
+use crate::place::Place;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use tacet_testkit::{Hospital, HospitalOptions};
+use tacet_types::Timestamp;
+
+/// Two hospitals that know each other: the one with three patients, the other with the first of them under another id.
+struct Two {
+    lille: Place,
+    lens: Place,
+    ids: Vec<String>,
+}
+
+fn keys(place: &Place) -> (String, String) {
+    let keys = place.json(&["transfer", "key"]);
+    let of = |name: &str| keys[name].as_str().unwrap().to_owned();
+    (of("recipient"), of("sender"))
+}
+
+fn two() -> Two {
+    let ((lille, _), (lens, _)) = (Place::with_store(), Place::with_store());
+    let hospital =
+        Hospital::new(HospitalOptions { seed: 4, patients: 3, now: Timestamp::parse("2026-03-01T08:00:00Z").unwrap() });
+    let lines =
+        |records: &[tacet_testkit::Record]| records.iter().map(|one| one.json.clone() + "\n").collect::<String>();
+    lille.write("in/0.ndjson", lines(&hospital.foundation()));
+    let mut ids = Vec::new();
+    for (n, file) in hospital.patients().enumerate() {
+        lille.write(&format!("in/{}.ndjson", n + 1), lines(&file.resources));
+        if n == 0 {
+            let mut known: Value = serde_json::from_str(&file.resources[0].json).unwrap();
+            known["id"] = json!("known-here");
+            for unknown in ["generalPractitioner", "managingOrganization", "link"] {
+                known.as_object_mut().unwrap().remove(unknown);
+            }
+            lens.write("in/known.json", known.to_string());
+        }
+        ids.push(file.id);
+    }
+    lille.json(&["import", "in"]);
+    lens.json(&["import", "in"]);
+    let ((lille_recipient, lille_sender), (lens_recipient, _)) = (keys(&lille), keys(&lens));
+    lille.write("data/tacet.toml", format!("[transfer.recipients]\n\"CH Lens\" = \"{lens_recipient}\"\n"));
+    lens.write("data/tacet.toml", format!("[transfer.senders]\n\"CHU Lille\" = \"{lille_sender}\"\n"));
+    assert_ne!(lille_recipient, lens_recipient);
+    Two { lille, lens, ids }
+}
+
+impl Two {
+    /// A transfer of these patients, as it lies at the receiving hospital.
+    fn sent(&self, patients: &[usize], name: &str) -> (Value, Vec<u8>) {
+        let mut command =
+            vec!["transfer", "make", "--to", "CH Lens", "--reason", "moved to Lens", "-o", name, "--language", "en"];
+        for patient in patients {
+            command.extend(["--patient", self.ids[*patient].as_str()]);
+        }
+        let made = self.lille.json(&command);
+        let file = std::fs::read(self.lille.path(name)).unwrap();
+        self.lens.write(name, &file);
+        (made, file)
+    }
+}
+
+/// The entries of a kind in a store's ledger.
+fn entries(place: &Place, kind: &str) -> Vec<Value> {
+    let listed = place.json(&["ledger", "list", "--kind", kind]);
+    listed["entries"].as_array().unwrap().clone()
+}
+
+#[test]
+fn summaries_go_from_one_hospital_to_another_and_are_taken_once() {
+    let two = two();
+    let (made, file) = two.sent(&[0, 1], "out.transfer");
+    assert_eq!((&made["patients"], &made["to"], &made["emergency"]), (&json!(2), &json!("CH Lens"), &json!(false)));
+    let mode = std::fs::metadata(two.lille.path("out.transfer")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!file.windows(8).any(|window| window == b"resource"));
+    let told = entries(&two.lille, "transfer-made");
+    for id in &two.ids[..2] {
+        assert!(told.iter().any(|entry| entry.to_string().contains(id.as_str())), "{told:?}");
+    }
+    assert!(!told.iter().any(|entry| entry.to_string().contains(two.ids[2].as_str())));
+    assert!(told.iter().all(|entry| entry.to_string().contains("CH Lens")));
+
+    // Nobody but Lens opens it, and the sender's own copy is of no use to the sender.
+    let refused = two.lille.run(&["transfer", "open", "out.transfer"]).ended(1);
+    assert!(refused.err.contains("another hospital's key"), "{}", refused.err);
+
+    let opened = two.lens.json(&["transfer", "open", "out.transfer", "-o", "clear"]);
+    assert_eq!((&opened["sender"], &opened["reason"]), (&json!("CHU Lille"), &json!("moved to Lens")));
+    assert_eq!(opened["patients"].as_array().unwrap().len(), 2);
+    let pdf = std::fs::read(two.lens.path("clear/001-summary.pdf")).unwrap();
+    assert!(pdf.starts_with(b"%PDF-"));
+    let document: Value =
+        serde_json::from_slice(&std::fs::read(two.lens.path("clear/002-summary.json")).unwrap()).unwrap();
+    assert_eq!(document["type"], "document");
+    assert_eq!(entries(&two.lens, "transfer-taken").len(), 1);
+
+    // The first is known here, the second is nobody's until a person says so.
+    let taken = two.lens.run(&["transfer", "take", "out.transfer", "--json"]).ended(4).json();
+    assert_eq!(taken["summaries"][0], json!({ "number": 1, "outcome": "taken", "patient": "known-here" }), "{taken}");
+    assert_eq!((&taken["summaries"][1]["outcome"], &taken["left_out"]), (&json!("left out"), &json!(1)));
+    let again = two.lens.json(&["transfer", "take", "out.transfer", "--new", "2"]);
+    assert_eq!(again["summaries"][0]["outcome"], "taken before");
+    let new = again["summaries"][1]["patient"].as_str().unwrap().to_owned();
+    let third = two.lens.json(&["transfer", "take", "out.transfer"]);
+    assert!(third["summaries"].as_array().unwrap().iter().all(|one| one["outcome"] == "taken before"), "{third}");
+    let told = entries(&two.lens, "transfer-taken");
+    for id in ["known-here", new.as_str()] {
+        assert!(told.iter().any(|entry| entry.to_string().contains(id)), "{id}: {told:?}");
+    }
+    let checked = two.lens.assert_sound("after the transfer");
+    let counts = &checked["resources"];
+    assert_eq!(
+        (&counts["Patient"], &counts["DocumentReference"], &counts["Provenance"]),
+        (&json!(2), &json!(2), &json!(2))
+    );
+    // What was on file is as it was: one version each.
+    assert_eq!(checked["versions"], 6);
+    // The document is the patient's: it goes with the patient.
+    two.lens.json(&["patient", "erase", "known-here", "--confirm", "known-here"]);
+    assert_eq!(two.lens.assert_sound("after the erasure")["resources"]["DocumentReference"], 1);
+}
+
+#[test]
+fn what_was_changed_or_comes_from_a_stranger_is_refused() {
+    let two = two();
+    let (_, file) = two.sent(&[2], "out.transfer");
+    let refused = |bytes: &[u8], why: &str| {
+        two.lens.write("bad.transfer", bytes);
+        for command in [["transfer", "take", "bad.transfer"], ["transfer", "open", "bad.transfer"]] {
+            let ran = two.lens.run(&command).ended(1);
+            assert!(ran.err.contains(why), "{why}: {}", ran.err);
+            assert_eq!(ran.out, "");
+        }
+    };
+    for at in [file.len() / 2, file.len() - 1] {
+        let mut changed = file.clone();
+        changed[at] ^= 1;
+        refused(&changed, "changed or cut off");
+    }
+    refused(&file[..file.len() - 1], "changed or cut off");
+    refused(b"nothing of the kind", "is no transfer");
+    two.lens.write("data/tacet.toml", format!("[transfer.senders]\n\"Elsewhere\" = \"{}\"\n", "ab".repeat(32)));
+    refused(&file, "none of the known senders");
+    assert_eq!(two.lens.assert_sound("after what was refused")["versions"], 1);
+    assert_eq!(entries(&two.lens, "transfer-taken").len(), 0);
+}
+
+#[test]
+fn a_transfer_is_not_made_without_a_reason_a_patient_or_a_receiver() {
+    let two = two();
+    let id = two.ids[0].as_str();
+    let make = |patient: &str, to: &str, reason: &str| {
+        two.lille
+            .run(&["transfer", "make", "--patient", patient, "--to", to, "--reason", reason, "-o", "no.transfer"])
+            .ended(1)
+    };
+    assert!(make(id, "CH Lens", "short").err.contains("say why"));
+    assert!(make(id, "Nowhere", "moved to Nowhere").err.contains("neither listed"));
+    assert!(make("nobody", "CH Lens", "moved to Lens").err.contains("there is no Patient"));
+    assert!(!two.lille.path("no.transfer").exists());
+    let ward = [
+        "transfer",
+        "make",
+        "--ward",
+        "Location/none",
+        "--to",
+        "CH Lens",
+        "--reason",
+        "moved to Lens",
+        "-o",
+        "no.transfer",
+    ];
+    assert!(two.lille.run(&ward).ended(1).err.contains("nobody lies on that ward"));
+    // That somebody asked for one who is not there is written down too, and that nothing was shown.
+    let tried = entries(&two.lille, "transfer-made");
+    assert!(tried.iter().all(|entry| entry["outcome"] == "failed"), "{tried:?}");
+    let made = two.lille.json(&[
+        "transfer",
+        "make",
+        "--patient",
+        id,
+        "--to",
+        "CH Lens",
+        "--reason",
+        "the house is on fire",
+        "--emergency",
+        "-o",
+        "now.transfer",
+    ]);
+    assert_eq!(made["emergency"], true);
+    let told = entries(&two.lille, "transfer-made");
+    let done: Vec<_> = told.iter().filter(|entry| entry["outcome"] == "success").collect();
+    assert!(!done.is_empty() && done.iter().all(|entry| entry.to_string().contains("without a second person")));
+}
