@@ -112,3 +112,28 @@ pub(crate) enum PolicyCommand {
         act: String,
     },
 }
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct LockdownArgs {
+    /// How much: `read-only` (no changes), `cut` (no sessions either), `sealed` (no keys either)
+    #[arg(long, default_value = "read-only", value_name = "LEVEL")]
+    pub(crate) level: String,
+    /// Why, for the ledger
+    #[arg(long, default_value = "locked at the machine", value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(subcommand)]
+    pub(crate) command: Option<LockdownCommand>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LockdownCommand {
+    /// Say whether the store is locked, and what was lifted before
+    Status,
+    /// Lift the lockdown, on what a second person allowed
+    Lift {
+        /// The approval
+        #[arg(long, value_name = "ID")]
+        approval: Option<String>,
+    },
+}
