@@ -27,6 +27,7 @@ mod program_kills;
 mod real_data;
 mod records;
 mod refusals;
+mod restores;
 mod serving;
 mod transfers;
 mod workload;
