@@ -9,25 +9,25 @@
 //! manifest names. A step that fails is repeated; what it had sent is there already.
 
 use self::rows::BatchReader;
-use crate::catalog;
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
-use crate::manifest::{Kind, LedgerState, ManifestRef, MarkText, SegmentInfo, Signed, SpaceRows, manifest_name};
+use crate::manifest::{Kind, LedgerState, ManifestRef, MarkText, SegmentInfo, SpaceRows};
 use crate::sending::{Sending, check_spaces};
 use crate::signing::BackupSigner;
 use crate::state::{State, StateFile};
 use crate::tail::{Batch, TailBuffer, Taken, Writes};
-use crate::target::{Target, TargetError};
+use crate::target::Target;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tacet_store::{Engine, Mark, Reader, StoreError, mark_of};
 use tacet_types::{Clock, EstablishmentId, Rng, Timestamp};
 
+mod finding;
 mod publishing;
 mod rows;
 
-pub use rows::{is_there, newest_chain};
+pub use rows::is_there;
 
 /// How long a base waits at its end for its first mark to be durable. It has been for long, unless the base is tiny.
 const DURABLE_WAIT_MS: u64 = 10_000;
@@ -143,6 +143,8 @@ pub struct Backup {
     /// Segments on the target, as far as is known.
     known: HashSet<[u8; 32]>,
     vanished: Vec<ManifestRef>,
+    highest_content: u64,
+    highest_keys: u64,
 }
 
 impl Backup {
@@ -168,6 +170,8 @@ impl Backup {
             base_due: None,
             known: HashSet::new(),
             vanished: Vec::new(),
+            highest_content: 0,
+            highest_keys: 0,
         };
         backup.content = backup.find(Class::Content, noted.content)?;
         backup.keys = backup.find(Class::Key, noted.keys)?;
@@ -199,69 +203,6 @@ impl Backup {
         Arc::clone(if class == Class::Key { &self.plan.keys } else { &self.plan.target })
     }
 
-    fn find(&mut self, class: Class, noted: Option<ManifestRef>) -> Result<Option<Latest>, BackupError> {
-        let target = self.target(class);
-        if let Some(reference) = noted {
-            match catalog::load(target.as_ref(), &manifest_name(class, reference.number, &reference.id)) {
-                Ok(signed) if signed.reference() == reference => return self.latest(class, &signed).map(Some),
-                Ok(signed) => {
-                    return Err(BackupError::damaged(
-                        signed.unverified().name(),
-                        "it is not the manifest that was written",
-                    ));
-                }
-                Err(BackupError::Target(TargetError::Absent(object))) => {
-                    tracing::error!(%object, "A SNAPSHOT IS MISSING from the backup's target: find out who removed it");
-                    self.vanished.push(reference);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let listed = catalog::list_snapshots(target.as_ref(), class)?;
-        let Some(last) = listed.last() else { return Ok(None) };
-        let signed = catalog::load(target.as_ref(), &last.object)?;
-        tracing::info!(
-            number = last.number,
-            target = target.describe(),
-            "the backup goes on after what is on its target"
-        );
-        // What the store has now need not follow from there.
-        self.base_due = Some("it is not known how the store follows from the last snapshot");
-        self.latest(class, &signed).map(Some)
-    }
-
-    fn latest(&mut self, class: Class, signed: &Signed) -> Result<Latest, BackupError> {
-        let manifest = signed.verify(&self.source.signer.public())?;
-        if manifest.establishment() != self.source.establishment {
-            let text = "the target has the backup of another establishment: give each its own";
-            return Err(BackupError::Settings(text.to_owned()));
-        }
-        let target = self.target(class);
-        let base = if manifest.kind == Kind::Base {
-            Some(signed.clone())
-        } else {
-            catalog::list_number(target.as_ref(), class, manifest.base)?
-                .first()
-                .map(|listing| catalog::load(target.as_ref(), &listing.object))
-                .transpose()?
-        };
-        let Some(base) = base else {
-            return Err(BackupError::Broken(format!(
-                "snapshot {}, the base of the last one, is missing",
-                manifest.base
-            )));
-        };
-        self.known.extend(base.unverified().segments.iter().map(|segment| segment.sha256));
-        Ok(Latest {
-            reference: signed.reference(),
-            to: manifest.to,
-            base: manifest.base,
-            base_time: base.unverified().time(),
-            ledger: manifest.ledger,
-            recovery: manifest.recovery.clone(),
-        })
-    }
-
     /// Snapshots that were made and are not on their targets any more, as far as was seen.
     pub fn vanished(&self) -> &[ManifestRef] {
         &self.vanished
@@ -270,11 +211,6 @@ impl Backup {
     /// The last snapshot of content, and where it ends.
     pub fn last(&self) -> Option<(&ManifestRef, Mark)> {
         self.content.as_ref().map(|latest| (&latest.reference, latest.to.into()))
-    }
-
-    /// The target of content.
-    pub fn content_target(&self) -> &dyn Target {
-        self.plan.target.as_ref()
     }
 
     /// Makes what is wanted. `between` is told the bytes that were sent after each segment of a base, may
@@ -474,14 +410,6 @@ impl Backup {
             self.source.tail.pause(Duration::from_millis(10));
             waited += 10;
         }
-    }
-
-    /// Whether the snapshot of this reference is on the target, unchanged.
-    ///
-    /// # Errors
-    /// The target cannot be asked.
-    pub fn is_there(&self, reference: &ManifestRef) -> Result<bool, BackupError> {
-        is_there(self.plan.target.as_ref(), reference)
     }
 }
 

@@ -29,7 +29,7 @@ mod target;
 pub mod targets;
 mod verify;
 
-pub use backup::{Backup, Made, Plan, ReadLedger, ReadRecovery, Source, Want, is_there, newest_chain};
+pub use backup::{Backup, Made, Plan, ReadLedger, ReadRecovery, Source, Want, is_there};
 pub use catalog::{At, Listing, chain, list_snapshots, load};
 pub use classes::{Class, class_of, spaces_of};
 pub use error::BackupError;

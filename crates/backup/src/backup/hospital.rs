@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::catalog::{At, chain};
-use crate::manifest::sha256;
+use crate::manifest::{Signed, sha256};
 use crate::memory::MemoryTarget;
 use crate::segment::SegmentIndex;
 use crate::signing::PublicKey;
-use crate::target::ObjectName;
+use crate::target::{ObjectName, TargetError};
 use crate::verify::{Depth, Expected, Verification, Verified};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -17,16 +17,18 @@ const WRITERS: u64 = 8;
 const ROWS: [(u8, usize); 6] = [(0x02, 200), (0x03, 1200), (0x05, 300), (0x0e, 300), (0x10, 700), (0x0d, 300)];
 
 /// Seconds of one round.
-const ROUND_S: u64 = 4;
+const ROUND_S: u64 = 3;
 
 /// Rounds with and without.
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 10;
 
 /// Commits a second.
 #[expect(clippy::disallowed_methods, reason = "measures")]
 fn round(with_backup: bool, round: u64) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let places = ["store", "content", "keys"].map(|name| folder.path().join(name));
+    // The target is another machine's disk: this one's must not be counted against the writers.
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let places = [folder.path().join("store"), elsewhere.path().join("content"), elsewhere.path().join("keys")];
     places.iter().for_each(|place| std::fs::create_dir(place).unwrap());
     let engine: Arc<dyn Engine> = Arc::new(FjallEngine::open(&places[0], FjallOptions::default()).unwrap());
     let tail = Arc::new(TailBuffer::new(256 << 20));
@@ -99,5 +101,5 @@ fn measure_what_a_backup_costs_writers() {
         ratios.push(with / without);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("with a backup / without, of {ROUNDS} pairs: {ratios:.3?}");
+    println!("with a backup / without, of {ROUNDS} pairs, sorted: {ratios:.3?}");
 }

@@ -29,7 +29,8 @@ impl Backup {
     /// A manifest that comes next; a log where `before` is given.
     pub(super) fn manifest(&self, class: Class, to: Mark, before: Option<&Latest>) -> Manifest {
         let latest = if class == Class::Key { &self.keys } else { &self.content };
-        let number = latest.as_ref().map_or(1, |latest| latest.reference.number + 1);
+        let highest = if class == Class::Key { self.highest_keys } else { self.highest_content };
+        let number = latest.as_ref().map_or(0, |latest| latest.reference.number).max(highest) + 1;
         let identity =
             Identity { class, establishment: self.source.establishment, number, time: self.source.clock.now() };
         let mut manifest = Manifest::new(identity, random_id(self.source.rng.as_ref()), to);

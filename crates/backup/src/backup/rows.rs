@@ -1,10 +1,9 @@
 //! Rows of a batch as a reader shows them, and questions to a target that need no store.
 
-use crate::catalog::{self, At};
+use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
-use crate::manifest::{ManifestRef, Signed, manifest_name};
-use crate::signing::BackupSigner;
+use crate::manifest::{ManifestRef, manifest_name};
 use crate::tail::Writes;
 use crate::target::{Target, TargetError};
 use tacet_store::{Reader, StoreError, Value, Visit};
@@ -18,17 +17,6 @@ pub fn is_there(target: &dyn Target, reference: &ManifestRef) -> Result<bool, Ba
         Ok(signed) => Ok(signed.reference() == *reference),
         Err(BackupError::Target(TargetError::Absent(_)) | BackupError::Damaged { .. }) => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-/// The chain that ends with the newest snapshot, verified; empty where there is none.
-///
-/// # Errors
-/// It is broken.
-pub fn newest_chain(target: &dyn Target, class: Class, signer: &BackupSigner) -> Result<Vec<Signed>, BackupError> {
-    match catalog::chain(target, class, At::Newest, Some(&signer.public())) {
-        Err(BackupError::NoSnapshot(_)) => Ok(Vec::new()),
-        found => found,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::hospital::*;
 use super::*;
-use crate::catalog::{At, chain};
+use crate::catalog::{self, At, chain};
 use crate::manifest::{Manifest, sha256};
 use crate::prune::{self, Rule};
 use crate::segment::SegmentWriter;
@@ -312,6 +312,33 @@ fn pruning_takes_whole_chains_and_leaves_what_others_need() {
     hospital.content.objects().get_mut(&first).unwrap()[30] ^= 1;
     assert!(prune::plan(&hospital.content, Class::Content, rule, now.plus_ms(100 * day), &public(), None).is_err());
     Prunable::remove(&hospital.content, &first).unwrap();
+}
+
+#[test]
+fn whatever_vanished_the_next_start_says_so_and_makes_a_base() {
+    for (gone, damaged) in [(1, false), (3, false), (1, true), (3, true)] {
+        let hospital = Hospital::new();
+        let (store, mut backup) = hospital.start();
+        for round in 0..3 {
+            write(&store, round * 4..round * 4 + 4);
+            make(&mut backup, Want::Due);
+        }
+        store.close().unwrap();
+        make(&mut backup, Want::LogOnly);
+        drop(backup);
+        let prefix = format!("snapshots/{gone:012}");
+        let object = hospital.content.objects().keys().find(|name| name.as_str().starts_with(&prefix)).unwrap().clone();
+        if damaged {
+            hospital.content.objects().get_mut(&object).unwrap()[40] ^= 1;
+        } else {
+            hospital.content.objects().remove(&object);
+        }
+        let (_store, mut backup) = hospital.start();
+        assert_eq!(backup.vanished().iter().map(|reference| reference.number).collect::<Vec<_>>(), [gone]);
+        let made = make(&mut backup, Want::Due);
+        assert_eq!((made[0].kind, made[0].reference.number), (Kind::Base, 4));
+        assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()));
+    }
 }
 
 #[test]

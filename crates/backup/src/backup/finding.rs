@@ -1,0 +1,95 @@
+//! Where the chains stand at a start: from what was noted, or from the targets. What is missing or damaged there is said, and does not keep the backup from
+//! going on with a base.
+
+use super::{Backup, Latest};
+use crate::catalog;
+use crate::classes::Class;
+use crate::error::BackupError;
+use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_name};
+use crate::target::{Target, TargetError};
+use std::sync::Arc;
+
+impl Backup {
+    pub(super) fn find(&mut self, class: Class, noted: Option<ManifestRef>) -> Result<Option<Latest>, BackupError> {
+        let target = self.target(class);
+        if let Some(reference) = noted {
+            *self.highest(class) = reference.number;
+            let object = manifest_name(class, reference.number, &reference.id);
+            match catalog::load(target.as_ref(), &object) {
+                Ok(signed) if signed.reference() == reference => return self.latest(class, &signed).map(Some),
+                Err(BackupError::Target(error)) if !matches!(error, TargetError::Absent(_)) => return Err(error.into()),
+                _ => {
+                    tracing::error!(%object, "A SNAPSHOT IS MISSING from the backup's target, or is another one: find out who did that");
+                    self.vanished.push(reference);
+                }
+            }
+        }
+        let listed = catalog::list_snapshots(target.as_ref(), class)?;
+        if let Some(last) = listed.last() {
+            let highest = self.highest(class);
+            *highest = (*highest).max(last.number);
+            tracing::info!(
+                number = last.number,
+                target = target.describe(),
+                "the backup goes on after what is on its target"
+            );
+        }
+        // What the store has now need not follow from there.
+        self.base_due = Some("it is not known how the store follows from the last snapshot");
+        for listing in listed.iter().rev() {
+            match catalog::load(target.as_ref(), &listing.object) {
+                Ok(signed) => return self.latest(class, &signed).map(Some),
+                Err(BackupError::Damaged { object, what }) => {
+                    tracing::error!(object, what, "A SNAPSHOT IS NOT WHAT WAS WRITTEN: find out who changed it");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Highest number that is known to be taken.
+    fn highest(&mut self, class: Class) -> &mut u64 {
+        if class == Class::Key { &mut self.highest_keys } else { &mut self.highest_content }
+    }
+
+    pub(super) fn latest(&mut self, class: Class, signed: &Signed) -> Result<Latest, BackupError> {
+        let manifest = signed.verify(&self.source.signer.public())?;
+        if manifest.establishment() != self.source.establishment {
+            let text = "the target has the backup of another establishment: give each its own";
+            return Err(BackupError::Settings(text.to_owned()));
+        }
+        let target = self.target(class);
+        let base = if manifest.kind == Kind::Base { Some(signed.clone()) } else { self.base_of(&target, manifest)? };
+        if base.is_none() {
+            let (number, id) = (manifest.base, "0".repeat(16));
+            tracing::error!(
+                number,
+                "A SNAPSHOT IS MISSING from the backup's target, or is another one: find out who did that"
+            );
+            self.vanished.push(ManifestRef { number, id, sha256: [0; 32] });
+        }
+        let segments = base.iter().flat_map(|base| &base.unverified().segments);
+        self.known.extend(segments.map(|segment| segment.sha256));
+        Ok(Latest {
+            reference: signed.reference(),
+            to: manifest.to,
+            base: manifest.base,
+            base_time: base.map_or(manifest.time(), |base| base.unverified().time()),
+            ledger: manifest.ledger,
+            recovery: manifest.recovery.clone(),
+        })
+    }
+
+    /// The base of a log's chain; none where it is not there as it was written.
+    fn base_of(&self, target: &Arc<dyn Target>, log: &Manifest) -> Result<Option<Signed>, BackupError> {
+        for listing in catalog::list_number(target.as_ref(), log.class(), log.base)? {
+            match catalog::load(target.as_ref(), &listing.object) {
+                Ok(base) if base.verify(&self.source.signer.public()).is_ok() => return Ok(Some(base)),
+                Err(BackupError::Target(error)) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
