@@ -105,7 +105,11 @@ pub(crate) fn quantity(value: Option<&Json<'_>>) -> String {
 fn range(value: &Json<'_>) -> String {
     let (low, high) = (quantity(value.get("low")), quantity(value.get("high")));
     match (low.is_empty(), high.is_empty()) {
-        (false, false) => format!("{low} – {high}"),
+        // The unit of both is told once.
+        (false, false) => match (low.split_once(' '), high.split_once(' ')) {
+            (Some((number, one)), Some((_, other))) if one == other => format!("{number} – {high}"),
+            _ => format!("{low} – {high}"),
+        },
         (false, true) => format!("≥ {low}"),
         (true, false) => format!("≤ {high}"),
         (true, true) => String::new(),

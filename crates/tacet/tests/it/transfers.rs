@@ -4,7 +4,7 @@ use crate::place::Place;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use tacet_testkit::{Hospital, HospitalOptions};
-use tacet_types::Timestamp;
+use tacet_types::{Clock, SystemClock, Timestamp};
 
 /// Two hospitals that know each other: the one with three patients, the other with the first of them under another id.
 struct Two {
@@ -195,4 +195,45 @@ fn a_transfer_is_not_made_without_a_reason_a_patient_or_a_receiver() {
     let told = entries(&two.lille, "transfer-made");
     let done: Vec<_> = told.iter().filter(|entry| entry["outcome"] == "success").collect();
     assert!(!done.is_empty() && done.iter().all(|entry| entry.to_string().contains("without a second person")));
+}
+
+#[test]
+fn a_ward_goes_at_once() {
+    let ((lille, _), (lens, _)) = (Place::with_store(), Place::with_store());
+    let hospital = Hospital::new(HospitalOptions { seed: 4, patients: 9, now: SystemClock.now() });
+    let lines =
+        |records: &[tacet_testkit::Record]| records.iter().map(|one| one.json.clone() + "\n").collect::<String>();
+    lille.write("in/0.ndjson", lines(&hospital.foundation()));
+    // Five lie on the ward; the sixth is a patient of the hospital and not there.
+    let lying: Vec<_> = (0..8).filter_map(|n| hospital.inpatient(n, "Cardiologie", n)).take(5).collect();
+    for (n, file) in lying.iter().enumerate() {
+        lille.write(&format!("in/{}.ndjson", n + 1), lines(&file.resources));
+    }
+    let elsewhere = hospital.patient(8);
+    lille.write("in/9.ndjson", lines(&elsewhere.resources));
+    lille.json(&["import", "in"]);
+    let ((_, sender), (recipient, _)) = (keys(&lille), keys(&lens));
+    lens.write("data/tacet.toml", format!("[transfer.senders]\n\"CHU Lille\" = \"{sender}\"\n"));
+    let ward = format!("Location/{}", hospital.ward("Cardiologie").unwrap());
+    let made = lille.json(&[
+        "transfer",
+        "make",
+        "--ward",
+        &ward,
+        "--to",
+        &recipient,
+        "--reason",
+        "water in the building",
+        "-o",
+        "ward.transfer",
+    ]);
+    assert_eq!((&made["patients"], &made["to"]), (&json!(5), &json!("a hospital that is not listed")));
+    let told = entries(&lille, "transfer-made").iter().map(ToString::to_string).collect::<String>();
+    assert!(lying.iter().all(|file| told.contains(&file.id)) && !told.contains(&elsewhere.id));
+    lens.write("ward.transfer", std::fs::read(lille.path("ward.transfer")).unwrap());
+    let mut command = vec!["transfer", "take", "ward.transfer"];
+    command.extend(["1", "2", "3", "4", "5"].iter().flat_map(|number| ["--new", number]));
+    let taken = lens.json(&command);
+    assert_eq!((taken["summaries"].as_array().unwrap().len(), &taken["left_out"]), (5, &json!(0)));
+    assert_eq!(lens.assert_sound("after the ward came")["resources"]["Patient"], 5);
 }
