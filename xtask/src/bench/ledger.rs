@@ -6,6 +6,7 @@
 use super::machine::Machine;
 use crate::{Outcome, workspace};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Name of the measurement.
@@ -14,9 +15,16 @@ const MEASUREMENT: &str = "speed_of_the_ledger_and_its_index";
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Synthetic entries. Ten million take some minutes and about ten gigabytes of disk
-    #[arg(long, default_value_t = 1_000_000)]
-    entries: u64,
+    /// Synthetic entries at which questions are asked, ascending: one ledger grows from size to size. Ten million take some minutes, a hundred about an hour
+    #[arg(long, value_delimiter = ',', default_value = "1000000")]
+    entries: Vec<u64>,
+    /// Entries whose rows all stay on the disk, about 800 bytes each. Of those beyond, only rows near an answer stay: each is written, sealed and hashed, the index reads it, then
+    /// it goes
+    #[arg(long, default_value_t = 10_000_000)]
+    whole: u64,
+    /// Where the ledger is made: a directory on the disk that is measured
+    #[arg(long)]
+    directory: Option<PathBuf>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -25,14 +33,19 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let directory = workspace::target().join("bench");
     std::fs::create_dir_all(&directory)?;
+    if arguments.entries.is_empty() || !arguments.entries.is_sorted() {
+        return Err("give the numbers of entries in ascending order".into());
+    }
+    let sizes: Vec<String> = arguments.entries.iter().map(u64::to_string).collect();
     let report = directory.join("ledger.json");
     let mut command = Command::new(env!("CARGO"));
     command
         .current_dir(workspace::root())
         .args(["test", "--release", "--package", "tacet-vault", "--lib", "--", "--ignored", "--exact"])
         .arg(format!("ledger_index::measure::{MEASUREMENT}"))
-        .env("TACET_BENCH_ENTRIES", arguments.entries.to_string())
-        .env("TACET_BENCH_DIR", &directory)
+        .env("TACET_BENCH_ENTRIES", sizes.join(","))
+        .env("TACET_BENCH_WHOLE", arguments.whole.to_string())
+        .env("TACET_BENCH_DIR", arguments.directory.as_ref().unwrap_or(&directory))
         .env("TACET_BENCH_REPORT", &report);
     if !command.status()?.success() {
         return Err("the measurement failed: its output is above".into());
@@ -50,21 +63,76 @@ fn number(value: &Value, name: &str) -> f64 {
     value.get(name).and_then(Value::as_f64).unwrap_or_default()
 }
 
-fn print(measured: &Value) {
-    println!("{:.0} entries", number(measured, "entries"));
-    println!("written in bulk          {:>12.0} entries/s", number(measured, "filled_entries_per_s"));
-    println!("verified                 {:>12.0} entries/s", number(measured, "verified_entries_per_s"));
-    println!("into the index           {:>12.0} entries/s", number(measured, "indexed_entries_per_s"));
-    println!("index on the disk        {:>12.1} bytes an entry", number(measured, "index_bytes_an_entry"));
-    println!("ledger on the disk       {:>12.1} bytes an entry", number(measured, "store_bytes_an_entry"));
-    println!("\nquestion                    entries     found ms   and opened ms");
-    for question in measured.get("questions").and_then(Value::as_array).into_iter().flatten() {
-        let what = question.get("question").and_then(Value::as_str).unwrap_or_default();
-        let (found, opened) = (number(question, "found_ms"), number(question, "found_and_opened_ms"));
-        println!("{what:<25} {:>9.0} {found:>12.2} {opened:>15.2}", number(question, "entries"));
+fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A figure of one size, where it was measured there.
+fn figure(size: &Value, name: &str, what: &str, unit: &str) {
+    if size.get(name).is_some() {
+        println!("{what:<26} {:>12.1} {unit}", number(size, name));
     }
-    println!("\nclients    durable entries/s");
-    for row in measured.get("durable").and_then(Value::as_array).into_iter().flatten() {
+}
+
+fn print(measured: &Value) {
+    println!("clients    durable entries/s");
+    for row in list(measured, "durable") {
         println!("{:>7.0} {:>20.0}", number(row, "clients"), number(row, "entries_per_s"));
     }
+    println!("\nWhat the ledger is of a read: reads against the same entries written alone, in turns\n");
+    println!("entries       clients      reads/s   alone/s   share of a read");
+    for mode in list(measured, "reads") {
+        for row in list(mode, "rates") {
+            let share = number(row, "share_of_a_read") * 100.0;
+            let (reads, alone) = (number(row, "reads_per_s"), number(row, "entries_alone_per_s"));
+            println!(
+                "{:<12} {:>8.0} {reads:>12.0} {alone:>9.0} {share:>15.0} %",
+                text(mode, "entries"),
+                number(row, "clients")
+            );
+        }
+    }
+    for size in list(measured, "sizes") {
+        sized(size);
+    }
+}
+
+fn sized(size: &Value) {
+    let whole = size.get("all_rows_in_the_store").and_then(Value::as_bool).unwrap_or_default();
+    let rows = number(size, "rows_in_the_store");
+    println!(
+        "\n{:.0} entries{}",
+        number(size, "entries"),
+        if whole { String::new() } else { format!(", the rows of {rows:.0} in the store") }
+    );
+    figure(size, "filled_entries_per_s", "written in bulk", "entries/s");
+    figure(size, "indexed_entries_per_s", "into the index", "entries/s");
+    figure(size, "filled_and_indexed_entries_per_s", "written and into the index", "entries/s");
+    figure(size, "verified_entries_per_s", "verified", "entries/s");
+    figure(size, "index_bytes_an_entry", "index on the disk", "bytes an entry");
+    if whole {
+        let bytes = number(size, "store_bytes") / number(size, "entries").max(1.0);
+        println!("{:<26} {bytes:>12.1} bytes an entry", "ledger on the disk");
+    }
+    println!("\nin milliseconds                     in memory                         from the disk");
+    println!("question                  entries   found  answered  one by one     found  answered  one by one");
+    for question in list(size, "questions") {
+        let of = |name| number(question, name);
+        println!(
+            "{:<24} {:>8.0} {:>7.1} {:>9.1} {:>9.1} x {:>9.1} {:>9.1} {:>9.1} x",
+            text(question, "question"),
+            of("entries"),
+            of("found_ms"),
+            of("answered_ms"),
+            of("times_faster_than_one_by_one"),
+            of("cold_found_ms"),
+            of("cold_answered_ms"),
+            of("cold_times_faster_than_one_by_one")
+        );
+    }
+    println!("(one by one: as many times as long opening would take)");
 }

@@ -31,11 +31,11 @@ const GETS: usize = 64;
 /// Numbers from which a share is worth a thread.
 const SHARE_MIN: usize = 256;
 
-/// Threads for each core: while one waits for the disk another opens.
-const THREADS_A_CORE: usize = 2;
+/// Threads for each core: while most wait for the disk, one opens. A disk answers several at once in the time of one.
+const THREADS_A_CORE: usize = 4;
 
 /// Most threads at once.
-const THREADS_MAX: usize = 8;
+const THREADS_MAX: usize = 16;
 
 /// Entries by their numbers, each with what came of opening it, in the order of `indexes`. What is opened is in memory all at once: the caller bounds how many
 /// are asked for.
