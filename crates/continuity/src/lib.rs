@@ -9,6 +9,7 @@
 
 pub mod container;
 pub mod dosage;
+pub mod late;
 pub mod print;
 pub mod read;
 pub mod select;

@@ -185,10 +185,14 @@ fn codes_show_a_slip_of_the_pen() {
 /// A ward of a synthetic hospital: every patient has a sheet, ordered by bed, and what the sheet says is in the patient's own records.
 #[test]
 fn a_ward_of_the_synthetic_hospital() {
-    let hospital = Hospital::new(HospitalOptions { seed: 7, patients: 140, now: at("2026-11-22T12:00:00Z") });
+    let hospital = Hospital::new(HospitalOptions { seed: 7, patients: 160, now: at("2026-11-22T12:00:00Z") });
     let foundation = hospital.foundation();
     let mut sheets = Vec::new();
-    let files = (0..140).filter_map(|n| hospital.inpatient(n, "Cardiologie", n)).take(130);
+    let files: Vec<_> = (0..160).filter_map(|n| hospital.inpatient(n, "Cardiologie", n)).take(130).collect();
+    if let Some(path) = std::env::var_os("TACET_PACK_NDJSON") {
+        let all = foundation.iter().chain(files.iter().flat_map(|file| &file.resources));
+        std::fs::write(path, all.map(|one| one.json.clone() + "\n").collect::<String>()).unwrap();
+    }
     for file in files {
         let all = foundation.iter().chain(&file.resources);
         let resources: Vec<Json<'_>> = all.map(|one| parse_str(&one.json, &Limits::default()).unwrap()).collect();

@@ -6,7 +6,7 @@ use crate::vault::Inner;
 use std::sync::LazyLock;
 use tacet_conformance::{Level, NoCodes, Packages, ValidationContext};
 use tacet_fhir::json::Json;
-use tacet_fhir::outcome::{Issue, Severity};
+use tacet_fhir::outcome::{Issue, IssueType, Severity};
 use tacet_fhir::{resource, validate};
 use tacet_types::{ResourceType, Timestamp};
 
@@ -69,7 +69,15 @@ impl Default for ValidationSettings {
 impl Inner {
     /// Holds a resource that somebody writes to the rules.
     pub(crate) fn check_rules(&self, value: &Json<'_>) -> Result<(), VaultError> {
-        self.check_at(value, self.limits.validation.writes)
+        self.check_at(value, self.limits.validation.writes)?;
+        self.check_late(value)
+    }
+
+    /// Holds what says that it was written on a sheet of paper first to that sheet's code and time (docs/paper-packs.md).
+    fn check_late(&self, value: &Json<'_>) -> Result<(), VaultError> {
+        let Some(wrong) = tacet_continuity::late::wrong(value, self.clock.now()) else { return Ok(()) };
+        let place = value.resource_type().unwrap_or_default();
+        Err(VaultError::Invalid(vec![Issue::error(IssueType::Invariant, place, wrong.told())]))
     }
 
     /// Holds a resource of an import to the rules.
@@ -86,7 +94,7 @@ impl Inner {
     /// Holds a resource of a transaction, whose structure is known to be right, to the rules. Places in it begin with `resource`.
     pub(crate) fn check_entry(&self, value: &Json<'_>) -> Result<(), VaultError> {
         if self.limits.validation.writes == Validation::Structure {
-            return Ok(());
+            return self.check_late(value);
         }
         let name = value.resource_type().unwrap_or_default();
         self.check_rules(value).map_err(|error| match error {

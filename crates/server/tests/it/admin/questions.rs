@@ -119,11 +119,11 @@ async fn a_whole_answer_has_an_end_and_is_in_the_ledger_before_it() {
 
     let pdf =
         office.ask(&staff.aud, "GET", "/_ledger/entries?patient=mine&kind=update&_format=pdf&_lang=en", None).await;
-    assert_eq!((pdf.status.as_u16(), pdf.header("content-type")), (200, Some("application/pdf")));
+    assert_eq!((pdf.status, pdf.header("content-type")), (200, Some("application/pdf")));
     assert!(pdf.body.starts_with(b"%PDF"));
     for wrong in ["_count=all", "_count=all&_format=csv&_cursor=x", "_format=pdf&_lang=de", "_format=xml"] {
         let answer = office.ask(&staff.aud, "GET", &format!("/_ledger/entries?patient=mine&{wrong}"), None).await;
-        assert!([400, 406, 501].contains(&answer.status.as_u16()), "{wrong}: {}", answer.status);
+        assert!([400, 406, 501].contains(&answer.status), "{wrong}: {}", answer.status);
     }
     assert_eq!(office.ask(&caller, "GET", &format!("{asked}&_format=csv"), None).await.status, 403);
 }
