@@ -188,8 +188,11 @@ mod tests {
                     scope.spawn(move || {
                         for n in 0..50_u64 {
                             let row = [5, (n * 7 + writer + round) as u8 % 40];
-                            let write =
-                                if n % 3 == 0 { Write::delete(row) } else { Write::put(row, [writer as u8, n as u8]) };
+                            let write = if n.is_multiple_of(3) {
+                                Write::delete(row)
+                            } else {
+                                Write::put(row, [writer as u8, n as u8])
+                            };
                             let (writes, feed) = (vec![write], Some(vec![n as u8]));
                             store.submit(Commit { writes, feed, ..Commit::default() }).wait().unwrap();
                         }

@@ -178,10 +178,10 @@ pub(super) fn commit(n: u64) -> Commit<()> {
     let slot = (n * 31 % 97) as u8;
     let value = [&n.to_be_bytes()[..], &vec![slot; (n % 400) as usize]].concat();
     let mut writes = vec![Write::put([2, slot], value.clone()), Write::put([3, slot], value)];
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         writes.extend([Write::put([4, slot], n.to_be_bytes()), Write::put([0x0d, 1, slot], n.to_be_bytes())]);
     }
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         writes.extend([Write::delete([2, slot / 2]), Write::delete([3, slot / 2]), Write::put([0x0b, slot], b"local")]);
     }
     Commit { writes, feed: Some(n.to_be_bytes().to_vec()), ..Commit::default() }

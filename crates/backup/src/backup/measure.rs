@@ -96,8 +96,8 @@ fn measure_what_a_backup_costs_writers() {
     let mut ratios = Vec::new();
     for number in 0..ROUNDS {
         // In turn, and which comes first in turn.
-        let (first, second) = (round(number % 2 == 0, number), round(number % 2 == 1, number));
-        let (with, without) = if number % 2 == 0 { (first, second) } else { (second, first) };
+        let (first, second) = (round(number.is_multiple_of(2), number), round(number % 2 == 1, number));
+        let (with, without) = if number.is_multiple_of(2) { (first, second) } else { (second, first) };
         ratios.push(with / without);
     }
     ratios.sort_by(f64::total_cmp);

@@ -300,7 +300,7 @@ mod tests {
     /// Rows enough for some blocks, of several spaces, with removals.
     fn some_rows(count: u32, value_bytes: usize) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let row = |n: u32| {
-            let value = (n % 5 != 0).then(|| vec![n as u8; value_bytes + n as usize % 7]);
+            let value = (!n.is_multiple_of(5)).then(|| vec![n as u8; value_bytes + n as usize % 7]);
             ([&[2 + (n % 3) as u8][..], &n.to_be_bytes()].concat(), value)
         };
         (0..count).map(row).collect()
