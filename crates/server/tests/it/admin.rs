@@ -5,6 +5,7 @@ mod emergencies;
 mod exports;
 mod keeping;
 mod leavers;
+mod lockdown;
 mod policies;
 mod questions;
 mod readers;

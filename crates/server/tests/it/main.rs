@@ -30,5 +30,6 @@ mod stop;
 mod summaries;
 mod subscribing;
 mod tls;
+mod tripwires;
 mod vaulted;
 mod ward;
