@@ -80,7 +80,7 @@ pub(crate) fn run(global: &Global, args: &DemoArgs, output: &Output) -> Result<u
     serve::serve(
         &global,
         server,
-        subscriptions,
+        serve::Behind { subscriptions, ..serve::Behind::default() },
         &tacet_server::LedgerConfig::default(),
         people,
         vault,

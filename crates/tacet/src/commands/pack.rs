@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use tacet_continuity::container::{self, About, PACK_BYTES_MAX};
 use tacet_ledger::PurposeOfUse;
 use tacet_server::{Environment, PackMaker, PacksError};
-use tacet_types::{Clock, Timestamp};
+use tacet_types::Timestamp;
 use tacet_vault::Role;
 use workstation::{Trace, Workstation};
 use zeroize::Zeroizing;
