@@ -41,6 +41,10 @@ impl Species {
             ["tacet.toml"] => Self::Settings,
             // How a lockdown is ordered, and the forms of the root key's file while it is replaced.
             ["lockdown" | "lockdown.new" | ".root.key.new" | ".root.key.lock"] => Self::Passing,
+            // How far a restore is that has not ended.
+            ["restore-unfinished" | ".restore-unfinished.new"] => Self::Passing,
+            // What `tacet demo` leaves for who tries it.
+            ["passphrase"] => Self::Passing,
             ["store", "WITNESS"] => Self::Mutable(b"TACETWIT"),
             ["store", "rows.redb"] => Self::Mutable(b"redb"),
             ["store" | "index" | "ledger-index", "LOCK"] | ["store", "fjall", "lock"] => Self::Lock,
