@@ -174,7 +174,6 @@ impl Access {
         Err(TargetError::Unavailable("the store does not answer".to_owned()))
     }
 
-    #[expect(clippy::type_complexity, reason = "an answer, or why there is none and whether to try again")]
     async fn once(
         &self,
         method: Method,

@@ -1,6 +1,6 @@
 //! A running `ssh` and what is said over it. A watchdog ends it when nothing moves: a call waits for bytes, never for a clock.
 
-use crate::targets::frames::{self, FrameError, GREETING, Message, VERSION, cleaned};
+use crate::targets::frames::{self, FrameError, GREETING, Message, TEXT_BYTES_MAX, VERSION, cleaned};
 use rustix::process::{Pid, Signal};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -146,7 +146,12 @@ impl Session {
         let said = String::from_utf8_lossy(&complaint);
         match said.trim() {
             "" => error.to_string(),
-            said => format!("{error}; ssh said: {}", cleaned(&said.replace(['\r', '\n'], " "))),
+            // What stands last is why it went.
+            said => {
+                let first = said.len().saturating_sub(TEXT_BYTES_MAX);
+                let last = said.get(said.ceil_char_boundary(first)..).unwrap_or_default();
+                format!("{error}; ssh said: {}", cleaned(&last.replace(['\r', '\n'], " ")))
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ fn objects_go_to_the_other_machine_and_come_back() {
         target.read(&name("segments/a"), Some(large.len() as u64 - 2..u64::MAX)).unwrap(),
         large[large.len() - 2..]
     );
-    assert_eq!(target.read(&name("segments/a"), Some(9..5)).unwrap(), b"");
+    assert_eq!(target.read(&name("segments/a"), Some(9..9)).unwrap(), b"");
     assert!(matches!(target.read(&name("segments/b"), None), Err(TargetError::Absent(_))));
     assert_eq!(listed(&target, ""), ["segments/a", "snapshots/1"]);
     assert_eq!(listed(&target, "sn"), ["snapshots/1"]);
@@ -263,6 +263,37 @@ fn the_pruning_accounts_receiver_removes_what_is_not_kept_any_more() {
     drop(target);
     served.join().unwrap().unwrap();
     assert_eq!(listed(&there, ""), ["kept"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_receiver_given_any_messages_keeps_what_it_has(
+        frames_given in proptest::collection::vec((proptest::sample::select(vec![0x10, 0x12, 0x20, 0x30, 0x40, 0x77]), body()), 0..8),
+    ) {
+        let place = tempfile::tempdir().unwrap();
+        let folder = folder(place.path());
+        folder.put_new(&name("a"), b"kept", None).unwrap();
+        let mut input = GREETING.to_vec();
+        frames::write(&mut input, &Message::Hello { oldest: VERSION, newest: VERSION }).unwrap();
+        for (kind, body) in &frames_given {
+            input.extend_from_slice(&frames::framed(*kind, body));
+        }
+        let _ = receive(&folder, Receive { prune: false, keep_free_bytes: 0 }, &mut input.as_slice(), &mut Vec::new());
+        proptest::prop_assert_eq!(folder.read(&name("a"), None).unwrap(), b"kept");
+    }
+}
+
+/// Bodies that often begin with a name.
+fn body() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let names = proptest::sample::select(vec![&b"\x01a"[..], b"\x03a/b", b"\x01b", b"\x02..", b""]);
+    let rest = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..60),
+        (0..9u64).prop_map(|bytes| [&bytes.to_be_bytes()[..], &[0; 33]].concat()),
+        Just(vec![0; 16]),
+    ];
+    (names, rest).prop_map(|(name, rest)| [name, rest.as_slice()].concat())
 }
 
 /// A receiver that lies: whatever it says, the client ends with an error and in bounded memory.
