@@ -167,7 +167,7 @@ fn what_is_not_right_is_refused_and_leaves_the_directory_empty() {
     let mut swapped = house.on("empty", &["restore", "--from", &path("keys"), "--keys", &path("content")]);
     swapped.args(["--share-file", &path("shares"), "--new-passphrase-file", &path("passphrase")]);
     let ran = Ran::from(swapped.output().unwrap()).ended(1);
-    assert!(ran.said().contains("not the one for keys") && house.is_empty("empty"), "{}", ran.err);
+    assert!(ran.said().contains("no snapshot of keys") && house.is_empty("empty"), "{}", ran.err);
 }
 
 #[test]
