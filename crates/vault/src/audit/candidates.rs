@@ -66,12 +66,12 @@ enum Source {
 }
 
 impl Candidates {
-    /// Whether it can be meant at all.
     /// Whether what happened at this moment is asked for, as far as the parameters say.
     pub(super) fn asks_for(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from < at)
     }
 
+    /// Whether it can be meant at all.
     pub(super) fn may_be(&self, entry: &Entry) -> bool {
         let of = |patients: &Vec<ResourceId>| entry.patient.as_ref().is_some_and(|(_, id)| patients.contains(id));
         self.patients.as_ref().is_none_or(of)
