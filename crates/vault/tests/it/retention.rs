@@ -425,7 +425,7 @@ fn a_key_that_no_rule_destroyed_is_found() {
     // One damaged month does not close the others to who looks for what happened.
     let page = search(&house, &auditor(), &[("_count", "1000")]).unwrap();
     let said = said(&page);
-    assert!(page.entries.len() >= 4 && said.iter().any(|said| said.contains("do not open")), "{said:?}");
+    assert!(page.entries.len() >= 3 && said.iter().any(|said| said.contains("do not open")), "{said:?}");
     assert!(!house.vault.verify_ledger(&mut |_, _| ()).unwrap().is_sound());
 }
 
