@@ -352,7 +352,7 @@ fn request(route: &Route, method: &Method, case: Case, patient: &str) -> Ask {
         Action::ConditionalPatch => patched(&format!("{path}?{find}")),
         Action::ConditionalDelete => Ask::new("DELETE", &format!("{path}?{find}")),
         Action::MetaAdd | Action::MetaDelete => json_ask(&path, &tag),
-        Action::Meta | Action::Everything if method == Method::POST => {
+        Action::Meta | Action::Everything | Action::Summary if method == Method::POST => {
             json_ask(&path, &json!({"resourceType": "Parameters"}))
         }
         Action::Create => {
