@@ -45,7 +45,8 @@ pub(crate) fn list_number(target: &dyn Target, class: Class, number: u64) -> Res
     list_with(target, class, &format!("{}{number:012}-", manifest_prefix(class)))
 }
 
-fn list_with(target: &dyn Target, class: Class, prefix: &str) -> Result<Vec<Listing>, BackupError> {
+/// The snapshots whose objects' names begin with `prefix`.
+pub(crate) fn list_with(target: &dyn Target, class: Class, prefix: &str) -> Result<Vec<Listing>, BackupError> {
     let mut listed = Vec::new();
     target.list(prefix, &mut |found| {
         if let Some((number, id)) = manifest_number(class, &found.name) {

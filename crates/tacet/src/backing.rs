@@ -71,6 +71,8 @@ pub(crate) struct Maker {
     named_at: Option<Timestamp>,
     missing: BTreeSet<u64>,
     shrunk: u64,
+    /// A whole snapshot is due, because one before it is not whole any more.
+    base_due: bool,
 }
 
 impl Maker {
@@ -104,6 +106,7 @@ impl Maker {
             named_at: None,
             missing,
             shrunk: 0,
+            base_due: false,
         })
     }
 
@@ -222,7 +225,7 @@ impl Maker {
             open::wait(self.vault.note_with(&self.caller, EventKind::BackupMissing, Outcome::Failed, Some(detail)))?;
             // What is left may not be enough.
             self.following.tail.hurry();
-            self.backup = None;
+            self.base_due = true;
         }
         Ok(())
     }
@@ -264,8 +267,10 @@ impl Maker {
             if now < next && wanted.is_none() && !filling {
                 continue;
             }
-            let (want, adopt) = wanted.unwrap_or((Want::Due, false));
+            let usual = if self.base_due { Want::Base } else { Want::Due };
+            let (want, adopt) = wanted.unwrap_or((usual, false));
             let mut done = self.make(want, adopt).map(|_| ());
+            self.base_due &= done.is_err() || want != Want::Base;
             if done.is_ok() && self.clock.now() >= look_at {
                 done = self.look();
                 look_at = self.clock.now().plus_ms(look_ms);

@@ -5,9 +5,13 @@ use super::{Backup, Latest};
 use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
-use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_name};
+use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_name, manifest_prefix};
 use crate::target::{Target, TargetError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Most missing snapshots that are told at a start; `verify` names all.
+const MISSING_MAX: usize = 100;
 
 impl Backup {
     pub(super) fn find(&mut self, class: Class, noted: Option<ManifestRef>) -> Result<Option<Latest>, BackupError> {
@@ -61,8 +65,10 @@ impl Backup {
         }
         let target = self.target(class);
         let base = if manifest.kind == Kind::Base { Some(signed.clone()) } else { self.base_of(&target, manifest)? };
-        if base.is_none() {
-            let (number, id) = (manifest.base, "0".repeat(16));
+        let missing = missing_between(target.as_ref(), class, manifest.base, manifest.number)?;
+        let unreadable = (base.is_none() && !missing.contains(&manifest.base)).then_some(manifest.base);
+        for number in missing.into_iter().chain(unreadable) {
+            let id = "0".repeat(16);
             tracing::error!(
                 number,
                 "A SNAPSHOT IS MISSING from the backup's target, or is another one: find out who did that"
@@ -92,4 +98,19 @@ impl Backup {
         }
         Ok(None)
     }
+}
+
+/// Numbers of a chain of which there is no snapshot, at most [`MISSING_MAX`].
+fn missing_between(target: &dyn Target, class: Class, base: u64, last: u64) -> Result<Vec<u64>, BackupError> {
+    // Numbers stand in names with all their digits: what the first and the last have in common, all between them have.
+    let (first_digits, last_digits) = (format!("{base:012}"), format!("{last:012}"));
+    let common: String = first_digits
+        .chars()
+        .zip(last_digits.chars())
+        .take_while(|(one, other)| one == other)
+        .map(|(one, _)| one)
+        .collect();
+    let listed = catalog::list_with(target, class, &format!("{}{common}", manifest_prefix(class)))?;
+    let there: BTreeSet<u64> = listed.iter().map(|listing| listing.number).collect();
+    Ok((base..=last).filter(|number| !there.contains(number)).take(MISSING_MAX).collect())
 }

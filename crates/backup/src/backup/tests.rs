@@ -316,7 +316,7 @@ fn pruning_takes_whole_chains_and_leaves_what_others_need() {
 
 #[test]
 fn whatever_vanished_the_next_start_says_so_and_makes_a_base() {
-    for (gone, damaged) in [(1, false), (3, false), (1, true), (3, true)] {
+    for (gone, damaged) in [(1, false), (2, false), (3, false), (1, true), (3, true)] {
         let hospital = Hospital::new();
         let (store, mut backup) = hospital.start();
         for round in 0..3 {
