@@ -121,6 +121,12 @@ impl Vault {
         Ok(())
     }
 
+    /// Derives the ledger's tree again from its entries and says what is wrong. `progress` is told entries done and all.
+    pub fn verify_ledger(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<tacet_ledger::Verification, VaultError> {
+        let snapshot = self.0.store.snapshot()?;
+        Ok(tacet_ledger::verify(snapshot.as_ref(), &self.0.ledger_keys, progress)?)
+    }
+
     /// What the slow derivation has come to.
     pub fn derivation_figures(&self) -> DerivationFigures {
         *self.0.deriving.figures.lock().unwrap_or_else(PoisonError::into_inner)

@@ -333,12 +333,6 @@ impl Vault {
         Ok(tacet_ledger::read(self.0.store.reader(), &self.0.ledger_keys, index)?)
     }
 
-    /// Derives the ledger's tree again from its entries and says what is wrong. `progress` is told entries done and all.
-    pub fn verify_ledger(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<tacet_ledger::Verification, VaultError> {
-        let snapshot = self.0.store.snapshot()?;
-        Ok(tacet_ledger::verify(snapshot.as_ref(), &self.0.ledger_keys, progress)?)
-    }
-
     /// Writes an entry that names no record: a start, a command.
     pub async fn note(&self, caller: &Caller, kind: EventKind, outcome: Outcome) -> Result<(), VaultError> {
         self.note_with(caller, kind, outcome, None).await
