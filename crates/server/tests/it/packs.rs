@@ -153,7 +153,7 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(with(&|config| drop(config.wards.insert("../x".into(), good.wards["a"].clone()))).contains("../x"));
 }
 
-/// A note on paper, entered by a doctor afterwards: an Observation with its true time, and the Provenance that says from which sheet it is, who
+/// A note on paper, entered afterwards by the program that the hospital uses for it: an Observation with its true time, and the Provenance that says from which sheet it is, who
 /// wrote it there and who entered it.
 fn late(code: &str, true_time: &str) -> Value {
     json!({"resourceType": "Bundle", "type": "transaction", "entry": [
@@ -181,17 +181,17 @@ async fn notes_on_paper_are_entered_with_their_true_time() {
     let ward = Ward::open().await;
     let code = sheet_code("20260302-0800-7K3Q", 1);
     let written = "2026-03-02T08:40:00Z";
-    let answer = ward.ask("own-doctor", Ask::new("POST", "/").json(late(&code, written).to_string())).await;
+    let answer = ward.ask("machine", Ask::new("POST", "/").json(late(&code, written).to_string())).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
     // By its true time it stands where it belongs, and by the time of writing where it was entered.
     let found =
-        ward.get("own-doctor", "/Observation?patient=p-open&code=8310-5&date=lt2026-03-02T09:00:00Z").await.value();
+        ward.get("machine", "/Observation?patient=p-open&code=8310-5&date=lt2026-03-02T09:00:00Z").await.value();
     assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
     let observation = &found["entry"][0]["resource"];
     assert_eq!(observation["effectiveDateTime"], written);
     assert!(observation["meta"]["lastUpdated"].as_str().unwrap() >= "2026-03-02T10:00:00");
     let id = observation["id"].as_str().unwrap();
-    let traces = ward.get("own-doctor", &format!("/Provenance?target=Observation/{id}")).await.value();
+    let traces = ward.get("machine", &format!("/Provenance?target=Observation/{id}")).await.value();
     let provenance = &traces["entry"][0]["resource"];
     assert_eq!(provenance["entity"][0]["what"]["identifier"]["value"], code, "{traces}");
     assert_eq!(provenance["agent"][1]["who"]["reference"], "Practitioner/dr-own");
@@ -208,7 +208,7 @@ async fn notes_on_paper_are_entered_with_their_true_time() {
     let slip = code.replace("-001", "-010");
     for (code, time) in [(&code, "2026-03-02T07:59:00Z"), (&code, "2026-03-02T10:30:00Z"), (&slip, written)] {
         let alone = ward.ask("nurse", Ask::new("POST", "/Observation").json(own(code, time))).await;
-        let together = ward.ask("own-doctor", Ask::new("POST", "/").json(late(code, time).to_string())).await;
+        let together = ward.ask("machine", Ask::new("POST", "/").json(late(code, time).to_string())).await;
         for answer in [alone, together] {
             assert!((400..500).contains(&answer.status), "{time}: {:?}", answer.body);
             assert!(String::from_utf8_lossy(&answer.body).contains("pack") || time > NOW, "{:?}", answer.body);
