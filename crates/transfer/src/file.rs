@@ -19,6 +19,9 @@ const AHEAD_MS_MAX: i64 = 3_600_000;
 /// What a sealed file holds begins with this.
 const MAGIC: &[u8] = b"tacet-transfer-1\n";
 
+/// What goes of one patient: the document Bundle in JSON, and the PDF.
+pub type Summary = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
+
 /// A transfer that was opened: everything in it is what the sender signed.
 pub struct Opened {
     /// What it says of itself.
@@ -58,7 +61,7 @@ impl Opened {
 /// The manifest keeps not to its bounds, there is too much, or it cannot be sealed.
 pub fn seal(
     mut manifest: Manifest,
-    patients: &[(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)],
+    patients: &[Summary],
     keys: &HospitalKeys,
     to: &Recipient,
 ) -> Result<Vec<u8>, TransferError> {

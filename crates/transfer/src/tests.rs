@@ -1,6 +1,6 @@
 //! A file goes through to whom it is for and to nobody else, and no byte of it can be changed.
 
-use crate::{HospitalKeys, Manifest, Opened, PublicKey, Recipient, TransferError, open, seal};
+use crate::{HospitalKeys, Manifest, Opened, PublicKey, Recipient, Summary, TransferError, open, seal};
 use tacet_types::Timestamp;
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ fn manifest() -> Manifest {
     Manifest::new("id-1".into(), "Lille".into(), "Lens".into(), now(), expires, "TREAT".into())
 }
 
-fn parts() -> Vec<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
+fn parts() -> Vec<Summary> {
     let part = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
     vec![(part("{\"a\":1}"), part("%PDF-a")), (part("{\"b\":2}"), part("%PDF-b"))]
 }
