@@ -169,7 +169,12 @@ impl Listing {
         // From the wanted one back: each names the one before it.
         for pair in read.windows(2) {
             let [before, after] = pair else { continue };
-            follows(before, after.unverified())?;
+            follows(before, after.unverified()).map_err(|error| match error {
+                BackupError::Broken(what) => {
+                    BackupError::Broken(format!("{what}; on the target stands `{}`", before.unverified().name()))
+                }
+                other => other,
+            })?;
         }
         let wanted = read.last().map(Signed::reference);
         let manifests: Vec<Manifest> = read.into_iter().map(|signed| signed.unverified().clone()).collect();

@@ -153,6 +153,7 @@ impl Base for SegmentBase {
 
 #[cfg(test)]
 mod tests {
+    use super::super::base::BaseRow;
     use super::*;
     use crate::segment::SegmentWriter;
     use crate::{MemoryTarget, ObjectName};
@@ -171,7 +172,7 @@ mod tests {
         SegmentInfo { object, sha256: made.sha256, bytes: made.bytes.len() as u64, rows: rows.into(), first, last }
     }
 
-    fn all(base: &SegmentBase, whole: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn all(base: &SegmentBase, whole: bool) -> Result<Vec<BaseRow>, StoreError> {
         let mut rows = Vec::new();
         for piece in 0..base.pieces().len() {
             let blocks = match whole {

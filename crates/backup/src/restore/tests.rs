@@ -332,7 +332,9 @@ fn nothing_wrong_is_restored_whatever_becomes_of_an_object() {
                         let number = name.as_str().split(['/', '-']).nth(1).and_then(|text| text.parse::<u64>().ok());
                         let named = text.contains(name.as_str())
                             || number.is_some_and(|number| text.contains(&format!(" {number}")));
-                        assert!(named || what == "removed", "{name} was {what}: {text}");
+                        // A manifest of keys is read before it can be verified: what it leads to does not fit then.
+                        let led_astray = name.as_str().starts_with("keys/") && text.contains("key-segments/");
+                        assert!(named || led_astray || what == "removed", "{name} was {what}: {text}");
                     }
                 }
                 target.objects().insert(name.clone(), good.clone());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::restore::base::Piece;
+use crate::restore::base::{BaseRow, Piece};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -55,13 +55,7 @@ impl Base for MemoryBase {
     }
 }
 
-fn scan(
-    reader: &dyn Reader,
-    from: &[u8],
-    to: &[u8],
-    max: usize,
-    down: bool,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn scan(reader: &dyn Reader, from: &[u8], to: &[u8], max: usize, down: bool) -> Result<Vec<BaseRow>, StoreError> {
     let mut rows = Vec::new();
     let visit = &mut |key: &[u8], value: &[u8]| {
         rows.push((key.to_vec(), value.to_vec()));

@@ -12,6 +12,9 @@ use tacet_store::{Reader, Snapshot, StoreError, Value, Visit};
 const PAGE_ROWS: usize = 256;
 const PAGE_BYTES: usize = 1 << 20;
 
+/// The row whose turn it is, by key and value.
+type Peeked<'a> = Option<(&'a [u8], &'a [u8])>;
+
 /// A moment's rows.
 pub(super) struct View {
     shared: Arc<Shared>,
@@ -137,7 +140,7 @@ impl<'a> Pages<'a> {
         Self { local, way, from, to, page: VecDeque::new(), over: false }
     }
 
-    fn peek(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    fn peek(&mut self) -> Result<Peeked<'_>, StoreError> {
         if self.page.is_empty() && !self.over {
             self.fetch()?;
         }
@@ -203,7 +206,7 @@ impl<'a> Blocks<'a> {
         blocks
     }
 
-    fn peek(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    fn peek(&mut self) -> Result<Peeked<'_>, StoreError> {
         while !matches!(&self.read, Some((_, from, to)) if from < to) {
             let Some(block) = self.blocks.pop_front() else { if self.advance()? { continue } else { return Ok(None) } };
             let Some(piece) = self.piece else { return Ok(None) };
