@@ -125,8 +125,11 @@ mod tests {
 
     type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
+    /// Marks before and after each group.
+    type Marks = Vec<(Mark, Mark)>;
+
     #[derive(Default)]
-    struct Seen(Mutex<(Vec<(Mark, Mark)>, Rows, u32)>);
+    struct Seen(Mutex<(Marks, Rows, u32)>);
 
     impl Tail for Seen {
         fn wrote(&self, from: Mark, to: Mark, writes: Vec<Write>) {
