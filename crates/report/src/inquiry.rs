@@ -153,7 +153,7 @@ impl Inquiry {
         if !self.kinds.is_empty() {
             let columns = [(("Quoi", "What"), 70), (("Inscriptions", "Entries"), 30)];
             let row = |(kind, count): (&EventKind, &u64)| {
-                vec![crate::texts::capital(language.of(words::kind(*kind))), count.to_string()]
+                vec![crate::texts::capital(language.of(texts::kind(*kind))), count.to_string()]
             };
             blocks.push(table(&columns, self.kinds.iter().map(row).collect(), language));
         }
@@ -248,14 +248,14 @@ fn row(
     (settings, language): (&ReportSettings, Language),
 ) -> Vec<String> {
     let when = format!("{index} — {}", settings.zone.second(entry.at, language));
-    let mut who = format!("{}, {}", entry.agent.owner, words::role_text(&entry.agent.role, language));
+    let mut who = format!("{}, {}", entry.agent.owner, texts::role(&entry.agent.role, language));
     if let Some(behalf) = &entry.on_behalf_of {
         who += &match language {
             Language::French => format!(", pour {behalf}"),
             Language::English => format!(", for {behalf}"),
         };
     }
-    let mut what = crate::texts::capital(language.of(words::kind(entry.kind)));
+    let mut what = crate::texts::capital(language.of(texts::kind(entry.kind)));
     let records = entry.records.len();
     if records > 0 {
         let (one, many) = language_pair(language, (("élément", "éléments"), ("record", "records")));

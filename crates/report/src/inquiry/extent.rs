@@ -2,7 +2,7 @@
 
 use super::{Asked, INQUIRY_LINES_MAX, paper, table, texts};
 use crate::ReportSettings;
-use crate::words::{self, Language};
+use crate::words::Language;
 use std::collections::BTreeMap;
 use tacet_ledger::EventKind;
 use tacet_paper::{Block, Paper};
@@ -84,7 +84,7 @@ pub fn extent_to_paper(
     let kinds = extent
         .kinds
         .iter()
-        .map(|(kind, count)| vec![crate::texts::capital(language.of(words::kind(*kind))), count.to_string()]);
+        .map(|(kind, count)| vec![crate::texts::capital(language.of(texts::kind(*kind))), count.to_string()]);
     let parts = [
         (("Ce qui a été fait", "What was done"), ("Inscriptions", "Entries"), kinds.collect()),
         (("Données montrées", "Records shown"), ("Nombre", "Number"), counts(&extent.shown)),
@@ -124,7 +124,7 @@ fn in_short(extent: &Extent, settings: &ReportSettings, language: Language) -> V
     let list = |items: &[String]| if items.is_empty() { "—".to_owned() } else { items.join(", ") };
     let line = |name: (&'static str, &'static str), value: String| format!("{}{colon} {value}", language.of(name));
     let touched = extent.patients.iter().filter(|patient| patient.entries > 0).count();
-    let roles: Vec<String> = extent.roles.iter().map(|role| words::role_text(role, language)).collect();
+    let roles: Vec<String> = extent.roles.iter().map(|role| texts::role(role, language)).collect();
     let between = extent.between.map(|(first, last)| {
         let (first, last) = (settings.zone.second(first, language), settings.zone.second(last, language));
         match language {

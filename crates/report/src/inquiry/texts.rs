@@ -4,8 +4,9 @@ use super::Asked;
 use crate::ReportSettings;
 use crate::words::{self, Language};
 use std::collections::BTreeMap;
+use tacet_ledger::EventKind;
 use tacet_ledger::index::Question;
-use tacet_types::{ResourceId, ResourceType};
+use tacet_types::{ResourceId, ResourceType, Role};
 
 pub(super) fn title(language: Language) -> &'static str {
     language.of(("Réponse du registre des accès", "Answer of the ledger of accesses"))
@@ -16,6 +17,25 @@ pub(super) fn patient(resource_type: ResourceType, id: &ResourceId, names: &BTre
     match names.get(id.as_str()).filter(|name| !name.is_empty()) {
         Some(name) => format!("{name} ({}/{})", resource_type, id.as_str()),
         None => format!("{}/{}", resource_type, id.as_str()),
+    }
+}
+
+/// What was done. What is told to patients as theirs is not that of who looks after accesses.
+pub(super) fn kind(kind: EventKind) -> (&'static str, &'static str) {
+    match kind {
+        EventKind::LedgerAccess => ("consultation du registre des accès", "read of the ledger of accesses"),
+        other => words::kind(other),
+    }
+}
+
+/// As what somebody works.
+pub(super) fn role(name: &str, language: Language) -> String {
+    match Role::parse(name) {
+        Some(Role::Patient) => {
+            let patient = ("patient, ou une personne qui agit pour lui", "patient, or somebody who acts for them");
+            language.of(patient).to_owned()
+        }
+        _ => words::role_text(name, language),
     }
 }
 
@@ -82,7 +102,7 @@ pub(super) fn question(
         put(("Avant le", "Before"), settings.zone.second(to, language));
     }
     if !question.kinds.is_empty() {
-        let kinds: Vec<&str> = question.kinds.iter().map(|kind| of(words::kind(*kind))).collect();
+        let kinds: Vec<&str> = question.kinds.iter().map(|kind| of(self::kind(*kind))).collect();
         put(("Quoi", "What"), kinds.join(", "));
     }
     if let Some(outcome) = question.outcome {
