@@ -66,8 +66,6 @@ impl Species {
             ["index", folder, name] if hexadecimal(folder) && hexadecimal(name) => Self::Whole(b""),
             ["ledger-index", name] if hexadecimal(name) => Self::Whole(b""),
             ["copies", folder, name] if hexadecimal(folder) && numbered(Some(name)) => Self::Whole(b""),
-            // What a restore that is not finished leaves.
-            ["restore-unfinished" | ".restore-unfinished.new"] => Self::Loose,
             ["backup" | "restore" | "packs" | "continuity", ..] => Self::Loose,
             _ => Self::Foreign,
         }
