@@ -40,7 +40,9 @@ pub(crate) enum CliError {
     Vault(#[from] VaultError),
 
     #[error(transparent)]
-    #[diagnostic(help("docs/restore.md says what to do when a part of a backup is missing or is not what was written"))]
+    #[diagnostic(help(
+        "docs/restore.md says what to do when a part of a backup is missing or is not what was written"
+    ))]
     Backup(#[from] tacet_backup::BackupError),
 
     #[error("`{}`: {what}", path.display())]

@@ -27,7 +27,10 @@ pub(crate) fn run() -> Outcome {
     if !is_there("python3") {
         missing.push("python3");
     }
-    if !Path::new(SSHD).exists() && !(apt_install("openssh-server") && Path::new(SSHD).exists()) {
+    if !Path::new(SSHD).exists() {
+        apt_install("openssh-server");
+    }
+    if !Path::new(SSHD).exists() {
         missing.push(SSHD);
     }
     if !missing.is_empty() {

@@ -145,9 +145,15 @@ fn summaries_of_the_synthetic_hospital_are_valid() {
             *total.entry(kind).or_default() += count;
         }
     }
-    for kind in
-        ["AllergyIntolerance", "Condition", "MedicationRequest", "Immunization", "Observation", "Practitioner", "Procedure"]
-    {
+    for kind in [
+        "AllergyIntolerance",
+        "Condition",
+        "MedicationRequest",
+        "Immunization",
+        "Observation",
+        "Practitioner",
+        "Procedure",
+    ] {
         assert!(total.get(kind).is_some_and(|count| *count > 0), "{kind} in {total:?}");
     }
     assert_eq!(total.get("Composition"), Some(&30));
