@@ -12,9 +12,12 @@ pub use orders::{LOCK_ORDER_FILE, LockOrder, take_lock_order};
 
 use crate::app::Environment;
 use decoys::Decoys;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +60,10 @@ pub struct TripwiresConfig {
     pub lock: TripwireLock,
     /// Records that one caller may change or delete within ten minutes before that is a sign; 0: any number.
     pub rewrites_max: u64,
+    /// Places in the data directory, relative to it, that the settings name for something else (packs, a backup, certificates): what lies there is
+    /// the operator's. Filled in by who reads the settings.
+    #[serde(skip)]
+    pub kept: Vec<String>,
 }
 
 impl Default for TripwiresConfig {
@@ -68,6 +75,7 @@ impl Default for TripwiresConfig {
             decoys_beside: Vec::new(),
             lock: TripwireLock::ReadOnly,
             rewrites_max: 10_000,
+            kept: Vec::new(),
         }
     }
 }
@@ -147,6 +155,7 @@ impl Tripwires {
             environment: environment.clone(),
             told: BTreeMap::new(),
             alarms: alarms.clone(),
+            backups: (0, 0),
         };
         let mut looking = Looking::new(data, config, environment);
         if config.on {
@@ -190,6 +199,9 @@ struct Looking {
     clock: ClockGauge,
     disk: DiskGauge,
     began: Instant,
+    config: TripwiresConfig,
+    /// Whether the directory was walked to its end before.
+    walked: bool,
 }
 
 impl Looking {
@@ -202,20 +214,28 @@ impl Looking {
             clock: ClockGauge::default(),
             disk: DiskGauge::default(),
             began: Instant::now(),
+            config: config.clone(),
+            walked: false,
         }
     }
 
     fn look(&mut self) -> Vec<Alarm> {
         let now_ms = self.environment.clock.now().as_ms();
         let mut alarms = self.decoys.look(&*self.environment.rng);
-        match walk::files(&self.data) {
+        match walk::files(&self.data, &self.config.kept) {
             Ok(files) => {
+                self.walked = true;
                 let answers = walk::answers(&self.data, self.watch.questions(&files));
                 alarms.extend(self.watch.judge(now_ms, &files, &answers));
             }
             Err(error) => alarms.push(Alarm {
                 wire: Wire::Unreadable,
-                grade: Grade::Soft,
+                // So many files in a directory that had far fewer: nothing here makes them, and they would hide what else is done.
+                grade: if self.walked && error.kind() == io::ErrorKind::QuotaExceeded {
+                    Grade::Hard
+                } else {
+                    Grade::Soft
+                },
                 count: 1,
                 detail: format!("the data directory cannot be looked at: {:?}", error.kind()),
             }),
@@ -231,7 +251,7 @@ impl Looking {
 }
 
 async fn look(mut looking: Looking) -> (Looking, Vec<Alarm>) {
-    let (data, environment) = (looking.data.clone(), looking.environment.clone());
+    let (data, environment, config) = (looking.data.clone(), looking.environment.clone(), looking.config.clone());
     let done = spawn_blocking(move || {
         let alarms = looking.look();
         (looking, alarms)
@@ -239,10 +259,7 @@ async fn look(mut looking: Looking) -> (Looking, Vec<Alarm>) {
     .await;
     done.unwrap_or_else(|_| {
         tracing::error!("a look at the data directory ended in a panic: what was known of it is learned anew");
-        (
-            Looking::new(&data, &TripwiresConfig { decoys: false, ..TripwiresConfig::default() }, &environment),
-            Vec::new(),
-        )
+        (Looking::new(&data, &config, &environment), Vec::new())
     })
 }
 
@@ -254,6 +271,8 @@ struct Watcher {
     /// When each wire was written down last.
     told: BTreeMap<Wire, i64>,
     alarms: Alarms,
+    /// Snapshots that were missing, and that were far smaller than the one before, when it was last looked.
+    backups: (u64, u64),
 }
 
 impl Watcher {
@@ -269,6 +288,7 @@ impl Watcher {
             if let Err(error) = orders::take(&self.vault, &self.data, &self.environment).await {
                 tracing::error!(%error, "an order to lock could not be written down; the store is locked until it is opened again");
             }
+            self.look_at_backups();
             while let Some(alarm) = self.alarms.next() {
                 self.tell(alarm).await;
             }
@@ -278,6 +298,19 @@ impl Watcher {
                 self.tell_all(found).await;
                 looked = Instant::now();
             }
+        }
+    }
+
+    /// Backups are made beside the server; what their figures say is told like what else was seen.
+    fn look_at_backups(&mut self) {
+        let Some(figures) = self.vault.backup_figures().filter(|_| self.config.on) else { return };
+        let ((missing, shrunk), before) = ((figures.missing, figures.shrunk), self.backups);
+        self.backups = (missing, shrunk);
+        if missing > before.0 {
+            self.alarms.backup_shrunk(&format!("{missing} snapshots are not where they were put"));
+        }
+        if shrunk > before.1 {
+            self.alarms.backup_shrunk("a whole snapshot has far fewer rows than the one before");
         }
     }
 
@@ -316,6 +349,11 @@ impl Watcher {
             tracing::error!(%error, "an alarm could not be written into the ledger");
         }
     }
+}
+
+/// Opens a file of which somebody else may have made a pipe: that is opened, and empty, and nobody waits for it.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 /// What an I/O error is, for those that are told by what they mean.

@@ -60,7 +60,9 @@ impl Species {
                 _ => Self::Foreign,
             },
             // What a repair of the engine's files leaves.
-            ["store", "rescue", ..] | ["store", "fjall", "rescue", ..] => Self::Loose,
+            ["store", "rescue" | "rescue.unfinished", ..] => Self::Loose,
+            // What a `tacet init` leaves that did not come to its end.
+            ["init-unfinished", ..] => Self::Loose,
             ["index" | "ledger-index", "CURRENT"] => Self::Pointer,
             ["index" | "ledger-index", "NEXT"] => Self::Passing,
             ["index", folder, name] if hexadecimal(folder) && hexadecimal(name) => Self::Whole(b""),
@@ -137,6 +139,11 @@ mod tests {
             ("store/fjall/keyspaces/1/.tmpAb3dEf", Species::Passing),
             ("index/540963539beaaab952181123c0884eb4/0c154cf532f3c62482dc6255fe7735fa", Species::Whole(b"")),
             ("copies/00112233445566778899aabbccddeeff/3", Species::Whole(b"")),
+            ("ledger-index/00112233445566778899aabbccddeeff", Species::Whole(b"")),
+            ("store/rescue.unfinished/0.jnl", Species::Loose),
+            ("restore-unfinished", Species::Passing),
+            ("backup/state.new", Species::Loose),
+            ("lockdown", Species::Passing),
         ] {
             assert_eq!(Species::of(path), species, "{path}");
         }

@@ -1,8 +1,8 @@
 //! Decoys on the disk: planted at the start, held against themselves at each look.
 
 use super::walk::seen;
-use super::{TripwiresConfig, is_gone};
-use std::fs::{File, OpenOptions};
+use super::{TripwiresConfig, is_gone, open_at_once};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ impl Place {
 
     fn is_whole(&self) -> io::Result<bool> {
         let mut bytes = Vec::new();
-        File::open(&self.path)?.take(DECOY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        open_at_once(&self.path)?.take(DECOY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         Ok(holds(self.name, &bytes))
     }
 }

@@ -3,7 +3,7 @@
 //! The file counts by being there: one that cannot be read locks too, against changes. It locks and never lifts. A server that runs takes it within a
 //! second; one that does not run, before it serves.
 
-use super::is_gone;
+use super::{is_gone, open_at_once};
 use crate::app::Environment;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -58,7 +58,7 @@ impl LockOrder {
             by: "whoever put the file there".to_owned(),
         };
         let mut text = Vec::new();
-        match File::open(data.join(LOCK_ORDER_FILE)).map(|file| file.take(ORDER_BYTES_MAX).read_to_end(&mut text)) {
+        match open_at_once(&data.join(LOCK_ORDER_FILE)).map(|file| file.take(ORDER_BYTES_MAX).read_to_end(&mut text)) {
             Err(error) if is_gone(&error) => return None,
             Ok(Ok(_)) => {}
             // Something is there: that is enough.
@@ -82,7 +82,8 @@ pub(super) async fn take(vault: &Vault, data: &Path, environment: &Environment) 
     let operation = OperationId::random(&*environment.rng);
     let caller = Caller::new(order.by, Role::Operator, PurposeOfUse::SystemAdministration, origin, operation);
     vault.lock(&caller, order.level, LockdownCause::Machine, &order.reason).await?;
-    if let Err(error) = std::fs::remove_file(data.join(LOCK_ORDER_FILE)) {
+    let order = data.join(LOCK_ORDER_FILE);
+    if let Err(error) = std::fs::remove_file(&order).or_else(|_| std::fs::remove_dir(&order)) {
         tracing::error!(kind = ?error.kind(), "the file `lockdown` could not be taken away: it locks again after each lift");
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! A bounded walk of a data directory, and reading what a look asks of it.
 
-use super::is_gone;
-use std::fs::{File, Metadata};
+use super::{is_gone, open_at_once};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use tacet_tripwire::species::{HEAD_BYTES, STAYING};
+use tacet_tripwire::species::{HEAD_BYTES, STAYING, Species};
 use tacet_tripwire::{Answer, FileSeen, Question, decoy, places, print};
 
 /// Most files of a walk. A store of a large hospital has some thousands.
@@ -17,11 +17,12 @@ const DEPTH_MAX: usize = 10;
 /// Longest settings that are looked at, in bytes.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 
-/// Every file of a data directory but decoys. Of links only those at the top are followed, by which an operator puts a part on another disk.
+/// Every file of a data directory but decoys, and but what is nobody's and lies in or at one of these places, which the settings name. Of links only
+/// those at the top are followed, by which an operator puts a part on another disk.
 ///
 /// # Errors
 /// A directory that cannot be read, and one with more files than a walk takes.
-pub(super) fn files(data: &Path) -> io::Result<Vec<FileSeen>> {
+pub(super) fn files(data: &Path, kept: &[String]) -> io::Result<Vec<FileSeen>> {
     let mut files = Vec::new();
     let mut folders = vec![(String::new(), 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -39,6 +40,12 @@ pub(super) fn files(data: &Path) -> io::Result<Vec<FileSeen>> {
             if decoy::NAMES.contains(&path.as_str()) {
                 continue;
             }
+            if Species::of(&path) == Species::Foreign && is_kept(&path, kept) {
+                continue;
+            }
+            if files.len() + folders.len() >= FILES_MAX {
+                return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
+            }
             let found = match entry.metadata() {
                 Ok(found) if found.is_symlink() && depth == 0 => std::fs::metadata(entry.path()),
                 found => found,
@@ -50,9 +57,6 @@ pub(super) fn files(data: &Path) -> io::Result<Vec<FileSeen>> {
                 Err(error) => return Err(error),
             }
         }
-        if files.len() + folders.len() > FILES_MAX {
-            return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
-        }
     }
     for path in STAYING {
         // A walk may miss a file that is replaced meanwhile.
@@ -63,6 +67,18 @@ pub(super) fn files(data: &Path) -> io::Result<Vec<FileSeen>> {
         }
     }
     Ok(files)
+}
+
+/// Directories of the program: nothing in the settings makes what is foreign in there the operator's.
+const OURS: [&str; 4] = ["store", "index", "ledger-index", "copies"];
+
+/// Whether a path is one of these or below one, and outside of the program's own directories.
+fn is_kept(path: &str, kept: &[String]) -> bool {
+    let ours = path.split('/').next().is_some_and(|first| OURS.contains(&first));
+    !ours
+        && kept
+            .iter()
+            .any(|kept| path.strip_prefix(kept.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 pub(super) fn seen(path: String, found: &Metadata) -> FileSeen {
@@ -85,11 +101,11 @@ fn answer(data: &Path, question: Question) -> io::Result<Answer> {
     Ok(match question {
         Question::Head(path) => {
             let mut head = Vec::with_capacity(HEAD_BYTES);
-            File::open(data.join(&path))?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+            open_at_once(&data.join(&path))?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
             Answer::Head(path, head)
         }
         Question::Print(path, bytes) => {
-            let file = File::open(data.join(&path))?;
+            let file = open_at_once(&data.join(&path))?;
             let mut pieces = Vec::new();
             for (at, length) in places(bytes) {
                 let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -100,7 +116,7 @@ fn answer(data: &Path, question: Question) -> io::Result<Answer> {
         }
         Question::Text(path) => {
             let mut text = Vec::new();
-            File::open(data.join(&path))?.take(TEXT_BYTES_MAX).read_to_end(&mut text)?;
+            open_at_once(&data.join(&path))?.take(TEXT_BYTES_MAX).read_to_end(&mut text)?;
             let plain = |text: &str| text.chars().all(|letter| !letter.is_control() || "\n\r\t".contains(letter));
             Answer::Text(path, std::str::from_utf8(&text).is_ok_and(plain))
         }

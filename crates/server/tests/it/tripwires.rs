@@ -8,7 +8,7 @@ use tacet_ledger::EventKind;
 use tacet_seal::SecureRng;
 use tacet_server::{Environment, LOCK_ORDER_FILE, LockOrder, TripwireLock, Tripwires, TripwiresConfig};
 use tacet_types::{Rng, SystemClock};
-use tacet_vault::LockdownLevel;
+use tacet_vault::{BackupFigures, LockdownLevel};
 
 /// Tables of the engine that are made up.
 const TABLES: usize = 60;
@@ -130,9 +130,13 @@ async fn whoever_encrypts_the_directory_is_noticed_and_the_store_is_locked() {
             let locked = until(5_000, || house.vault.lockdown_level() == Some(LockdownLevel::ReadOnly)).await;
             eprintln!("{name}, backwards {backwards}: {hit} of {} files before the lock", all.len());
             assert!(locked, "{name}");
-            let size = house.vault.ledger_head().unwrap().map_or(0, |head| head.size());
-            let kinds: Vec<EventKind> = (0..size).map(|at| house.vault.ledger_entry(at).unwrap().kind).collect();
-            assert!(kinds.contains(&EventKind::Tripwire) && kinds.contains(&EventKind::Lockdown), "{name}");
+            // It counts first, and is written down then.
+            let told = until(5_000, || {
+                let size = house.vault.ledger_head().unwrap().map_or(0, |head| head.size());
+                let kinds: Vec<EventKind> = (0..size).map(|at| house.vault.ledger_entry(at).unwrap().kind).collect();
+                kinds.contains(&EventKind::Tripwire) && kinds.contains(&EventKind::Lockdown)
+            });
+            assert!(told.await, "{name}");
             tripwires.stop().await;
         }
     }
@@ -201,5 +205,48 @@ async fn alarms_of_others_are_written_down_once_a_minute() {
     assert!(until(5_000, || house.vault.statistics().tripwires == 1).await);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!((house.vault.statistics().tripwires, house.vault.lockdown_level()), (1, None));
+    tripwires.stop().await;
+}
+
+#[tokio::test]
+async fn backups_that_are_missing_or_shrank_are_told_once_each_time() {
+    let (house, data) = (House::open().await, data());
+    let tripwires = Tripwires::start(&house.vault, data.path(), &config(), &environment()).await.unwrap();
+    house.vault.set_backup_figures(BackupFigures { snapshot: 12, ..BackupFigures::default() });
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(house.vault.statistics().tripwires, 0);
+    house.vault.set_backup_figures(BackupFigures { snapshot: 13, missing: 2, ..BackupFigures::default() });
+    assert!(until(5_000, || house.vault.statistics().tripwires == 1).await);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!((house.vault.statistics().tripwires, house.vault.lockdown_level()), (1, None), "once, and softly");
+    tripwires.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_settings_name_is_not_foreign_and_pipes_stop_nothing() {
+    let (house, data) = (House::open().await, data());
+    let kept = TripwiresConfig { kept: vec!["ward packs".into(), "store".into()], ..config() };
+    let tripwires = Tripwires::start(&house.vault, data.path(), &kept, &environment()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    std::fs::create_dir_all(data.path().join("ward packs/a")).unwrap();
+    for number in 0..10 {
+        std::fs::write(data.path().join(format!("ward packs/a/{number}.tacetpack")), "x").unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(house.vault.statistics().tripwires, 0);
+    // Whoever waits for a pipe waits for ever: neither the settings nor an order stop the watcher.
+    let pipe = |name: &str| {
+        let path = data.path().join(name);
+        let _ = std::fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    pipe("tacet.toml");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    pipe(LOCK_ORDER_FILE);
+    assert!(until(5_000, || house.vault.lockdown_level() == Some(LockdownLevel::ReadOnly)).await);
+    // And a place of the settings hides nothing of ours.
+    in_place(&data.path().join("store/fjall/keyspaces/1/tables/3"));
+    assert!(until(5_000, || house.vault.statistics().tripwires > 1).await);
+    assert!(until(5_000, || !data.path().join(LOCK_ORDER_FILE).exists()).await);
     tripwires.stop().await;
 }
