@@ -40,6 +40,11 @@ impl<'a> Keys<'a> {
 
     /// The sealer of an owner's key. None: there is none, or it was destroyed.
     pub(crate) fn of(&mut self, owner: &Owner) -> Result<Option<Sealer>, VaultError> {
+        // A run that began before does not go on with what it holds.
+        if self.inner.keys_lock.is_locked() {
+            self.known.clear();
+            return Err(KeeperError::Locked.into());
+        }
         if let Some(known) = self.known.get(owner) {
             return Ok(known.clone());
         }
