@@ -4,103 +4,19 @@
 //! What is structured is told in words; what somebody wrote stands beside it as it was written. A time is worked out only where the order says times:
 //! "twice a day" is no time, and none is made up for it.
 
-use crate::read::{DAY_MS, When, concept, each, has_code, line, moment, quantity, range, text};
+mod codes;
+mod due;
+
+pub use due::{Due, next_due};
+
+use crate::read::{When, concept, each, has_code, line, moment, quantity, range, text};
 use crate::words::{Language, Telling};
+use codes::{SCHEDULES, WEEK, WHEN, unit_of_time, words};
 use tacet_fhir::json::Json;
 use tacet_types::Timestamp;
 
 /// Most times a day, and most events, that are looked at.
 const TIMES_MAX: usize = 48;
-
-/// How far ahead a next time is looked for, in days.
-const AHEAD_DAYS: i64 = 31;
-
-/// The codes of when within a day, French and English (<https://hl7.org/fhir/R4/valueset-event-timing.html>).
-const WHEN: [(&str, &str, &str); 26] = [
-    ("MORN", "le matin", "in the morning"),
-    ("MORN.early", "tôt le matin", "early in the morning"),
-    ("MORN.late", "en fin de matinée", "late in the morning"),
-    ("NOON", "à midi", "at noon"),
-    ("AFT", "l’après-midi", "in the afternoon"),
-    ("AFT.early", "en début d’après-midi", "early in the afternoon"),
-    ("AFT.late", "en fin d’après-midi", "late in the afternoon"),
-    ("EVE", "le soir", "in the evening"),
-    ("EVE.early", "en début de soirée", "early in the evening"),
-    ("EVE.late", "tard le soir", "late in the evening"),
-    ("NIGHT", "la nuit", "at night"),
-    ("PHS", "après l’endormissement", "after falling asleep"),
-    ("HS", "au coucher", "at bedtime"),
-    ("WAKE", "au réveil", "on waking"),
-    ("C", "au repas", "with meals"),
-    ("CM", "au petit déjeuner", "with breakfast"),
-    ("CD", "au déjeuner", "with lunch"),
-    ("CV", "au dîner", "with dinner"),
-    ("AC", "avant le repas", "before meals"),
-    ("ACM", "avant le petit déjeuner", "before breakfast"),
-    ("ACD", "avant le déjeuner", "before lunch"),
-    ("ACV", "avant le dîner", "before dinner"),
-    ("PC", "après le repas", "after meals"),
-    ("PCM", "après le petit déjeuner", "after breakfast"),
-    ("PCD", "après le déjeuner", "after lunch"),
-    ("PCV", "après le dîner", "after dinner"),
-];
-
-/// The codes of whole schedules, French and English (<https://hl7.org/fhir/R4/valueset-timing-abbreviation.html>).
-const SCHEDULES: [(&str, &str, &str); 18] = [
-    ("BID", "2 fois par jour", "twice a day"),
-    ("TID", "3 fois par jour", "3 times a day"),
-    ("QID", "4 fois par jour", "4 times a day"),
-    ("AM", "chaque matin", "every morning"),
-    ("PM", "chaque après-midi", "every afternoon"),
-    ("QD", "1 fois par jour", "once a day"),
-    ("QOD", "un jour sur deux", "every other day"),
-    ("Q1H", "toutes les heures", "every hour"),
-    ("Q2H", "toutes les 2 heures", "every 2 hours"),
-    ("Q3H", "toutes les 3 heures", "every 3 hours"),
-    ("Q4H", "toutes les 4 heures", "every 4 hours"),
-    ("Q6H", "toutes les 6 heures", "every 6 hours"),
-    ("Q8H", "toutes les 8 heures", "every 8 hours"),
-    ("BED", "au coucher", "at bedtime"),
-    ("WK", "1 fois par semaine", "once a week"),
-    ("MO", "1 fois par mois", "once a month"),
-    ("C", "au repas", "with meals"),
-    ("HS", "au coucher", "at bedtime"),
-];
-
-/// Days of a week, from Monday, as codes and in both languages.
-const WEEK: [(&str, &str, &str); 7] = [
-    ("mon", "lundi", "Monday"),
-    ("tue", "mardi", "Tuesday"),
-    ("wed", "mercredi", "Wednesday"),
-    ("thu", "jeudi", "Thursday"),
-    ("fri", "vendredi", "Friday"),
-    ("sat", "samedi", "Saturday"),
-    ("sun", "dimanche", "Sunday"),
-];
-
-fn words<'t>(table: &[(&str, &'t str, &'t str)], code: &str, language: Language) -> Option<&'t str> {
-    table.iter().find(|(known, ..)| *known == code).map(|(_, french, english)| language.of(french, english))
-}
-
-/// A unit of time, for one and for several of them.
-fn unit_of_time(code: &str, several: bool, language: Language) -> Option<&'static str> {
-    let (one, more, english_one, english_more) = match code {
-        "s" => ("seconde", "secondes", "second", "seconds"),
-        "min" => ("minute", "minutes", "minute", "minutes"),
-        "h" => ("heure", "heures", "hour", "hours"),
-        "d" => ("jour", "jours", "day", "days"),
-        "wk" => ("semaine", "semaines", "week", "weeks"),
-        "mo" => ("mois", "mois", "month", "months"),
-        "a" => ("an", "ans", "year", "years"),
-        _ => return None,
-    };
-    Some(match (language, several) {
-        (Language::French, false) => one,
-        (Language::French, true) => more,
-        (Language::English, false) => english_one,
-        (Language::English, true) => english_more,
-    })
-}
 
 fn digits(value: &Json<'_>, name: &str, comma: bool) -> Option<String> {
     let number = value.get(name)?.as_number()?;
@@ -281,135 +197,6 @@ fn lasting(repeat: &Json<'_>, telling: &Telling, now: Timestamp) -> Vec<String> 
     parts
 }
 
-/// When a treatment is to be given next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Due {
-    /// At this moment, which lies ahead.
-    At(Timestamp),
-    /// It was due at this moment, and nobody wrote down that it was given.
-    Since(Timestamp),
-}
-
-/// How long after its time a dose counts as missed where nobody wrote it down, in milliseconds: an hour.
-const LATE_MS: i64 = 3_600_000;
-
-/// When an order is due next, where it says times of day, events, or a number of hours and the last time is known. The earliest of its dosages. None where
-/// no time follows from what it says, where it is given as needed, or where it is over.
-pub fn next_due(
-    order: &Json<'_>,
-    name: &str,
-    last: Option<Timestamp>,
-    telling: &Telling,
-    now: Timestamp,
-) -> Option<Due> {
-    let dosages = each(order, name).iter().take(8);
-    let due = dosages.filter_map(|dosage| due_of(dosage, last, telling, now));
-    due.min_by_key(|due| match due {
-        Due::At(at) | Due::Since(at) => *at,
-    })
-}
-
-fn due_of(dosage: &Json<'_>, last: Option<Timestamp>, telling: &Telling, now: Timestamp) -> Option<Due> {
-    let as_needed = dosage.get("asNeededBoolean").and_then(Json::as_bool) == Some(true)
-        || dosage.get("asNeededCodeableConcept").is_some();
-    let timing = dosage.get("timing").filter(|_| !as_needed)?;
-    let bounds = timing.get("repeat").and_then(|repeat| repeat.get("boundsPeriod"));
-    let ends = bounds.and_then(|bounds| bounds.get_str("end")).and_then(When::parse).map(|end| match end {
-        When::At(at) => at.as_ms(),
-        When::Date(_) => end.as_ms() + DAY_MS,
-    });
-    let starts = bounds.and_then(|bounds| bounds.get_str("start")).and_then(When::parse).map(|start| start.as_ms());
-    let within =
-        |at: &Timestamp| starts.is_none_or(|starts| at.as_ms() >= starts) && ends.is_none_or(|ends| at.as_ms() <= ends);
-    let mut times: Vec<Timestamp> = each(timing, "event")
-        .iter()
-        .take(TIMES_MAX)
-        .filter_map(|event| match When::parse(event.as_str()?)? {
-            When::At(at) => Some(at),
-            When::Date(_) => None,
-        })
-        .collect();
-    let repeat = timing.get("repeat");
-    if let Some(repeat) = repeat {
-        times.extend(of_day(repeat, telling, now));
-        if times.is_empty() {
-            return by_hours(repeat, last?, now).filter(|due| match due {
-                Due::At(at) | Due::Since(at) => within(at),
-            });
-        }
-    }
-    times.retain(within);
-    times.sort_unstable();
-    // The last time that has passed: was it given?
-    let passed = times.iter().rev().find(|at| **at <= now && now.as_ms() - at.as_ms() < DAY_MS);
-    if let Some(passed) = passed {
-        // Given from an hour before it on: nurses go round.
-        let given = last.is_some_and(|last| last.as_ms() >= passed.as_ms() - LATE_MS);
-        let told = last.is_some();
-        if told && !given && now.as_ms() - passed.as_ms() >= LATE_MS {
-            return Some(Due::Since(*passed));
-        }
-        if !given && now.as_ms() - passed.as_ms() < LATE_MS {
-            return Some(Due::At(*passed));
-        }
-    }
-    // One that is not yet due and was given before its time is done.
-    let ahead = |at: &&Timestamp| **at > now && last.is_none_or(|last| last.as_ms() < at.as_ms() - LATE_MS);
-    times.iter().find(ahead).map(|at| Due::At(*at))
-}
-
-/// The times of day of a schedule, from yesterday on.
-fn of_day(repeat: &Json<'_>, telling: &Telling, now: Timestamp) -> Vec<Timestamp> {
-    let clocks = each(repeat, "timeOfDay").iter().filter_map(Json::as_str).filter_map(clock).take(TIMES_MAX);
-    let clocks: Vec<i64> = clocks.map(|(ms, _)| ms).collect();
-    // Every second day says nothing of which: no time is made up.
-    let daily = match (repeat.get("period").and_then(Json::as_number), repeat.get_str("periodUnit")) {
-        (Some(period), Some("d")) => period == "1",
-        (None, None) => true,
-        (Some(period), Some("wk")) => period == "1" && repeat.get("dayOfWeek").is_some(),
-        _ => false,
-    };
-    if clocks.is_empty() || !daily {
-        return Vec::new();
-    }
-    let days: Vec<&str> = each(repeat, "dayOfWeek").iter().filter_map(Json::as_str).collect();
-    let today = telling.zone.local_ms(now).div_euclid(DAY_MS);
-    let mut times = Vec::new();
-    for day in today - 1..=today + AHEAD_DAYS {
-        // 1970-01-01 was a Thursday, three days after a Monday.
-        let of_week = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
-        let named = WEEK.get(of_week).is_some_and(|(code, ..)| days.contains(code));
-        if days.is_empty() || named {
-            times.extend(clocks.iter().map(|ms| telling.zone.instant(day * DAY_MS + ms)));
-        }
-        if times.len() >= 4 * TIMES_MAX {
-            break;
-        }
-    }
-    times
-}
-
-/// Once in so many hours or minutes after the last time.
-fn by_hours(repeat: &Json<'_>, last: Timestamp, now: Timestamp) -> Option<Due> {
-    if repeat.get("frequency").and_then(Json::as_i64).is_some_and(|times| times != 1) {
-        return None;
-    }
-    let period: f64 = repeat.get("period")?.as_number()?.parse().ok()?;
-    let hour = 3_600_000.0;
-    let unit = match repeat.get_str("periodUnit")? {
-        "min" => hour / 60.0,
-        "h" => hour,
-        _ => return None,
-    };
-    let length = period * unit;
-    if !(60_000.0..=72.0 * hour).contains(&length) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "three days of milliseconds at most")]
-    let due = last.plus_ms(length as i64);
-    Some(if due <= now { Due::Since(due) } else { Due::At(due) })
-}
-
 /// Whether an order says of itself that something is not to be given.
 pub fn is_forbidden(order: &Json<'_>) -> bool {
     order.get("doNotPerform").and_then(Json::as_bool) == Some(true)
@@ -494,48 +281,5 @@ mod tests {
         ] {
             assert_eq!(both(dosage), (french.to_owned(), english.to_owned()), "{dosage}");
         }
-    }
-
-    #[test]
-    fn when_it_is_due() {
-        let due = |repeat: &str, last: Option<&str>, now: &str| {
-            let order = format!(r#"{{"dosageInstruction":[{{"timing":{{"repeat":{repeat}}}}}]}}"#);
-            next_due(&json(&order), "dosageInstruction", last.map(at), &FRENCH, at(now))
-        };
-        let daily = r#"{"timeOfDay":["08:00:00","20:00:00"]}"#;
-        // Winter: 08:00 in Paris is 07:00 UTC.
-        let evening = Some(Due::At(at("2026-11-22T19:00:00Z")));
-        assert_eq!(
-            due(daily, None, "2026-11-22T12:00:00Z"),
-            evening,
-            "without any administration nobody can say it was missed"
-        );
-        assert_eq!(due(daily, Some("2026-11-22T07:10:00Z"), "2026-11-22T12:00:00Z"), evening);
-        let missed = Some(Due::Since(at("2026-11-22T07:00:00Z")));
-        assert_eq!(due(daily, Some("2026-11-21T19:05:00Z"), "2026-11-22T12:00:00Z"), missed);
-        let now_due = Some(Due::At(at("2026-11-22T07:00:00Z")));
-        assert_eq!(due(daily, Some("2026-11-21T19:05:00Z"), "2026-11-22T07:20:00Z"), now_due);
-        let early = due(daily, Some("2026-11-22T18:30:00Z"), "2026-11-22T18:40:00Z");
-        assert_eq!(early, Some(Due::At(at("2026-11-23T07:00:00Z"))), "given a little before its time");
-        let hours = r#"{"frequency":1,"period":6,"periodUnit":"h"}"#;
-        assert_eq!(
-            due(hours, Some("2026-11-22T09:00:00Z"), "2026-11-22T12:00:00Z"),
-            Some(Due::At(at("2026-11-22T15:00:00Z")))
-        );
-        assert_eq!(
-            due(hours, Some("2026-11-22T05:00:00Z"), "2026-11-22T12:00:00Z"),
-            Some(Due::Since(at("2026-11-22T11:00:00Z")))
-        );
-        for nothing in [
-            r#"{"frequency":2,"period":1,"periodUnit":"d"}"#,
-            r#"{"timeOfDay":["08:00:00"],"period":2,"periodUnit":"d"}"#,
-            r#"{"timeOfDay":["08:00:00"],"boundsPeriod":{"end":"2026-11-20"}}"#,
-            r#"{"period":1e9,"periodUnit":"h"}"#,
-        ] {
-            assert_eq!(due(nothing, Some("2026-11-22T05:00:00Z"), "2026-11-22T12:00:00Z"), None, "{nothing}");
-        }
-        // A Sunday: Thursday is next.
-        let thursday = due(r#"{"timeOfDay":["08:00:00"],"dayOfWeek":["thu"]}"#, None, "2026-11-22T12:00:00Z");
-        assert_eq!(thursday, Some(Due::At(at("2026-11-26T07:00:00Z"))));
     }
 }

@@ -1,18 +1,21 @@
 //! Notes on paper that are entered afterwards: whether what names a sheet can be from it.
 //!
 //! A record that was written on a sheet names the sheet's code, as an identifier of its own or, in a Provenance, of its source. Then the code must be one, and the true
-//! time may lie neither before the pack was made nor ahead.
+//! time may lie neither before the pack was made nor ahead. Whether the sheet is the patient's is told by its mark, by who has the key of marks.
 
-use crate::print::is_sheet_code;
+use crate::code::SheetCode;
 use crate::read::{DAY_MS, When, each, moment};
 use tacet_fhir::json::Json;
-use tacet_types::{Timestamp, days_from_civil};
+use tacet_types::Timestamp;
 
 /// The system of the codes of sheets, in identifiers.
 pub const SHEET_SYSTEM: &str = "urn:tacet:paper-sheet";
 
 /// How much a client's clock may be ahead of ours, in milliseconds: two minutes.
 const AHEAD_MS: i64 = 120_000;
+
+/// Most sheets that one record can be from. A note has one; two where it goes on over the next pack.
+pub const SHEETS_MAX: usize = 16;
 
 /// Where records say when something was, the first that has it.
 const TRUE_TIMES: [&str; 17] = [
@@ -46,6 +49,10 @@ pub enum Wrong {
     Before,
     /// It lies ahead.
     Ahead,
+    /// There are more sheets than a note can be from.
+    TooMany,
+    /// The sheet is of another patient, or was never printed.
+    Foreign,
 }
 
 impl Wrong {
@@ -55,24 +62,42 @@ impl Wrong {
             Self::Code => "is no code of a sheet of a paper pack: read it again, its last letter shows a slip",
             Self::NoTime => "comes from a sheet of paper and must say when it was (effective, occurred, date, ..)",
             Self::Before => "was before the paper pack was made: the time or the code is wrong",
+            Self::TooMany => "names more sheets of paper than a note can be from",
+            Self::Foreign => {
+                "is from no sheet of this patient: look at the name on the sheet, then read the code again"
+            }
             Self::Ahead => "lies ahead: what is written on paper has been",
         }
     }
 }
 
-/// What is wrong with a record as a note from a sheet; nothing for one that names no sheet.
-pub fn wrong(record: &Json<'_>, now: Timestamp) -> Option<Wrong> {
+fn named<'r, 'a>(record: &'r Json<'a>) -> impl Iterator<Item = &'r str> + use<'r, 'a> {
     let own = each(record, "identifier").iter();
     let sources = each(record, "entity").iter().filter_map(|entity| entity.get("what")?.get("identifier"));
     let named = own.chain(sources).filter(|one| one.get_str("system") == Some(SHEET_SYSTEM));
-    let mut codes = named.take(16).map(|one| one.get_str("value").unwrap_or_default()).peekable();
-    codes.peek()?;
+    named.map(|one| one.get_str("value").unwrap_or_default())
+}
+
+/// The codes of the sheets that a record says it is from, each once; those that are none are left out ([`wrong`] tells).
+pub fn sheets(record: &Json<'_>) -> Vec<SheetCode> {
+    let mut codes: Vec<SheetCode> = named(record).take(SHEETS_MAX).filter_map(SheetCode::parse).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+/// What is wrong with a record as a note from a sheet; nothing for one that names no sheet.
+pub fn wrong(record: &Json<'_>, now: Timestamp) -> Option<Wrong> {
     let mut latest = i64::MIN;
-    for code in codes {
-        match made_ms(code) {
-            Some(made) => latest = latest.max(made),
+    for (place, code) in named(record).enumerate() {
+        match SheetCode::parse(code) {
+            _ if place >= SHEETS_MAX => return Some(Wrong::TooMany),
+            Some(code) => latest = latest.max(code.made_ms()),
             None => return Some(Wrong::Code),
         }
+    }
+    if latest == i64::MIN {
+        return None;
     }
     let Some(when) = moment(record, &TRUE_TIMES) else { return Some(Wrong::NoTime) };
     // A date without a time is as long as it is precise: its last moment is held against the pack.
@@ -89,29 +114,16 @@ pub fn wrong(record: &Json<'_>, now: Timestamp) -> Option<Wrong> {
     (first > now.as_ms() + AHEAD_MS).then_some(Wrong::Ahead)
 }
 
-/// When the pack of a code was made, to the minute; none for what is no code.
-fn made_ms(code: &str) -> Option<i64> {
-    if !is_sheet_code(code) {
-        return None;
-    }
-    let code = code.trim();
-    let number = |from: usize, to: usize| code.get(from..to)?.parse::<u32>().ok();
-    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    let (hours, minutes) = (number(9, 11)?, number(11, 13)?);
-    let day = days_from_civil(i64::from(year), month, day);
-    Some(day * DAY_MS + i64::from(hours * 60 + minutes) * 60_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::print::sheet_code;
+    use crate::code::sheet_code;
     use tacet_fhir::json::{Limits, parse_str};
 
     #[test]
     fn the_true_time_is_between_the_pack_and_now() {
         let now = Timestamp::parse("2026-11-22T18:00:00Z").unwrap();
-        let code = sheet_code("20261122-1205-7K3Q", 12);
+        let code = sheet_code("20261122-1205-7K3Q-012", [7; 4]);
         let of = |json: String| wrong(&parse_str(&json, &Limits::default()).unwrap(), now);
         let observed = |code: &str, time: &str| {
             of(format!(
@@ -132,7 +144,7 @@ mod tests {
         ] {
             assert_eq!(observed(&code, time), expected, "{time}");
         }
-        assert_eq!(observed(&code.replace("012", "013"), "2026-11-22T14:40:00Z"), Some(Wrong::Code));
+        assert_eq!(observed(&code.replace("-012", "-013"), "2026-11-22T14:40:00Z"), Some(Wrong::Code));
         assert_eq!(observed(&code.to_lowercase(), "2026-11-22T14:40:00Z"), None);
         let traced = |time: &str| {
             of(format!(

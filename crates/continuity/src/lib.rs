@@ -7,6 +7,7 @@
 //!                                                                    container: signed note + PDF (sealed by who writes it)
 //! ```
 
+pub mod code;
 pub mod container;
 pub mod dosage;
 pub mod late;

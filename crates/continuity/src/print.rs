@@ -3,17 +3,13 @@
 
 mod patient;
 
-use crate::read::DAY_MS;
 use crate::sheet::{Gap, Sheet};
 use crate::words::Telling;
 use tacet_paper::{Block, Book, Chapter, Column, Grid, GridRow, PaperError};
-use tacet_types::{Timestamp, civil_from_days};
+use tacet_types::Timestamp;
 
 /// Most patients of one pack. A ward has some dozens; a whole hospital is several packs.
 pub const PATIENTS_MAX: usize = 400;
-
-/// The letters of serial numbers and codes: none that is mistaken for another when it is read from paper (Crockford's base 32).
-const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A pack: the sheets of a ward at a moment.
 #[derive(Clone, Debug)]
@@ -22,7 +18,7 @@ pub struct Pack {
     pub hospital: String,
     /// The ward's name.
     pub ward: String,
-    /// The pack's serial number ([`serial`]).
+    /// The pack's serial number ([`crate::code::serial`]).
     pub serial: String,
     /// When it was made.
     pub made: Timestamp,
@@ -30,58 +26,10 @@ pub struct Pack {
     pub until: Timestamp,
     /// How it is told.
     pub telling: Telling,
-    /// The sheets in any order, each with its number in the pack: the one by which notes on it are entered.
-    pub sheets: Vec<(usize, Sheet)>,
+    /// The sheets in any order, each with its code: the one by which notes on it are entered ([`crate::code`]).
+    pub sheets: Vec<(String, Sheet)>,
     /// How many patients there are beyond [`PATIENTS_MAX`].
     pub more: usize,
-}
-
-/// A serial number: the minute in which the pack was made, in universal time, and four letters by chance.
-pub fn serial(made: Timestamp, chance: [u8; 4]) -> String {
-    let (year, month, day) = civil_from_days(made.as_ms().div_euclid(DAY_MS));
-    let minutes = made.as_ms().rem_euclid(DAY_MS) / 60_000;
-    let letters: String = chance.iter().map(|byte| letter(usize::from(*byte))).collect();
-    format!("{year:04}{month:02}{day:02}-{:02}{:02}-{letters}", minutes / 60, minutes % 60)
-}
-
-fn letter(number: usize) -> char {
-    LETTERS.get(number % LETTERS.len()).map_or('0', |byte| char::from(*byte))
-}
-
-/// The code of a pack's sheet, by which notes on it are entered afterwards: the serial number, the sheet's number and a letter that shows a slip of the
-/// pen: letters count by their place, so that two that changed places are noticed.
-pub fn sheet_code(serial: &str, number: usize) -> String {
-    let body = format!("{serial}-{number:03}");
-    let check = check_letter(&body);
-    format!("{body}{check}")
-}
-
-fn check_letter(body: &str) -> char {
-    let sum: usize = body.bytes().enumerate().map(|(place, byte)| (place + 1) * usize::from(byte)).sum();
-    // 31 is prime: no single change and no exchange of neighbours gives the same.
-    letter(sum % 31)
-}
-
-/// Whether a text is a code as [`sheet_code`] makes them, letters small or large.
-pub fn is_sheet_code(text: &str) -> bool {
-    let text = text.trim().to_uppercase();
-    let Some((body, check)) = text.char_indices().next_back().and_then(|(at, _)| text.split_at_checked(at)) else {
-        return false;
-    };
-    let parts: Vec<&str> = body.split('-').collect();
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let shaped = match parts.as_slice() {
-        [day, time, letters, number] => {
-            (day.len(), time.len(), letters.len()) == (8, 4, 4)
-                && (3..=4).contains(&number.len())
-                && digits(day)
-                && digits(time)
-                && digits(number)
-                && letters.bytes().all(|byte| LETTERS.contains(&byte))
-        }
-        _ => false,
-    };
-    shaped && check == check_letter(body).to_string()
 }
 
 /// Numbers within a text count as numbers: bed 9 stands before bed 10.
@@ -124,9 +72,8 @@ impl Pack {
             ),
         };
         let mut chapters = vec![self.first(&made, &until)];
-        for (place, (number, sheet)) in self.sheets.iter().enumerate() {
-            let code = sheet_code(&self.serial, *number);
-            chapters.push(patient::chapter(sheet, &self, &code, (place + 1, count)));
+        for (place, (code, sheet)) in self.sheets.iter().enumerate() {
+            chapters.push(patient::chapter(sheet, &self, code, (place + 1, count)));
         }
         Book {
             language: telling.language.tag().to_owned(),

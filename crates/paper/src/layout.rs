@@ -247,11 +247,17 @@ impl Setter<'_> {
         self.new_page()?;
         self.laid.begins.push(self.laid.pages.len());
         if !chapter.title.is_empty() {
-            self.heading(0, chapter.title)?;
+            self.heading(0, chapter.title, 0.0)?;
         }
-        for block in chapter.blocks {
+        for (place, block) in chapter.blocks.iter().enumerate() {
             match block {
-                Block::Heading(level, text) => self.heading((*level).clamp(1, 3), text)?,
+                Block::Heading(level, text) => {
+                    let below = match chapter.blocks.get(place + 1) {
+                        Some(Block::Grid(grid)) => table::together(grid),
+                        _ => 0.0,
+                    };
+                    self.heading((*level).clamp(1, 3), text, below)?;
+                }
                 Block::Text(text) => self.text(text)?,
                 Block::List(items) => self.list(items)?,
                 Block::Table(table) => self.grid(&Grid::from(table))?,
@@ -320,15 +326,15 @@ impl Setter<'_> {
         Ok(())
     }
 
-    fn heading(&mut self, level: u8, text: &str) -> Result<(), PaperError> {
+    /// A heading, on one page with some lines of what comes after it, and with `below` points of it.
+    fn heading(&mut self, level: u8, text: &str, below: f32) -> Result<(), PaperError> {
         let (size, before) = match level {
             0 => (self.sizes.title, 4.0),
             1 => (13.0, 14.0),
             2 => (self.sizes.text + 1.0, 10.0),
             _ => (self.sizes.text, 6.0),
         };
-        // A heading stays with some lines of what comes after it.
-        self.room(before + size * LEADING + 4.0 * self.sizes.text * LEADING)?;
+        self.room(before + size * LEADING + 4.0 * self.sizes.text * LEADING + below)?;
         self.y += before;
         let node = self.node(Part::Heading(level + 1, text.to_owned()), None);
         let page = self.laid.pages.len().saturating_sub(1);

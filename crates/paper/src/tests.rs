@@ -179,3 +179,31 @@ fn each_chapter_has_its_own_pages_and_the_list_says_which() {
     }
     assert!(book.to_pdf().unwrap().starts_with(b"%PDF-1.7"));
 }
+
+/// Notes once began at the end of a page with a single row, the others overleaf.
+#[test]
+fn rows_to_be_written_into_do_not_stand_alone_at_the_end_of_a_page() {
+    let fonts = fonts::Fonts::new().unwrap();
+    let mut began = Vec::new();
+    for lines in 0..50 {
+        let column = |title: &str| Column { title: title.into(), share: 1, bold: false };
+        let row = GridRow { cells: vec![String::new(); 2], height: 34, page_of: None };
+        let mut blocks = vec![Block::Text("Une ligne.".into()); lines];
+        blocks.push(Block::Heading(2, "Notes".into()));
+        blocks.push(Block::Grid(Grid {
+            columns: vec![column("Heure"), column("Note")],
+            rows: vec![row; 9],
+            boxed: true,
+        }));
+        let laid = layout::lay_out(&layout::Work::of_paper(&paper(blocks)), &fonts, PAGES_MAX).unwrap();
+        let (_, page, y) = *laid.headings.last().unwrap();
+        // The foot of an A4 page begins at some 800 points.
+        assert!(y + 4.0 * 34.0 < 800.0, "{lines} lines: the heading is at {y}");
+        let titles = |page: &layout::Page| {
+            page.marks.iter().any(|mark| matches!(mark, layout::Mark::Text { text, .. } if text == "Heure"))
+        };
+        assert!(titles(&laid.pages[page]), "the table begins below its heading");
+        began.push(page);
+    }
+    assert_eq!((began.first(), began.last()), (Some(&0), Some(&1)));
+}

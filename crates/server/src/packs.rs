@@ -17,11 +17,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use tacet_continuity::code::serial;
 use tacet_continuity::container::{About, PackError, sign};
-use tacet_continuity::print::{Pack, serial, sheet_code};
 use tacet_continuity::select::Dossier;
 use tacet_continuity::sheet::{Asked, Gap, Sheet};
-use tacet_continuity::{Language, Telling, Zone};
+use tacet_continuity::{Language, Pack, Telling, Zone};
 use tacet_fhir::json::{self, Json};
 use tacet_types::Timestamp;
 use tacet_vault::{Disclosed, Vault, VaultError, Ward, WardGap, WardPatient, WardRecords};
@@ -209,10 +209,9 @@ impl PackMaker {
         let mut chance = [0; 4];
         environment.rng.fill(&mut chance);
         let serial = serial(made, chance);
-        let told =
-            |number: usize| format!("paper pack {serial} of the ward {id}, sheet {}", sheet_code(&serial, number));
+        let told = |code: &str| format!("paper pack {serial} of the ward {id}, sheet {code}");
         let wait = |pause: Duration| std::thread::sleep(pause);
-        let records = pollster::block_on(vault.ward_records(&place.ward, &told, &wait))?;
+        let records = pollster::block_on(vault.ward_records(&place.ward, &serial, &told, &wait))?;
         Ok(Pack {
             hospital: self.hospital.clone(),
             ward: place.name.clone(),
@@ -279,8 +278,8 @@ impl PackMaker {
     }
 }
 
-/// The sheets of a ward's records, each with its number. A record that cannot be read is missing on its sheet, which says so.
-fn sheets(records: &WardRecords, now: Timestamp, telling: Telling) -> Vec<(usize, Sheet)> {
+/// The sheets of a ward's records, each with its code. A record that cannot be read is missing on its sheet, which says so.
+fn sheets(records: &WardRecords, now: Timestamp, telling: Telling) -> Vec<(String, Sheet)> {
     let shared: Vec<Json<'_>> = records.shared.iter().filter_map(parsed).collect();
     let shared = Arc::new(Dossier::new(shared));
     let sheet = |patient: &WardPatient| {
@@ -300,7 +299,7 @@ fn sheets(records: &WardRecords, now: Timestamp, telling: Telling) -> Vec<(usize
         }
         sheet
     };
-    records.patients.iter().map(|patient| (patient.number, sheet(patient))).collect()
+    records.patients.iter().map(|patient| (patient.code.clone(), sheet(patient))).collect()
 }
 
 fn parsed(disclosed: &Disclosed) -> Option<Json<'_>> {

@@ -6,9 +6,11 @@
 mod allowed;
 mod confirm;
 mod definitions;
+mod late;
 mod members;
 
 use allowed::{Rights, Standing};
+use late::{Late, Sheets};
 use members::MemberList;
 
 use crate::absence::{Hidden, filled};
@@ -106,7 +108,9 @@ pub(crate) struct Plan<'a> {
     preconditions: Vec<Precondition>,
     writes: Vec<Write>,
     changes: Vec<Change>,
-    touched: BTreeMap<(Owner, Method2, Option<Ground>), Vec<RecordRef>>,
+    touched: BTreeMap<(Owner, Method2, Option<Ground>, Sheets), Vec<RecordRef>>,
+    /// Planned notes from paper, to be held to their sheets.
+    late: Vec<Late>,
     /// The change planned last.
     attempted: Option<Attempted>,
     /// What the caller may do.
@@ -148,6 +152,7 @@ impl<'a> Plan<'a> {
             writes: Vec::new(),
             changes: Vec::new(),
             touched: BTreeMap::new(),
+            late: Vec::new(),
             attempted: None,
             extractor: inner.indexing().map(|indexing| Extractor::new(indexing.parameters())),
             query: None,
@@ -264,7 +269,8 @@ impl<'a> Plan<'a> {
             let sealer = self.sealer(&meta.owner)?;
             tacet_seal::seal(sealer, &associated, &body, hint, inner.rng.as_ref())?
         };
-        self.write_version(row, version_row, &record, meta, patients, &content, ground)?;
+        let sheets = self.note_late(&record, resource, &belonging.patients);
+        self.write_version(row, version_row, &record, meta, patients, &content, (ground, sheets))?;
         self.note_care(row, &record, Some(resource))?;
         if let Some(extractor) = &mut self.extractor {
             extractor.put(resource, resource_type, id, version, self.now);
@@ -297,7 +303,8 @@ impl<'a> Plan<'a> {
         self.may_unflag(&before, None)?;
         let meta = VersionMeta { last_updated: self.now, method: Method::Delete, ..before.current };
         let version_row = self.inner.version_row(&row, version);
-        self.write_version(row, version_row, &record, meta, before.patients, &[], ground)?;
+        let why = (ground, Sheets::default());
+        self.write_version(row, version_row, &record, meta, before.patients, &[], why)?;
         self.note_care(row, &record, None)?;
         if resource_type.as_str() == "SearchParameter" {
             self.list_custom_parameter(row, false)?;
@@ -341,6 +348,10 @@ impl<'a> Plan<'a> {
     /// The commit, and what the search index is to be told of it. `kind` stands in the entries in the place of create, update and
     /// delete where it is given.
     pub(crate) fn finish(mut self, kind: Option<EventKind>) -> Result<Finished, VaultError> {
+        // What is imported was held to where it comes from.
+        if kind != Some(EventKind::Import) {
+            self.hold_late()?;
+        }
         self.write_members()?;
         self.write_definitions()?;
         let feed = if self.changes.is_empty() {
@@ -350,7 +361,7 @@ impl<'a> Plan<'a> {
             Some(self.inner.seal_structure(Purpose::Feed, b"feed", &set.encode())?)
         };
         let mut item = Vec::new();
-        for ((owner, method, ground), records) in self.touched {
+        for ((owner, method, ground, sheets), records) in self.touched {
             let kind = kind.unwrap_or(match Method::from_code(method.0) {
                 Some(Method::Delete) => EventKind::Delete,
                 Some(Method::Put) => EventKind::Update,
@@ -363,6 +374,7 @@ impl<'a> Plan<'a> {
                     entry.purpose = PurposeOfUse::BreakTheGlass;
                 }
                 entry.query.clone_from(&self.query);
+                entry.detail = sheets.told();
                 entry.records = records.to_vec();
                 entry.categories = records.iter().map(|record| record.resource_type).collect();
                 entry.categories.sort_unstable();
@@ -387,7 +399,7 @@ impl<'a> Plan<'a> {
         meta: VersionMeta,
         patients: [u8; 16],
         content: &[u8],
-        ground: Option<Ground>,
+        (ground, sheets): (Option<Ground>, Sheets),
     ) -> Result<(), VaultError> {
         let sealed_meta = self.inner.seal_structure(Purpose::Head, &version_row, &meta.encode())?;
         let length = u16::try_from(sealed_meta.len()).map_err(|error| VaultError::Internal(Box::new(error)))?;
@@ -405,7 +417,10 @@ impl<'a> Plan<'a> {
         });
         let created = record.version == VersionId::FIRST;
         let event = if meta.method == Method::Put && created { Method::Post } else { meta.method };
-        self.touched.entry((meta.owner.clone(), Method2(event.code()), ground)).or_default().push(record.clone());
+        self.touched
+            .entry((meta.owner.clone(), Method2(event.code()), ground, sheets))
+            .or_default()
+            .push(record.clone());
         let head = Head { record: record.clone(), current: meta, patients };
         let sealed_head = self.inner.seal_structure(Purpose::Head, &row, &head.encode())?;
         self.writes.push(Write::Put { key: row.to_vec(), value: sealed_head });

@@ -20,6 +20,14 @@ struct Place {
     bold: bool,
 }
 
+/// How many rows that somebody writes into stand together at least: fewer at the end of a page would be overlooked.
+const TOGETHER: usize = 4;
+
+/// How high the first rows of a grid are that stand on one page, by the heights that they ask for.
+pub(super) fn together(grid: &Grid) -> f32 {
+    grid.rows.iter().take(TOGETHER).map(|row| f32::from(row.height)).sum()
+}
+
 impl Setter<'_> {
     pub(super) fn grid(&mut self, grid: &Grid) -> Result<(), PaperError> {
         let columns = grid.columns.len();
@@ -46,9 +54,8 @@ impl Setter<'_> {
         let head = self.node(Part::Head, Some(node));
         let row = self.node(Part::Row, Some(head));
         let nodes: Vec<usize> = titles.iter().map(|_| self.node(Part::HeadCell, Some(row))).collect();
-        // With one row at least.
-        let first = grid.rows.first().map_or(0.0, |row| f32::from(row.height));
-        self.room(self.height_of(&titles) + first.max(3.0 * size * LEADING))?;
+        // With one row at least, and some of those that are written into.
+        self.room(self.height_of(&titles) + together(grid).max(3.0 * size * LEADING))?;
         self.titles(&titles, &places, Some(&nodes), grid.boxed);
         let body = self.node(Part::Body, Some(node));
         for row in &grid.rows {

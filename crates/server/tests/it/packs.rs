@@ -5,13 +5,14 @@ use crate::ward::{ACT_CODE, Chart, NOW, Ward, refusal};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 use tacet_continuity::Pack;
+use tacet_continuity::code::{SheetCode, sheet_code};
 use tacet_continuity::container;
-use tacet_continuity::print::{is_sheet_code, sheet_code};
 use tacet_continuity::sheet::Known;
 use tacet_ledger::{Channel, Entry, EventKind, Outcome, PurposeOfUse};
 use tacet_seal::SecureRng;
-use tacet_server::{Environment, PackMaker, PacksConfig, PacksError, WardConfig};
+use tacet_server::{Environment, PackMaker, Packs, PacksConfig, PacksError, WardConfig};
 use tacet_types::{ManualClock, Timestamp};
 
 fn settings(recipient: &str) -> PacksConfig {
@@ -73,7 +74,7 @@ async fn a_pack_has_those_who_lie_there_and_what_the_ward_may_see() {
 
     let patients: Vec<&str> = pack.sheets.iter().map(|(_, sheet)| sheet.patient.as_str()).collect();
     assert_eq!(patients, ["p-known", "p-open"], "who is set apart lies there; who refuses is as if absent");
-    let (number, open) = pack.sheets.iter().find(|(_, sheet)| sheet.patient == "p-open").unwrap();
+    let (code, open) = pack.sheets.iter().find(|(_, sheet)| sheet.patient == "p-open").unwrap();
     let Known::Some(problems) = &open.problems else { panic!("{:?}", open.problems) };
     let said: Vec<&str> = problems.items.iter().map(|problem| problem.what.as_str()).collect();
     assert!(said.contains(&"asthme") && !said.contains(&"secret"), "{said:?}");
@@ -92,8 +93,8 @@ async fn a_pack_has_those_who_lie_there_and_what_the_ward_may_see() {
         (EventKind::Print, Outcome::Success, PurposeOfUse::Treatment)
     );
     assert_eq!((entry.agent.owner.as_str(), entry.origin.channel), ("paper packs", Channel::Internal));
-    let code = sheet_code(&pack.serial, *number);
-    assert!(entry.query.as_deref().unwrap().ends_with(&code) && is_sheet_code(&code), "{:?}", entry.query);
+    assert!(entry.query.as_deref().unwrap().ends_with(code.as_str()), "{:?}", entry.query);
+    assert!(code.starts_with(&pack.serial) && SheetCode::parse(code).is_some(), "{code}");
     assert!(entry.records.iter().all(|record| record.id.as_str() != "hiv") && entry.records.len() > 3);
     assert!(entry.basis.as_deref().unwrap().contains("nurse-care"), "{:?}", entry.basis);
     assert_eq!(of("p-known").len(), 1);
@@ -176,42 +177,167 @@ fn late(code: &str, true_time: &str) -> Value {
     ]})
 }
 
+/// What the nurse's own program sends: the record alone, which names the sheet itself.
+fn noted(code: &str, true_time: &str) -> Value {
+    let mut record = late(code, true_time)["entry"][0]["resource"].take();
+    record["identifier"] = json!([{"system": "urn:tacet:paper-sheet", "value": code}]);
+    record
+}
+
+/// The codes of the sheets of two patients, in a pack that was made two hours ago.
+async fn printed(ward: &Ward) -> (String, String) {
+    ward.put_all(&Chart::of("p-other").records()).await;
+    let config = settings(&age::x25519::Identity::generate().to_public().to_string());
+    let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-03-02T08:00:00Z").unwrap()));
+    let (vault, then) = (ward.vault.clone(), Environment { clock, rng: Arc::new(SecureRng) });
+    let work = move || PackMaker::new(&config, "Hôpital").unwrap().gather(&vault, "a", &then).unwrap();
+    let pack = tokio::task::spawn_blocking(work).await.unwrap();
+    let of = |patient: &str| pack.sheets.iter().find(|(_, sheet)| sheet.patient == patient).unwrap().0.clone();
+    (of("p-open"), of("p-other"))
+}
+
+const WRITTEN: &str = "2026-03-02T08:40:00Z";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn notes_on_paper_are_entered_with_their_true_time() {
+async fn the_record_program_enters_notes_with_their_true_time() {
     let ward = Ward::open().await;
-    let code = sheet_code("20260302-0800-7K3Q", 1);
-    let written = "2026-03-02T08:40:00Z";
-    let answer = ward.ask("machine", Ask::new("POST", "/").json(late(&code, written).to_string())).await;
+    let (code, other) = printed(&ward).await;
+    let answer = ward.ask("machine", Ask::new("POST", "/").json(late(&code, WRITTEN).to_string())).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
     // By its true time it stands where it belongs, and by the time of writing where it was entered.
     let found =
         ward.get("machine", "/Observation?patient=p-open&code=8310-5&date=lt2026-03-02T09:00:00Z").await.value();
     assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
     let observation = &found["entry"][0]["resource"];
-    assert_eq!(observation["effectiveDateTime"], written);
+    assert_eq!(observation["effectiveDateTime"], WRITTEN);
     assert!(observation["meta"]["lastUpdated"].as_str().unwrap() >= "2026-03-02T10:00:00");
     let id = observation["id"].as_str().unwrap();
     let traces = ward.get("machine", &format!("/Provenance?target=Observation/{id}")).await.value();
     let provenance = &traces["entry"][0]["resource"];
     assert_eq!(provenance["entity"][0]["what"]["identifier"]["value"], code, "{traces}");
     assert_eq!(provenance["agent"][1]["who"]["reference"], "Practitioner/dr-own");
+    // The sheet is held to the patient of what the Provenance is about.
+    let answer = ward.ask("machine", Ask::new("POST", "/").json(late(&other, WRITTEN).to_string())).await;
+    assert!(String::from_utf8_lossy(&answer.body).contains("no sheet of this patient"), "{:?}", answer.body);
+    assert_eq!(answer.status, 422);
+}
 
-    // A nurse writes what she did, and names the sheet in the record itself.
-    let own = |code: &str, time: &str| {
-        let mut record = late(code, time)["entry"][0]["resource"].take();
-        record["identifier"] = json!([{"system": "urn:tacet:paper-sheet", "value": code}]);
-        record.to_string()
-    };
-    let answer = ward.ask("nurse", Ask::new("POST", "/Observation").json(own(&code, written))).await;
-    assert_eq!(answer.status, 201, "{:?}", answer.body);
-    // Before the pack, ahead of now, and with a slip of the pen: refused, alone and in a transaction.
-    let slip = code.replace("-001", "-010");
-    for (code, time) in [(&code, "2026-03-02T07:59:00Z"), (&code, "2026-03-02T10:30:00Z"), (&slip, written)] {
-        let alone = ward.ask("nurse", Ask::new("POST", "/Observation").json(own(code, time))).await;
-        let together = ward.ask("machine", Ask::new("POST", "/").json(late(code, time).to_string())).await;
-        for answer in [alone, together] {
-            assert!((400..500).contains(&answer.status), "{time}: {:?}", answer.body);
-            assert!(String::from_utf8_lossy(&answer.body).contains("pack") || time > NOW, "{:?}", answer.body);
-        }
+#[tokio::test(flavor = "multi_thread")]
+async fn people_enter_notes_from_paper_and_the_ledger_says_so() {
+    let ward = Ward::open().await;
+    let (code, other) = printed(&ward).await;
+    for (who, code) in [("nurse", code.clone()), ("ward-doctor", code.to_lowercase())] {
+        let before = all_entries(&ward).len();
+        let answer = ward.ask(who, Ask::new("POST", "/Observation").json(noted(&code, WRITTEN).to_string())).await;
+        assert_eq!(answer.status, 201, "{who}: {:?}", answer.body);
+        let stored = answer.value();
+        assert_eq!(stored["effectiveDateTime"], WRITTEN, "the true time is the record's own");
+        assert!(stored["meta"]["lastUpdated"].as_str().unwrap() >= "2026-03-02T10:00:00", "entered now");
+        let entries = all_entries(&ward).split_off(before);
+        let [entry] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!((entry.kind, entry.agent.owner.as_str()), (EventKind::Create, who));
+        let said = format!("late entry, from paper: {}", code.to_uppercase());
+        assert_eq!(entry.detail.as_deref(), Some(said.as_str()));
+        assert_eq!(entry.patient.as_ref().map(|(_, id)| id.as_str()), Some("p-open"));
     }
+    // It is found by its true time, and by its sheet.
+    let found = ward.get("nurse", "/Observation?patient=p-open&date=lt2026-03-02T09:00:00Z&code=8310-5").await.value();
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(2), "{found}");
+    let by_sheet = format!("/Observation?identifier=urn:tacet:paper-sheet|{code}");
+    assert_eq!(ward.get("nurse", &by_sheet).await.value()["entry"].as_array().map(Vec::len), Some(1));
+    // What was not on paper says nothing of it.
+    let mut plain = noted(&code, WRITTEN);
+    plain.as_object_mut().unwrap().remove("identifier");
+    assert_eq!(ward.ask("nurse", Ask::new("POST", "/Observation").json(plain.to_string())).await.status, 201);
+    assert_eq!(all_entries(&ward).pop().unwrap().detail, None);
+
+    let body = String::from_utf8(code.clone().into_bytes()).unwrap();
+    let slip = body.replace("-0800-", "-0801-");
+    let made_up = sheet_code("20260302-0800-ABCD-001", [1, 2, 3, 4]);
+    for (code, time, said) in [
+        (&code, "2026-03-02T07:59:00Z", "before the paper pack was made"),
+        (&code, "2026-03-02T10:30:00Z", "lies ahead"),
+        (&slip, WRITTEN, "is no code of a sheet"),
+        (&made_up, WRITTEN, "no sheet of this patient"),
+        (&other, WRITTEN, "no sheet of this patient"),
+    ] {
+        let before = all_entries(&ward);
+        let alone = ward.ask("nurse", Ask::new("POST", "/Observation").json(noted(code, time).to_string())).await;
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"request": {"method": "POST", "url": "Observation"}, "resource": noted(code, time)}]});
+        let together = ward.ask("nurse", Ask::new("POST", "/").json(bundle.to_string())).await;
+        for answer in [alone, together] {
+            assert_eq!(answer.status, 422, "{said}: {:?}", answer.body);
+            assert!(String::from_utf8_lossy(&answer.body).contains(said), "{said}: {:?}", answer.body);
+        }
+        let stored = |entry: &&Entry| entry.kind == EventKind::Create && entry.outcome == Outcome::Success;
+        let all = all_entries(&ward);
+        assert_eq!(all.iter().filter(stored).count(), before.iter().filter(stored).count(), "nothing was stored");
+    }
+    // Who may not write of the patient learns nothing of the code.
+    let of = async |code: &str| {
+        let answer = ward.ask("patient", Ask::new("POST", "/Observation").json(noted(code, WRITTEN).to_string())).await;
+        (answer.status, String::from_utf8_lossy(&answer.body).contains("sheet"))
+    };
+    assert_eq!((of(&code).await, of(&other).await), ((403, false), (403, false)));
+}
+
+/// The latest pack of ward A in a folder, opened; none where there is none yet.
+fn latest(ward: &Ward, folder: &std::path::Path, identity: &age::x25519::Identity) -> Option<container::About> {
+    let sealed = std::fs::read(folder.join("ward-a.tacetpack")).ok()?;
+    let identity: &dyn age::Identity = identity;
+    let mut bytes = Vec::new();
+    let decryptor = age::Decryptor::new(sealed.as_slice()).expect("never half there");
+    decryptor.decrypt(std::iter::once(identity)).unwrap().read_to_end(&mut bytes).expect("never half there");
+    Some(container::open(&bytes, &[ward.vault.pack_key().unwrap()]).expect("never half there").about)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_of_a_running_server_replace_each_other_and_a_damaged_record_does_not_keep_the_ward_from_its_own() {
+    let ward = Ward::open().await;
+    // The records of one patient that came last do not open any more.
+    let before = ward.versions();
+    ward.put_all(&Chart::of("p-damaged").records()).await;
+    let damaged: Vec<_> = ward.versions().into_iter().filter(|(key, _)| !before.contains_key(key)).collect();
+    assert!(damaged.len() > 1);
+    for (key, mut value) in damaged {
+        *value.last_mut().unwrap() ^= 1;
+        ward.overwrite(key, value);
+    }
+    let identity = age::x25519::Identity::generate();
+    let folder = tempfile::tempdir().unwrap();
+    let config = PacksConfig {
+        folders: vec![folder.path().to_owned()],
+        keep: 2,
+        interval_seconds: 600,
+        ..settings(&identity.to_public().to_string())
+    };
+    let clock = Arc::new(ManualClock::new(Timestamp::parse(NOW).unwrap()));
+    let environment = Environment { clock: clock.clone(), rng: Arc::new(SecureRng) };
+    let mut serials: Vec<String> = Vec::new();
+    for _ in 0..4 {
+        let packs = Packs::start(ward.vault.clone(), &config, "Hôpital", &environment).unwrap();
+        // It begins at once. The one before is there until the new one is.
+        let about = loop {
+            let about = latest(&ward, folder.path(), &identity);
+            assert!(about.is_some() || serials.is_empty(), "there is always one");
+            match about.filter(|about| !serials.contains(&about.serial)) {
+                Some(about) => break about,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        assert_eq!((about.patients, about.ward.as_str()), (2, "Location/ward-a"));
+        serials.push(about.serial);
+        // What was begun is ended first.
+        packs.stop().await;
+        clock.advance_ms(600_000);
+    }
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.retain(|name| name.starts_with("ward-a"));
+    names.sort();
+    let kept = |serial: &String| format!("ward-a-{serial}.tacetpack");
+    assert_eq!(names, [kept(&serials[2]), kept(&serials[3]), "ward-a.tacetpack".to_owned()]);
 }

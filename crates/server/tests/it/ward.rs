@@ -8,6 +8,7 @@ use crate::running::config;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
@@ -54,6 +55,9 @@ struct Counts {
     scans: AtomicU64,
     ledger_bytes: AtomicU64,
 }
+
+/// First byte of the rows of versions (docs/formats/vault.md).
+const VERSIONS: u8 = 0x03;
 
 /// First byte of the rows of ledger entries (docs/formats/ledger.md).
 const LEDGER: u8 = 0x10;
@@ -141,6 +145,7 @@ pub(crate) struct Ward {
     pub(crate) clock: Arc<ManualClock>,
     address: SocketAddr,
     counts: Arc<Counts>,
+    engine: Arc<Counting>,
     secrets: HashMap<&'static str, String>,
     _folder: tempfile::TempDir,
 }
@@ -199,7 +204,7 @@ impl Ward {
             index: Some(IndexSettings::default()),
             access: Some(access),
         };
-        let vault = Vault::initialize(engine, Arc::new(keeper), options, &operator()).await.unwrap();
+        let vault = Vault::initialize(engine.clone(), Arc::new(keeper), options, &operator()).await.unwrap();
         vault.keep_copies_in(&folder.path().join("copies"), &operator()).await.unwrap();
         let mut secrets = HashMap::new();
         let keeper = operator();
@@ -215,7 +220,7 @@ impl Ward {
         let server = Server::bind(config, vault.clone(), environment).await.unwrap();
         let address = server.local_addr();
         tokio::spawn(server.run(std::future::pending()));
-        let ward = Self { vault, clock, address, counts, secrets, _folder: folder };
+        let ward = Self { vault, clock, address, counts, engine, secrets, _folder: folder };
         ward.put_all(&foundation()).await;
         let open = Chart { participants: &["dr-own"], ..Chart::of("p-open") };
         ward.put_all(&open.records()).await;
@@ -287,6 +292,22 @@ impl Ward {
         let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
         let answer = self.ask("machine", Ask::new("POST", "/").json(bundle.to_string())).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
+    }
+
+    /// The rows of versions (docs/formats/vault.md), as they lie in the store.
+    pub(crate) fn versions(&self) -> HashMap<Vec<u8>, Vec<u8>> {
+        let mut rows = HashMap::new();
+        let mut visit = |key: &[u8], value: &[u8]| {
+            rows.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        };
+        self.engine.range(&[VERSIONS], &[VERSIONS + 1], &mut visit).unwrap();
+        rows
+    }
+
+    /// Puts other bytes into a row, past the vault: as a disk that fails.
+    pub(crate) fn overwrite(&self, key: Vec<u8>, value: Vec<u8>) {
+        self.engine.write(&[Write::Put { key, value }], Durability::Durable).unwrap();
     }
 
     /// All that was done so far.

@@ -118,8 +118,8 @@ pub struct WardPatient {
     pub patient: ResourceId,
     /// The encounter by which they are there.
     pub encounter: ResourceId,
-    /// The number of the patient's sheet, from 1, in an order that tells nothing.
-    pub number: usize,
+    /// The code of the patient's sheet ([`tacet_continuity::code`]).
+    pub code: String,
     /// The records, as somebody of the ward sees them.
     pub records: Vec<Disclosed>,
     /// What is missing.
@@ -173,8 +173,8 @@ impl CareView for OfWard<'_> {
 }
 
 impl Vault {
-    /// What is known of the patients who lie on a ward now, for paper. `told` gives the text that stands in the ledger beside the entry of each sheet, by its number;
-    /// entries stand before anything opens. A patient whose records do not open is among them, with nothing. Waits by `wait` while the keeper lets no more
+    /// What is known of the patients who lie on a ward now, for paper, in the pack of this serial number. `told` gives the text that stands in the ledger beside the
+    /// entry of each sheet, by its code; entries stand before anything opens. A patient whose records do not open is among them, with nothing. Waits by `wait` while the keeper lets no more
     /// through. May block.
     ///
     /// # Errors
@@ -182,7 +182,8 @@ impl Vault {
     pub async fn ward_records(
         &self,
         ward: &Ward,
-        told: &(dyn Fn(usize) -> String + Sync),
+        serial: &str,
+        told: &(dyn Fn(&str) -> String + Sync),
         wait: &(dyn Fn(Duration) + Sync),
     ) -> Result<WardRecords, VaultError> {
         let inner = &self.0;
@@ -208,8 +209,8 @@ impl Vault {
         present.truncate(WARD_PATIENTS_MAX);
         let mut patients = Vec::new();
         for (place, (patient, encounter)) in present.into_iter().enumerate() {
-            let number = place + 1;
-            let note = told(number);
+            let code = inner.sheet_code(serial, place + 1, &patient);
+            let note = told(&code);
             let (records, gap) = match inner.of_patient(&caller, &sights, &patient, &note, wait).await {
                 Ok(found) => found,
                 Err(error) if is_of_one(&error) => {
@@ -218,7 +219,7 @@ impl Vault {
                 }
                 Err(error) => return Err(error),
             };
-            patients.push(WardPatient { patient, encounter, number, records, gap });
+            patients.push(WardPatient { patient, encounter, code, records, gap });
         }
         let shared = inner.shared(&caller, &sights, &patients, wait).await?;
         Ok(WardRecords { patients, shared, more })
