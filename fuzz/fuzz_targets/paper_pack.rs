@@ -12,7 +12,8 @@ use tacet_types::Timestamp;
 use zeroize::Zeroizing;
 
 fuzz_target!(|data: &[u8]| {
-    let signer = SignerKey::from_seed("tacet-packs/fuzz", SignatureType::Ed25519, Zeroizing::new([7; 32])).expect("a key");
+    let signer =
+        SignerKey::from_seed("tacet-packs/fuzz", SignatureType::Ed25519, Zeroizing::new([7; 32])).expect("a key");
     let keys = [signer.verifier()];
     for begin in [b"".as_slice(), b"tacet-pack/1\n"] {
         assert!(container::open(&[begin, data].concat(), &keys).is_err());

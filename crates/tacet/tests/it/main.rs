@@ -21,6 +21,7 @@ mod keys;
 mod kills;
 mod operations;
 mod packages;
+mod packs;
 mod people;
 mod place;
 mod program_kills;
