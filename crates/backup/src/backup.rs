@@ -12,7 +12,7 @@ use self::rows::BatchReader;
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
 use crate::manifest::{Kind, LedgerState, ManifestRef, MarkText, SegmentInfo, SpaceRows};
-use crate::sending::{Sending, check_spaces};
+use crate::sending::{Sending, check_spaces, is_plain};
 use crate::signing::BackupSigner;
 use crate::state::{State, StateFile};
 use crate::tail::{Batch, TailBuffer, Taken, Writes};
@@ -145,6 +145,9 @@ pub struct Backup {
     vanished: Vec<ManifestRef>,
     highest_content: u64,
     highest_keys: u64,
+    /// Manifests that were sent and of which it is not known whether they are there.
+    content_next: Option<ManifestRef>,
+    keys_next: Option<ManifestRef>,
 }
 
 impl Backup {
@@ -172,9 +175,12 @@ impl Backup {
             vanished: Vec::new(),
             highest_content: 0,
             highest_keys: 0,
+            content_next: noted.content_next,
+            keys_next: noted.keys_next,
         };
         backup.content = backup.find(Class::Content, noted.content)?;
         backup.keys = backup.find(Class::Key, noted.keys)?;
+        backup.settle_next()?;
         if backup.content.is_none() || backup.keys.is_none() {
             backup.base_due = Some("there is no snapshot of this store yet");
         } else if !backup.vanished.is_empty() {
@@ -221,6 +227,7 @@ impl Backup {
     /// A target's or the store's; or somebody else writes to the target.
     pub fn make(&mut self, want: Want, between: &mut dyn FnMut(u64) -> bool) -> Result<Vec<Made>, BackupError> {
         let mut made = Vec::new();
+        self.settle_next()?;
         let now = self.source.clock.now();
         let old = self
             .content
@@ -297,6 +304,10 @@ impl Backup {
     fn finish_logs(&mut self, made: &mut Vec<Made>) -> Result<(), BackupError> {
         while !self.prepared.is_empty() {
             let mut prepared = self.prepared.remove(0);
+            // It went out, and something failed after that: a second one would not follow from it.
+            if self.content.as_ref().is_some_and(|latest| Mark::from(latest.to) == prepared.to) {
+                continue;
+            }
             match self.finish_log(&mut prepared) {
                 Ok(done) => made.push(done),
                 Err(error) => {
@@ -312,7 +323,7 @@ impl Backup {
         let (Some(content), Some(keys)) = (self.content.clone(), self.keys.clone()) else {
             return Err(BackupError::Broken("there is no base".to_owned()));
         };
-        let recovery = self.recovery();
+        let recovery = self.recovery(Some(&keys));
         if !prepared.keys_done && (!prepared.keys.is_empty() || recovery != keys.recovery) {
             let mut sending = Sending::new(self.plan.keys.as_ref(), Class::Key, self.keep_until());
             sending.log(prepared.keys.iter())?;
@@ -354,7 +365,7 @@ impl Backup {
         let mut manifest = self.manifest(Class::Key, mark, None);
         sending.base(snapshot.as_ref(), &mut |_| Ok(()))?;
         (manifest.segments, manifest.rows) = sending.into_parts();
-        manifest.recovery = self.recovery();
+        manifest.recovery = self.recovery(self.keys.as_ref());
         self.wait_durable(&mark);
         self.publish(Class::Key, manifest)?;
 
@@ -389,7 +400,8 @@ impl Backup {
         let sent_bytes = sending.sent_bytes;
         self.known = std::mem::take(&mut sending.known);
         let (segments, rows) = sending.into_parts();
-        self.known.extend(segments.iter().map(|segment| segment.sha256));
+        self.known
+            .extend(segments.iter().filter(|segment| is_plain(Class::Content, segment)).map(|segment| segment.sha256));
         sent?;
         (manifest.segments, manifest.rows) = (segments, rows);
         manifest.ledger = ledger;

@@ -20,6 +20,9 @@ pub const FORMAT: &str = "tacet-backup/1";
 /// Longest manifest in bytes: a base of some 1.5 TB.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 256 << 20;
 
+/// Highest number of a snapshot: what its 12 digits hold.
+pub(crate) const NUMBER_MAX: u64 = 999_999_999_999;
+
 /// Bytes of a snapshot's id.
 pub(crate) const ID_BYTES: usize = 8;
 
@@ -245,7 +248,7 @@ impl Manifest {
     /// What a manifest may say whoever signed it.
     fn check(&self) -> Result<(), &'static str> {
         let prefix = format!("{}/", segment_folder(self.class()));
-        if self.number == 0 || self.base == 0 || self.base > self.number {
+        if self.number == 0 || self.number > NUMBER_MAX || self.base == 0 || self.base > self.number {
             return Err("its numbers make no sense");
         }
         if hex::decode_array::<ID_BYTES>(&self.id).is_none() {
@@ -306,9 +309,10 @@ pub fn manifest_prefix(class: Class) -> String {
     format!("{}/", folder(class))
 }
 
-/// The object of a segment.
-pub(crate) fn segment_object(class: Class, sha256: &[u8; 32]) -> ObjectName {
-    name(format!("{}/{}", segment_folder(class), hex::encode(sha256)))
+/// The object of a segment; with a `place` over 1 the one beside it, where another object stands under its name.
+pub(crate) fn segment_object(class: Class, sha256: &[u8; 32], place: u32) -> ObjectName {
+    let beside = if place > 1 { format!("-{place}") } else { String::new() };
+    name(format!("{}/{}{beside}", segment_folder(class), hex::encode(sha256)))
 }
 
 /// The object of a manifest: `snapshots/<12 digits>-<id>.json`, or `keys/...`.
@@ -329,7 +333,7 @@ fn name(text: String) -> ObjectName {
 pub fn manifest_number(class: Class, object: &ObjectName) -> Option<(u64, String)> {
     let rest = object.as_str().strip_prefix(folder(class))?.strip_prefix('/')?.strip_suffix(".json")?;
     let (number, id) = rest.split_once('-')?;
-    let parsed: u64 = number.parse().ok()?;
+    let parsed: u64 = number.parse().ok().filter(|parsed| (1..=NUMBER_MAX).contains(parsed))?;
     hex::decode_array::<ID_BYTES>(id)?;
     (format!("{parsed:012}") == number).then(|| (parsed, id.to_owned()))
 }

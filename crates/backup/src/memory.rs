@@ -16,6 +16,8 @@ struct Inner {
     objects: Mutex<BTreeMap<ObjectName, Vec<u8>>>,
     down: AtomicBool,
     written: AtomicU64,
+    /// Calls that succeed before it goes down; 0: that is not planned.
+    calls_left: AtomicU64,
 }
 
 impl MemoryTarget {
@@ -27,6 +29,12 @@ impl MemoryTarget {
     /// Makes every call fail as long as it is set.
     pub fn set_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
+        self.0.calls_left.store(0, Ordering::SeqCst);
+    }
+
+    /// Makes it go down after so many calls that succeed. What the next one puts arrives, and nobody is told.
+    pub fn set_down_after(&self, calls: u64) {
+        self.0.calls_left.store(calls.saturating_add(1), Ordering::SeqCst);
     }
 
     /// Bytes that were written so far; what was there already does not count.
@@ -40,6 +48,9 @@ impl MemoryTarget {
     }
 
     fn up(&self) -> Result<MutexGuard<'_, BTreeMap<ObjectName, Vec<u8>>>, TargetError> {
+        if self.0.calls_left.load(Ordering::SeqCst) > 0 && self.0.calls_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.down.store(true, Ordering::SeqCst);
+        }
         if self.0.down.load(Ordering::SeqCst) {
             return Err(TargetError::Unavailable("it was told to be down".to_owned()));
         }
@@ -49,7 +60,13 @@ impl MemoryTarget {
 
 impl Target for MemoryTarget {
     fn put_new(&self, name: &ObjectName, bytes: &[u8], _: Option<Timestamp>) -> Result<Put, TargetError> {
-        let mut objects = self.up()?;
+        let last = self.0.calls_left.load(Ordering::SeqCst) == 1;
+        let up = self.up().map(drop);
+        if last {
+            self.objects().entry(name.clone()).or_insert_with(|| bytes.to_vec());
+        }
+        up?;
+        let mut objects = self.objects();
         match objects.get(name) {
             Some(found) if found == bytes => Ok(Put::Same),
             Some(_) => Err(TargetError::Different(name.clone())),

@@ -17,6 +17,9 @@ const BASE_BYTES_MIN: usize = SEGMENT_BYTES / 4;
 /// stands around them, and a range without changes is the same segments again.
 const BOUNDARY_BITS: u32 = 0xfff;
 
+/// Names that are tried for a segment: more than one only where another object stands under its name.
+const PLACES_MAX: u32 = 9;
+
 /// How objects are put.
 pub(crate) struct Sending<'a> {
     pub(crate) target: &'a dyn Target,
@@ -38,11 +41,21 @@ impl<'a> Sending<'a> {
     }
 
     fn put(&mut self, segment: &Segment) -> Result<(), BackupError> {
-        let object = segment_object(self.class, &segment.sha256);
+        let mut object = segment_object(self.class, &segment.sha256, 1);
         if !(self.known.contains(&segment.sha256) && self.is_there(&object, segment)?) {
-            match self.target.put_new(&object, &segment.bytes, self.keep_until)? {
-                Put::Written => self.sent_bytes += segment.bytes.len() as u64,
-                Put::Same => {}
+            for place in 1..=PLACES_MAX {
+                object = segment_object(self.class, &segment.sha256, place);
+                match self.target.put_new(&object, &segment.bytes, self.keep_until) {
+                    Ok(Put::Written) => self.sent_bytes += segment.bytes.len() as u64,
+                    Ok(Put::Same) => {}
+                    // Damaged there, or put there by somebody who may add. It cannot be written over, and must not end the backup.
+                    Err(TargetError::Different(_)) if place < PLACES_MAX => {
+                        tracing::error!(%object, "A SEGMENT of the backup IS NOT WHAT BELONGS THERE: it goes beside it");
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                break;
             }
         }
         for rows in &segment.spaces {
@@ -135,6 +148,11 @@ impl<'a> Sending<'a> {
         let rows = self.rows.into_iter();
         (self.segments, rows.map(|(space, (puts, deletes))| SpaceRows { space, puts, deletes }).collect())
     }
+}
+
+/// Whether a segment stands under its own name. One beside it does because what stands there is not it.
+pub(crate) fn is_plain(class: Class, segment: &SegmentInfo) -> bool {
+    segment.object == segment_object(class, &segment.sha256, 1)
 }
 
 fn is_boundary(key: &[u8]) -> bool {

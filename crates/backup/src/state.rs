@@ -18,6 +18,10 @@ pub struct State {
     pub content: Option<ManifestRef>,
     /// The last key copy.
     pub keys: Option<ManifestRef>,
+    /// A snapshot of content that is being put: after an end in between it is there, or it is not.
+    pub content_next: Option<ManifestRef>,
+    /// A key copy that is being put.
+    pub keys_next: Option<ManifestRef>,
     content_target: String,
     keys_target: String,
 }
@@ -30,6 +34,11 @@ impl State {
     pub(crate) fn new(content: Option<ManifestRef>, keys: Option<ManifestRef>) -> Self {
         Self { content, keys, ..Self::default() }
     }
+
+    /// With what is being put.
+    pub(crate) fn with_next(self, content_next: Option<ManifestRef>, keys_next: Option<ManifestRef>) -> Self {
+        Self { content_next, keys_next, ..self }
+    }
 }
 
 impl StateFile {
@@ -40,10 +49,10 @@ impl StateFile {
         let bytes = if short { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
         let mut state: State = serde_json::from_slice(&bytes).unwrap_or_default();
         if state.content_target != content_target {
-            state.content = None;
+            (state.content, state.content_next) = (None, None);
         }
         if state.keys_target != keys_target {
-            state.keys = None;
+            (state.keys, state.keys_next) = (None, None);
         }
         state
     }

@@ -6,6 +6,7 @@ use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
 use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_name, manifest_prefix};
+use crate::sending::is_plain;
 use crate::target::{Target, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,27 +30,39 @@ impl Backup {
             }
         }
         let listed = catalog::list_snapshots(target.as_ref(), class)?;
-        if let Some(last) = listed.last() {
-            let highest = self.highest(class);
-            *highest = (*highest).max(last.number);
-            tracing::info!(
-                number = last.number,
-                target = target.describe(),
-                "the backup goes on after what is on its target"
-            );
-        }
         // What the store has now need not follow from there.
         self.base_due = Some("it is not known how the store follows from the last snapshot");
+        let mut of_others = None;
         for listing in listed.iter().rev() {
-            match catalog::load(target.as_ref(), &listing.object) {
-                Ok(signed) => return self.latest(class, &signed).map(Some),
-                Err(BackupError::Damaged { object, what }) => {
-                    tracing::error!(object, what, "A SNAPSHOT IS NOT WHAT WAS WRITTEN: find out who changed it");
+            let found = catalog::load(target.as_ref(), &listing.object);
+            match found.and_then(|signed| signed.verify(&self.source.signer.public()).map(|_| ()).map(|()| signed)) {
+                Ok(signed) => {
+                    // Numbers right after it may have been ours and be damaged. One far away is somebody else's: it must not take all numbers away.
+                    let taken: BTreeSet<u64> = listed.iter().map(|listing| listing.number).collect();
+                    let mut last = signed.unverified().number;
+                    while taken.contains(&last.saturating_add(1)) {
+                        last = last.saturating_add(1);
+                    }
+                    let highest = self.highest(class);
+                    *highest = (*highest).max(last);
+                    tracing::info!(
+                        number = listing.number,
+                        target = target.describe(),
+                        "the backup goes on after what is on its target"
+                    );
+                    return self.latest(class, &signed).map(Some);
+                }
+                Err(error @ (BackupError::Damaged { .. } | BackupError::Signature(_) | BackupError::Format { .. })) => {
+                    tracing::error!(object = %listing.object, %error, "A SNAPSHOT IS NOT WHAT WAS WRITTEN: find out who changed it or put it there");
+                    if !matches!(error, BackupError::Damaged { .. }) {
+                        of_others.get_or_insert(error);
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        // Nothing of ours: it is the target of somebody else.
+        of_others.map_or(Ok(None), Err)
     }
 
     /// Highest number that is known to be taken.
@@ -76,7 +89,7 @@ impl Backup {
             self.vanished.push(ManifestRef { number, id, sha256: [0; 32] });
         }
         let segments = base.iter().flat_map(|base| &base.unverified().segments);
-        self.known.extend(segments.map(|segment| segment.sha256));
+        self.known.extend(segments.filter(|segment| is_plain(class, segment)).map(|segment| segment.sha256));
         Ok(Latest {
             reference: signed.reference(),
             to: manifest.to,
@@ -85,6 +98,15 @@ impl Backup {
             ledger: manifest.ledger,
             recovery: manifest.recovery.clone(),
         })
+    }
+
+    /// Numbers of key copies, of those that a restore needs now, that are not on their target any more: some of them, where they are many.
+    ///
+    /// # Errors
+    /// The target's.
+    pub fn keys_missing(&self) -> Result<Vec<u64>, BackupError> {
+        let Some(latest) = &self.keys else { return Ok(Vec::new()) };
+        missing_between(self.target(Class::Key).as_ref(), Class::Key, latest.base, latest.reference.number)
     }
 
     /// The base of a log's chain; none where it is not there as it was written.

@@ -4,17 +4,64 @@ use super::{Backup, Latest, Made};
 use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
-use crate::manifest::{Identity, Kind, Manifest, ManifestRef, Signed};
+use crate::manifest::{Identity, Kind, Manifest, ManifestRef, Signed, manifest_name};
 use crate::sending::random_id;
 use crate::state::State;
+use crate::target::TargetError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tacet_store::Mark;
 use tacet_types::Timestamp;
 
 impl Backup {
-    pub(super) fn recovery(&self) -> Option<String> {
-        (self.source.recovery)().map(|bytes| STANDARD.encode(bytes))
+    /// The part of the root key's file that the shares open. Where the file cannot be read any more, as when somebody encrypts the machine while the
+    /// server runs, the one of the key copy before goes on: a key copy without it could not be restored from.
+    pub(super) fn recovery(&self, before: Option<&Latest>) -> Option<String> {
+        let now = (self.source.recovery)().map(|bytes| STANDARD.encode(bytes));
+        now.or_else(|| before.and_then(|latest| latest.recovery.clone()))
+    }
+
+    /// Finds out about manifests that were sent and whose arrival nobody heard of: the connection broke, or the machine stopped. Otherwise the number
+    /// would be taken by ourselves, and look as if somebody else had.
+    pub(super) fn settle_next(&mut self) -> Result<(), BackupError> {
+        for class in [Class::Key, Class::Content] {
+            let next = if class == Class::Key { &self.keys_next } else { &self.content_next };
+            let Some(next) = next.clone() else { continue };
+            let ahead = self.latest_of(class).is_none_or(|latest| latest.reference.number < next.number);
+            let object = manifest_name(class, next.number, &next.id);
+            if ahead {
+                match catalog::load(self.target(class).as_ref(), &object) {
+                    Ok(signed) if signed.reference() == next => {
+                        let latest = self.latest(class, &signed)?;
+                        *(if class == Class::Key { &mut self.keys } else { &mut self.content }) = Some(latest);
+                    }
+                    Err(BackupError::Target(error)) if !matches!(error, TargetError::Absent(_)) => {
+                        return Err(error.into());
+                    }
+                    // It never came, or is not what was sent: its number is free, or somebody's.
+                    _ => {}
+                }
+            }
+            *(if class == Class::Key { &mut self.keys_next } else { &mut self.content_next }) = None;
+        }
+        Ok(())
+    }
+
+    /// How many manifests of this number stand on a target that our key signed. Anybody who may add can put others beside them: those are named, and
+    /// keep nobody from going on.
+    fn ours(&self, class: Class, number: u64) -> Result<usize, BackupError> {
+        let target = self.target(class);
+        let mut ours = 0;
+        for listing in catalog::list_number(target.as_ref(), class, number)? {
+            match catalog::load(target.as_ref(), &listing.object) {
+                Ok(signed) if signed.verify(&self.source.signer.public()).is_ok() => ours += 1,
+                Err(BackupError::Target(error)) if !matches!(error, TargetError::Absent(_)) => return Err(error.into()),
+                _ => {
+                    tracing::error!(object = %listing.object, "SOMEBODY ELSE PUT A MANIFEST on the backup's target: find out who did that");
+                }
+            }
+        }
+        Ok(ours)
     }
 
     pub(super) fn keep_until(&self) -> Option<Timestamp> {
@@ -61,7 +108,7 @@ impl Backup {
     pub(super) fn publish(&mut self, class: Class, manifest: Manifest) -> Result<ManifestRef, BackupError> {
         let (target, number) = (self.target(class), manifest.number);
         let foreign = |what| BackupError::Foreign { number, what };
-        if !catalog::list_number(target.as_ref(), class, number)?.is_empty() {
+        if self.ours(class, number)? > 0 {
             return Err(foreign(
                 "this store was set back, or another server writes to the same target; stop the other one, or say that all is well with \
                  `tacet backup now --adopt`",
@@ -74,7 +121,10 @@ impl Backup {
         let (signed, bytes) = Signed::sign(manifest, &self.source.signer)?;
         let manifest = signed.unverified();
         let until = if manifest.kind == Kind::Base { self.keep_base_until() } else { self.keep_until() };
+        *(if class == Class::Key { &mut self.keys_next } else { &mut self.content_next }) = Some(signed.reference());
+        self.note_state();
         target.put_new(&manifest.name(), &bytes, until)?;
+        *(if class == Class::Key { &mut self.keys_next } else { &mut self.content_next }) = None;
         let latest = Latest {
             reference: signed.reference(),
             to: manifest.to,
@@ -85,7 +135,7 @@ impl Backup {
         };
         *(if class == Class::Key { &mut self.keys } else { &mut self.content }) = Some(latest);
         self.note_state();
-        if catalog::list_number(target.as_ref(), class, number)?.len() > 1 {
+        if self.ours(class, number)? > 1 {
             self.base_due = Some("another server wrote to the same target");
             return Err(foreign("another server writes to the same target at the same time; stop it"));
         }
@@ -98,7 +148,8 @@ impl Backup {
 
     fn note_state(&self) {
         let reference = |latest: &Option<Latest>| latest.as_ref().map(|latest| latest.reference.clone());
-        let state = State::new(reference(&self.content), reference(&self.keys));
+        let state = State::new(reference(&self.content), reference(&self.keys))
+            .with_next(self.content_next.clone(), self.keys_next.clone());
         if let Err(error) = self.plan.state.write(state, &self.plan.target.describe(), &self.plan.keys.describe()) {
             // The next start lists the targets and makes a base.
             tracing::warn!(%error, "it could not be noted how far the backup is");

@@ -74,7 +74,7 @@ fn no_key_row_is_ever_among_the_content() {
     let mut writer = SegmentWriter::new();
     writer.push(&[4, 1], Some(b"wrapped"));
     let segment = writer.finish().unwrap();
-    let object = crate::manifest::segment_object(Class::Content, &segment.sha256);
+    let object = crate::manifest::segment_object(Class::Content, &segment.sha256, 1);
     hospital.content.put_new(&object, &segment.bytes, None).unwrap();
     let latest = backup.content.clone().unwrap();
     let mut manifest = backup.manifest(Class::Content, latest.to.into(), Some(&latest));
@@ -349,4 +349,106 @@ fn one_place_for_both_is_refused() {
     plan.keys = plan.target.clone();
     assert!(matches!(Backup::open(source, plan, false), Err(BackupError::Settings(_))));
     drop(store);
+}
+
+#[test]
+fn whichever_call_fails_and_whoever_stops_then_the_chain_goes_on() {
+    let mut failures = 0;
+    for (of_keys, restart) in [(false, false), (false, true), (true, false), (true, true)] {
+        for calls in 0..9 {
+            let hospital = Hospital::new();
+            let (mut store, mut backup) = hospital.start();
+            write(&store, 0..10);
+            make(&mut backup, Want::Due);
+            write(&store, 10..20);
+            let key = Commit { writes: vec![Write::put([0x04, 9, calls as u8], *b"wrapped")], ..Commit::default() };
+            store.submit(key).wait().unwrap();
+            let target = if of_keys { &hospital.keys } else { &hospital.content };
+            target.set_down_after(calls);
+            failures += u32::from(backup.make(Want::Due, &mut |_| true).is_err());
+            target.set_down(false);
+            if restart {
+                store.close().unwrap();
+                drop(backup);
+                (store, backup) = hospital.start();
+            }
+            for round in 20..23 {
+                write(&store, round..round + 1);
+                make(&mut backup, Want::Due);
+            }
+            let told = format!("keys {of_keys}, start {restart}, call {calls}");
+            assert_eq!(hospital.restored(At::Newest).0, without_local(hospital.dump()), "{told}");
+            assert_eq!(hospital.verify(Class::Content, &[]).problems, [], "{told}");
+            assert_eq!(hospital.verify(Class::Key, &[]).problems, [], "{told}");
+            store.close().unwrap();
+        }
+    }
+    assert!(failures > 12, "{failures}");
+}
+
+#[test]
+fn what_others_plant_keeps_nobody_from_going_on() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..10);
+    let first = make(&mut backup, Want::Due).remove(0);
+    let name = |number: u64| ObjectName::parse(&format!("snapshots/{number:012}-0123456789abcdef.json")).unwrap();
+    // Rubbish where the next one goes, a manifest of somebody else's far above, and a number that is none.
+    let mut copied = chain(&hospital.content, Class::Content, At::Number(first.reference.number), None).unwrap();
+    let mut manifest = copied.pop().unwrap().unverified().clone();
+    (manifest.number, manifest.base, manifest.id) = (999_999_999_999, 999_999_999_999, "0123456789abcdef".to_owned());
+    let planted = crate::manifest::Signed::sign(manifest, &signer(2)).unwrap().1;
+    hospital.content.objects().insert(name(2), b"{}".to_vec());
+    hospital.content.objects().insert(name(999_999_999_999), planted);
+    hospital.content.objects().insert(name(u64::MAX), b"{}".to_vec());
+    write(&store, 10..20);
+    let made = make(&mut backup, Want::Due);
+    assert_eq!((made[0].kind, made[0].reference.number), (Kind::Log, 2));
+    store.close().unwrap();
+    // Nor who has lost what was noted.
+    let (store, mut backup) = hospital.start_with(true).unwrap();
+    write(&store, 20..21);
+    assert_eq!(make(&mut backup, Want::Due)[0].reference.number, 3);
+    store.close().unwrap();
+    // Where nothing is ours, it is somebody else's target.
+    hospital.content.objects().retain(|object, _| object.as_str().contains("999999999999"));
+    assert!(matches!(hospital.start_with(true), Err(BackupError::Signature(_))));
+}
+
+#[test]
+fn a_key_copy_that_vanished_is_noticed_while_the_server_runs() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..10);
+    make(&mut backup, Want::Due);
+    assert_eq!(backup.keys_missing().unwrap(), []);
+    hospital.keys.objects().retain(|object, _| !object.as_str().starts_with("keys/000000000001-"));
+    assert_eq!(backup.keys_missing().unwrap(), [1]);
+    make(&mut backup, Want::Base);
+    assert_eq!(backup.keys_missing().unwrap(), []);
+    store.close().unwrap();
+}
+
+#[test]
+fn what_stands_under_a_segments_name_does_not_end_the_backup() {
+    let first = Hospital::new();
+    let (store, mut backup) = first.start();
+    write(&store, 0..40);
+    make(&mut backup, Want::Due);
+    let second = Hospital { inner: first.inner.clone(), ..Hospital::new() };
+    for object in first.content.objects().keys().filter(|object| object.as_str().starts_with("segments/")) {
+        second.content.objects().insert(object.clone(), b"rubbish".to_vec());
+    }
+    store.close().unwrap();
+    let (store, mut backup) = second.start();
+    make(&mut backup, Want::Due);
+    let beside = || second.content.objects().keys().filter(|object| object.as_str().ends_with("-2")).count();
+    assert!(beside() > 2);
+    assert_eq!(second.restored(At::Newest).0, without_local(second.dump()));
+    // And not as if it were there the next time.
+    let before = beside();
+    make(&mut backup, Want::Base);
+    assert_eq!(second.restored(At::Newest).0, without_local(second.dump()));
+    assert!(beside() >= before);
+    store.close().unwrap();
 }

@@ -16,7 +16,7 @@ fn manifest() -> Manifest {
     };
     let mut manifest = Manifest::new(identity, [0xab; ID_BYTES], Mark { group: 4, commits: 9, digest: [3; 32] });
     let segment = |space: u8| SegmentInfo {
-        object: segment_object(Class::Content, &[space; 32]),
+        object: segment_object(Class::Content, &[space; 32], 1),
         sha256: [space; 32],
         bytes: 1000,
         rows: 2,

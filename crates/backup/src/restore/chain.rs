@@ -3,9 +3,9 @@
 use crate::catalog::follows;
 use crate::classes::Class;
 use crate::error::BackupError;
-use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_number, manifest_prefix};
+use crate::manifest::{Kind, MANIFEST_BYTES_MAX, Manifest, ManifestRef, Signed, manifest_number, manifest_prefix};
 use crate::signing::PublicKey;
-use crate::target::{ObjectName, Target};
+use crate::target::{ObjectName, Target, TargetError};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,9 @@ use tacet_types::Timestamp;
 
 /// Most manifests of a class on one target: a year of one every ten seconds.
 const MANIFESTS_MAX: usize = 4_000_000;
+
+/// Most manifests that are passed over, because they are not ours or damaged, until one is found that is: who may add can put many.
+const PASSED_OVER_MAX: usize = 10_000;
 
 /// Readings at a time, where many small objects are read.
 pub(super) const READERS: usize = 8;
@@ -105,10 +108,31 @@ impl Listing {
         key: Option<&PublicKey>,
     ) -> Result<Signed, BackupError> {
         let none = || BackupError::NoSnapshot(format!("{number}: the target has no such {}", self.what()));
+        let mut good = self.read_under(target, number, key)?;
+        // One that somebody else put beside ours does not stop a restore once it is known which is ours.
+        match good.len() {
+            1 => good.pop().ok_or_else(none),
+            0 => Err(none()),
+            _ => Err(BackupError::Broken(format!(
+                "there are two {}s with the number {number}: `{}` and others; find out which is yours and put the others aside",
+                self.what(),
+                good.first().map(|signed| signed.unverified().name().to_string()).unwrap_or_default(),
+            ))),
+        }
+    }
+
+    /// The manifests that stand under a number, without those that cannot be ours; at least one.
+    fn read_under(
+        &self,
+        target: &dyn Target,
+        number: u64,
+        key: Option<&PublicKey>,
+    ) -> Result<Vec<Signed>, BackupError> {
+        let none = || BackupError::NoSnapshot(format!("{number}: the target has no such {}", self.what()));
         let names = self.names.get(&number).ok_or_else(none)?;
         let (mut good, mut wrong) = (Vec::new(), None);
         for name in names {
-            let read = Signed::read(name, &target.read(name, None)?);
+            let read = Signed::read(name, &target.read(name, Some(0..MANIFEST_BYTES_MAX as u64 + 1))?);
             let read = read.and_then(|read| match key {
                 Some(key) => read.verify(key).map(|_| ()).map(|()| read),
                 None => Ok(read),
@@ -118,16 +142,10 @@ impl Listing {
                 Err(error) => wrong = Some(error),
             }
         }
-        // One that somebody else put beside ours does not stop a restore once it is known which is ours.
-        match (good.len(), wrong) {
-            (1, _) => good.pop().ok_or_else(none),
-            (0, Some(error)) => Err(error),
-            (0, None) => Err(none()),
-            _ => Err(BackupError::Broken(format!(
-                "there are two {}s with the number {number}: `{}` and others; find out which is yours and put the others aside",
-                self.what(),
-                names.first().map_or("", ObjectName::as_str),
-            ))),
+        match wrong {
+            Some(error) if good.is_empty() => Err(error),
+            _ if good.is_empty() => Err(none()),
+            _ => Ok(good),
         }
     }
 
@@ -161,26 +179,41 @@ impl Listing {
         number: u64,
         key: Option<&PublicKey>,
     ) -> Result<Chain, BackupError> {
+        self.chain_signed(target, number, key).map(|(chain, _)| chain)
+    }
+
+    /// The same, with the manifests as they were signed.
+    pub(super) fn chain_signed(
+        &self,
+        target: &dyn Target,
+        number: u64,
+        key: Option<&PublicKey>,
+    ) -> Result<(Chain, Vec<Signed>), BackupError> {
         let last = self.read(target, number, key)?;
         let base = last.unverified().base;
         let numbers: Vec<u64> = self.names.range(base..number).map(|(number, _)| *number).collect();
-        let mut read = self.read_all(target, &numbers, key)?;
-        read.push(last);
-        // From the wanted one back: each names the one before it.
-        for pair in read.windows(2) {
-            let [before, after] = pair else { continue };
-            follows(before, after.unverified()).map_err(|error| match error {
+        let mut read = vec![last];
+        // From the wanted one back: each names the one before it, so that of several under one number it is known which is meant.
+        for found in self.read_all(target, &numbers, key)?.into_iter().rev() {
+            let Some(after) = read.last() else { break };
+            let named = |signed: &Signed| after.unverified().previous.as_ref() == Some(&signed.reference());
+            let place = found.iter().position(named).unwrap_or(0);
+            let Some(before) = found.into_iter().nth(place) else { continue };
+            follows(&before, after.unverified()).map_err(|error| match error {
                 BackupError::Broken(what) => {
                     BackupError::Broken(format!("{what}; on the target stands `{}`", before.unverified().name()))
                 }
                 other => other,
             })?;
+            read.push(before);
         }
+        read.reverse();
         let wanted = read.last().map(Signed::reference);
-        let manifests: Vec<Manifest> = read.into_iter().map(|signed| signed.unverified().clone()).collect();
+        let manifests: Vec<Manifest> = read.iter().map(|signed| signed.unverified().clone()).collect();
         match (manifests.first(), wanted) {
             (Some(first), Some(wanted)) if first.kind == Kind::Base && first.number == base => {
-                Ok(Chain { manifests, wanted, newest: self.newest().unwrap_or(number), newest_manifest: None })
+                let newest = self.newest().unwrap_or(number);
+                Ok((Chain { manifests, wanted, newest, newest_manifest: None }, read))
             }
             _ => Err(BackupError::Broken(format!(
                 "{} {number} goes on from the base {base}, which is not there",
@@ -189,17 +222,44 @@ impl Listing {
         }
     }
 
-    /// The manifests of these numbers, in their order, several read at a time.
+    /// The manifests of these numbers, in their order, several read at a time. Several of one number only where more than one can be ours.
     fn read_all(
         &self,
         target: &dyn Target,
         numbers: &[u64],
         key: Option<&PublicKey>,
-    ) -> Result<Vec<Signed>, BackupError> {
+    ) -> Result<Vec<Vec<Signed>>, BackupError> {
         in_order(numbers.len(), |place| match numbers.get(place) {
-            Some(number) => self.read(target, *number, key),
+            Some(number) => self.read_under(target, *number, key),
             None => Err(BackupError::NoSnapshot("of that place".to_owned())),
         })
+    }
+
+    /// The newest that `key` signed and that can be read, and what is the matter with those above it.
+    pub(super) fn newest_signed(
+        &self,
+        target: &dyn Target,
+        key: &PublicKey,
+    ) -> Result<(Option<Signed>, Vec<String>), BackupError> {
+        let mut passed = Vec::new();
+        for number in self.names.keys().rev() {
+            match self.read(target, *number, Some(key)) {
+                Ok(signed) => return Ok((Some(signed), passed)),
+                Err(BackupError::Target(error)) if !matches!(error, TargetError::Absent(_)) => return Err(error.into()),
+                Err(error) => passed.push(error.to_string()),
+            }
+            if passed.len() >= PASSED_OVER_MAX {
+                let text =
+                    format!("the newest {PASSED_OVER_MAX} {}s are not signed by this establishment", self.what());
+                return Err(BackupError::Settings(text));
+            }
+        }
+        Ok((None, passed))
+    }
+
+    /// The numbers, the newest first.
+    pub(super) fn descending(&self) -> impl Iterator<Item = u64> {
+        self.names.keys().rev().copied()
     }
 }
 
@@ -239,8 +299,9 @@ pub fn content_chain(target: &dyn Target, wanted: Wanted, key: &PublicKey) -> Re
     let listing = Listing::of(target, Class::Content)?;
     let number = listing.number(target, wanted, key)?;
     let mut chain = listing.chain(target, number, Some(key))?;
-    // Another one than the one that is wanted need not be sound; what it says of keys counts if it is.
-    let newest = listing.read(target, chain.newest, Some(key)).ok();
+    // Another one than the one that is wanted need not be sound. What the newest says of keys counts, of those that are ours: one that somebody put
+    // above them must not hide it.
+    let (newest, _) = listing.newest_signed(target, key)?;
     chain.newest_manifest = newest.map(|signed| signed.unverified().clone());
     Ok(chain)
 }

@@ -17,6 +17,9 @@ use tacet_types::EstablishmentId;
 /// Bytes of keys and values in a copy of keys: 20 million patients.
 const KEY_BYTES_MAX: u64 = 4 << 30;
 
+/// Most copies that are looked at until one is found that opens.
+const LOOKED_AT_MAX: usize = 1000;
+
 /// Wrapped keys as they stood when the newest copy of them was made.
 pub struct KeyCopy {
     /// Rows by key.
@@ -28,27 +31,69 @@ pub struct KeyCopy {
 }
 
 impl KeyCopy {
+    /// Reads the newest copy that a target lists and whose part for the shares is none of `but`, without knowing who signed it: from whichever opens comes
+    /// the key by which the newest is told from one that somebody planted ([`KeyCopy::newest_signed`]). `place`: how many such are passed over. None: there are
+    /// no more.
+    ///
+    /// # Errors
+    /// The target fails, or that one is not whole.
+    pub fn candidate(target: &dyn Target, but: &[String], place: usize) -> Result<Option<Self>, BackupError> {
+        let listing = Listing::of(target, Class::Key)?;
+        let nothing =
+            || BackupError::NoSnapshot("of keys: the target is empty, or it is not the one for keys".to_owned());
+        listing.newest().ok_or_else(nothing)?;
+        let mut wanted = listing.descending().take(LOOKED_AT_MAX).filter(|number| {
+            but.is_empty()
+                || listing
+                    .read(target, *number, None)
+                    .is_ok_and(|signed| signed.unverified().recovery.as_ref().is_none_or(|part| !but.contains(part)))
+        });
+        match wanted.nth(place) {
+            Some(number) => Self::read(target, &listing, number, None).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Reads the newest copy that a target lists. Its parts are held against each other and against their hashes; who signed it is not known yet:
     /// [`KeyCopy::verify`].
     ///
     /// # Errors
     /// There is none, or it is not whole.
     pub fn newest(target: &dyn Target) -> Result<Self, BackupError> {
+        let none = || BackupError::NoSnapshot("of keys".to_owned());
+        Self::candidate(target, &[], 0)?.ok_or_else(none)
+    }
+
+    /// Reads the newest copy that `key` signed. What stands above it is named: somebody planted it, or it was damaged.
+    ///
+    /// # Errors
+    /// There is none, or it is not whole, or the target fails.
+    pub fn newest_signed(target: &dyn Target, key: &PublicKey) -> Result<(Self, Vec<String>), BackupError> {
         let listing = Listing::of(target, Class::Key)?;
-        let nothing =
-            || BackupError::NoSnapshot("of keys: the target is empty, or it is not the one for keys".to_owned());
-        let number = listing.newest().ok_or_else(nothing)?;
-        let chain = listing.chain(target, number, None)?;
+        let (newest, passed) = listing.newest_signed(target, key)?;
+        let newest =
+            newest.ok_or_else(|| BackupError::NoSnapshot("of keys that this establishment signed".to_owned()))?;
+        let copy = Self::read(target, &listing, newest.unverified().number, Some(key))?;
+        copy.verify(key)?;
+        Ok((copy, passed))
+    }
+
+    /// The part for the recovery shares as its manifest has it.
+    pub fn recovery_text(&self) -> &str {
+        self.chain.manifests.iter().rev().find_map(|manifest| manifest.recovery.as_deref()).unwrap_or_default()
+    }
+
+    fn read(target: &dyn Target, listing: &Listing, number: u64, key: Option<&PublicKey>) -> Result<Self, BackupError> {
+        let nothing = || BackupError::NoSnapshot(format!("{number} of keys"));
+        let (chain, signed) = listing.chain_signed(target, number, key)?;
         if chain.bytes() > KEY_BYTES_MAX {
             return Err(BackupError::Settings("the copy of keys is larger than one can be".to_owned()));
         }
-        let signed = in_order(chain.manifests.len(), |place| match chain.manifests.get(place) {
-            Some(manifest) => listing.read(target, manifest.number, None),
-            None => Err(nothing()),
-        })?;
         let last = chain.last().ok_or_else(nothing)?;
         let damaged = |what| BackupError::damaged(last.name(), what);
-        let text = last.recovery.as_ref().ok_or_else(|| damaged("it has no part for the recovery shares"))?;
+        // The last that has one: where the root key's file could not be read any more, none came after.
+        let text = chain.manifests.iter().rev().find_map(|manifest| manifest.recovery.as_ref());
+        let text = text.ok_or_else(|| damaged("it has no part for the recovery shares"))?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(text);
         let recovery = bytes.ok().and_then(|bytes| RecoveryPart::parse(&bytes).ok());
         let recovery = recovery.ok_or_else(|| damaged("its part for the recovery shares cannot be read"))?;

@@ -387,3 +387,35 @@ fn a_manifest_that_somebody_planted_beside_ours_does_not_stop_a_restore() {
     assert!(error.to_string().contains(later.as_str()), "{error}");
     assert!(hospital.restore(Wanted::Number(newest.number)).unwrap() == hospital.expected(2));
 }
+
+#[test]
+fn keys_that_somebody_planted_are_passed_over_once_ours_is_known() {
+    let hospital = Hospital::new(8, 3);
+    let (newest, _) = KeyCopy::newest_signed(&hospital.keys, &public()).unwrap();
+    let name = |number: u64| ObjectName::parse(&format!("keys/{number:012}-0123456789abcdef.json")).unwrap();
+    // Beside each of ours one that is well formed and signed by somebody else, and rubbish above.
+    for listing in crate::list_snapshots(&hospital.keys, crate::Class::Key).unwrap() {
+        let mut manifest = crate::load(&hospital.keys, &listing.object).unwrap().unverified().clone();
+        manifest.id = "0123456789abcdef".to_owned();
+        let planted = crate::manifest::Signed::sign(manifest, &signer(2)).unwrap().1;
+        hospital.keys.objects().insert(name(listing.number), planted);
+    }
+    hospital.keys.objects().insert(name(900), b"{}".to_vec());
+    let (found, passed) = KeyCopy::newest_signed(&hospital.keys, &public()).unwrap();
+    assert_eq!((found.reference(), &found.rows), (newest.reference(), &newest.rows));
+    assert!(passed.len() == 1 && passed[0].contains("000000000900"), "{passed:?}");
+    assert!(KeyCopy::newest_signed(&hospital.keys, &signer(3).public()).is_err());
+    // Without a key whatever is on top comes first, and each further one in its turn.
+    assert!(KeyCopy::candidate(&hospital.keys, &[], 0).is_err());
+    assert!(KeyCopy::candidate(&hospital.keys, &[newest.recovery_text().to_owned()], 0).unwrap().is_none());
+}
+
+#[test]
+fn a_snapshot_that_somebody_planted_on_top_does_not_hide_that_keys_were_set_back() {
+    let hospital = Hospital::new(6, 3);
+    let newest = crate::list_snapshots(&hospital.keys, crate::Class::Key).unwrap().last().unwrap().clone();
+    hospital.keys.objects().remove(&newest.object);
+    let planted = ObjectName::parse("snapshots/000000000900-0123456789abcdef.json").unwrap();
+    hospital.content.put_new(&planted, b"{}", None).unwrap();
+    assert!(matches!(hospital.restore(Wanted::Number(1)), Err(BackupError::Broken(_))));
+}
