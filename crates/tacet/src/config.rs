@@ -3,7 +3,9 @@
 mod access;
 mod places;
 
-pub(crate) use access::{AccessConfig, CareConfig, OidcConfig, load_policies, load_rules};
+#[cfg(test)]
+pub(crate) use access::CareConfig;
+pub(crate) use access::{AccessConfig, OidcConfig, load_policies, load_rules};
 
 use crate::args::{EngineKind, Global};
 use crate::backing::BackupConfig;
