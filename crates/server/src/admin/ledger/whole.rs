@@ -17,7 +17,7 @@ use tacet_ledger::index::Question;
 use tacet_ledger::listing::CSV_HEADER;
 use tacet_report::{Asked, Inquiry, Language, PaperError};
 use tacet_vault::{LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, LedgerReading, VaultError};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::spawn_blocking;
 
 /// Pieces that wait for a slow client, each of at most [`LEDGER_PAGE_MAX`] entries.
@@ -84,6 +84,12 @@ async fn piece(mut source: Source) -> Result<(Source, Result<Option<String>, Vau
     read.await.map_err(|_| ApiError::internal("reading the ledger ended in a panic"))
 }
 
+/// A place among those who are sent a whole answer or a file: each may take minutes.
+fn place<S>(call: &AdminCall<'_, S>) -> Result<OwnedSemaphorePermit, ApiError> {
+    let busy = |_| VaultError::Busy { what: "answers that are sent", retry_after_ms: BUSY_RETRY_MS };
+    Ok(Arc::clone(&call.app.downloads).try_acquire_owned().map_err(busy)?)
+}
+
 /// All entries that answer, as lines.
 pub(super) async fn lines<S>(
     call: &AdminCall<'_, S>,
@@ -91,8 +97,7 @@ pub(super) async fn lines<S>(
     order: LedgerOrder,
     form: Form,
 ) -> Result<Reply, ApiError> {
-    let busy = |_| VaultError::Busy { what: "answers that are sent", retry_after_ms: BUSY_RETRY_MS };
-    let place = Arc::clone(&call.app.downloads).try_acquire_owned().map_err(busy)?;
+    let place = place(call)?;
     let reading =
         elsewhere(call, move |vault, caller| async move { vault.read_ledger(&caller, &question, order, None).await })
             .await?;
@@ -146,7 +151,10 @@ pub(super) async fn paper<S>(
 ) -> Result<Reply, ApiError> {
     let settings = call.app.report.clone();
     let now = call.app.clock.now();
+    let place = place(call)?;
     let body = elsewhere(call, move |vault, caller| async move {
+        // Held by the work: who asks and hangs up, again and again, has no more of it under way.
+        let _place = place;
         let mut reading = vault.read_ledger(&caller, &question, order, None).await?;
         let mut inquiry = Inquiry::new(question);
         while !reading.is_done() {

@@ -25,6 +25,9 @@ const URNS: &str = "urn:ietf:rfc:3986";
 /// The system of the keys by which hospitals sign transfers.
 const SENDERS: &str = "https://tacet.invalid/NamingSystem/transfer-key";
 
+/// Longest identifier of a document that is taken, in bytes.
+const URN_BYTES_MAX: usize = 200;
+
 /// What became of a summary.
 enum Taken {
     /// It is in this patient's record now.
@@ -33,6 +36,8 @@ enum Taken {
     Before,
     /// Nobody is certain to be the one.
     Uncertain,
+    /// This one does not go into the records: why.
+    Refused(String),
 }
 
 /// A summary that is to be taken.
@@ -55,19 +60,33 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
             return Err(CliError::Usage(format!("summaries have numbers from 1 to {}", transfer.patients())));
         }
         let caller = open::caller(global, Role::Integrator, PurposeOfUse::Treatment);
-        let (mut lines, mut listed, mut uncertain) = (String::new(), Vec::new(), 0);
+        let (mut lines, mut listed, mut uncertain, mut refused) = (String::new(), Vec::new(), 0, 0);
         for at in 0..transfer.patients() {
             let (Some(bundle), Some(pdf)) = (transfer.bundle(at), transfer.pdf(at)) else { continue };
             let number = at + 1;
-            let summary = summary(number, bundle, pdf)?;
             let caller = Caller { operation: OperationId::random(open::rng().as_ref()), ..caller.clone() };
-            let taken = take(opened, &caller, &transfer, &summary, known.get(&number), args.new.contains(&number))?;
+            let taken = match summary(number, bundle, pdf) {
+                Ok(summary) => {
+                    take(opened, &caller, &transfer, &summary, known.get(&number), args.new.contains(&number))
+                }
+                Err(error) => Ok(Taken::Refused(error.to_string())),
+            };
+            // One that does not go into the records keeps nobody else's from it.
+            let taken = taken.or_else(|error| match error {
+                CliError::Vault(error) if is_of_one(&error) => Ok(Taken::Refused(error.to_string())),
+                other => Err(other),
+            })?;
             let (what, patient) = match &taken {
                 Taken::Now(patient) => ("taken", Some(patient.as_str().to_owned())),
                 Taken::Before => ("taken before", None),
                 Taken::Uncertain => ("left out", None),
+                Taken::Refused(why) => {
+                    output.note(&format!("summary {number} is not taken: {why}"));
+                    ("refused", None)
+                }
             };
             uncertain += usize::from(matches!(taken, Taken::Uncertain));
+            refused += usize::from(matches!(taken, Taken::Refused(_)));
             let whom = patient.as_deref().map(|id| format!(": Patient/{id}")).unwrap_or_default();
             lines += &format!("  {number}  {what}{whom}\n");
             listed.push(json!({ "number": number, "outcome": what, "patient": patient }));
@@ -78,10 +97,36 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
                  record with `--as NUMBER=ID`, or begin one with `--new NUMBER`; what was taken is not taken twice"
             ));
         }
-        let value = json!({ "transfer": transfer.manifest.id, "sender": transfer.sender, "summaries": listed, "left_out": uncertain });
+        let value = json!({
+            "transfer": transfer.manifest.id, "sender": transfer.sender, "summaries": listed, "left_out": uncertain, "refused": refused,
+        });
         output.result("transfer take", value, &format!("From {}:\n{lines}", transfer.sender));
-        Ok(if uncertain > 0 { exit::REJECTED } else { exit::OK })
+        Ok(if uncertain + refused > 0 { exit::REJECTED } else { exit::OK })
     })
+}
+
+/// Whether an error is one of a single summary. Any other would be that of the next one too.
+fn is_of_one(error: &VaultError) -> bool {
+    matches!(
+        error,
+        VaultError::Invalid(_)
+            | VaultError::Malformed(_)
+            | VaultError::TooLarge { .. }
+            | VaultError::NotSupported(_)
+            | VaultError::NotAllowed(_)
+            | VaultError::Conflict
+            | VaultError::SeveralMatch
+            | VaultError::PreconditionFailed
+            | VaultError::Erased
+            | VaultError::Gone { .. }
+    )
+}
+
+/// Whether a text is a URN that means nothing else where it is looked for: it becomes a part of a search, and the sender chose it.
+fn is_urn(text: &str) -> bool {
+    text.len() <= URN_BYTES_MAX
+        && text.starts_with("urn:")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-._".contains(&byte))
 }
 
 /// `NUMBER=ID`.
@@ -96,7 +141,7 @@ fn summary<'d>(number: usize, bundle: &'d [u8], pdf: &'d [u8]) -> Result<Summary
     let limits = json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() };
     let document = json::parse(bundle, &limits).map_err(|_| wrong())?;
     let is_document = document.resource_type() == Some("Bundle") && document.get_str("type") == Some("document");
-    let urn = document.get("identifier").and_then(|one| one.get_str("value")).filter(|urn| urn.starts_with("urn:"));
+    let urn = document.get("identifier").and_then(|one| one.get_str("value")).filter(|urn| is_urn(urn));
     let urn = urn.filter(|_| is_document && read::patient(&document).is_some()).ok_or_else(wrong)?.to_owned();
     Ok(Summary { number, document, urn, bundle, pdf })
 }
@@ -280,10 +325,70 @@ fn new_patient(summary: &Summary<'_>) -> Result<Value, CliError> {
     let Some(patient) = read::patient(&summary.document) else { return Err(CliError::Vault(VaultError::NotFound)) };
     let mut patient: Value = serde_json::from_slice(&json::write(patient))
         .map_err(|error| CliError::other("a Patient of the transfer cannot be read", error))?;
+    // What the sender's labels close there, they close here.
+    let labels = patient.get("meta").and_then(|meta| meta.get("security")).cloned();
     if let Some(members) = patient.as_object_mut() {
         members.retain(|name, _| KEPT.contains(&name.as_str()));
     }
+    without_references(&mut patient);
+    if let Some((labels, members)) = labels.zip(patient.as_object_mut()) {
+        members.insert("meta".to_owned(), json!({ "security": labels }));
+    }
     Ok(patient)
+}
+
+/// Takes out references, and what is nothing without them: an id of the sender's may be somebody else's here. The depth is that of what was parsed.
+fn without_references(value: &mut Value) {
+    let is_empty = |value: &Value| match value {
+        // An extension that has only its name says nothing, and R4 forbids it (ext-1).
+        Value::Object(members) => members.keys().all(|name| name == "url"),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, value| {
+                without_references(value);
+                name != "reference" && name != "valueReference" && !is_empty(value)
+            });
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(without_references);
+            items.retain(|item| !is_empty(item));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sender_chose_is_no_part_of_a_search() {
+        assert!(is_urn("urn:uuid:0b5a6f0e-7c53-4d8e-9f6e-2f6f3a1d0001") && is_urn("urn:oid:1.2.250.1"));
+        for wrong in
+            ["", "uuid:1", "urn:a,urn:b", "urn:a|b", "urn:a&_id=b", "urn:a%2Cb", "urn:a$b", "urn:a\\b", "urn:é"]
+        {
+            assert!(!is_urn(wrong), "{wrong}");
+        }
+        assert!(!is_urn(&format!("urn:{}", "a".repeat(URN_BYTES_MAX))));
+    }
+
+    #[test]
+    fn no_id_of_the_senders_comes_along() {
+        let mut patient = json!({
+            "identifier": [{ "value": "1", "assigner": { "reference": "Organization/7" } }, { "value": "2", "assigner": { "display": "CHU" } }],
+            "address": [{ "extension": [{ "url": "http://x", "valueReference": { "reference": "Location/1" } }], "city": "Lens" }],
+        });
+        without_references(&mut patient);
+        assert!(!patient.to_string().contains("Organization/7") && !patient.to_string().contains("Location/1"));
+        assert_eq!(
+            patient["identifier"],
+            json!([{ "value": "1" }, { "value": "2", "assigner": { "display": "CHU" } }])
+        );
+        assert_eq!(patient["address"], json!([{ "city": "Lens" }]));
+    }
 }
 
 /// What a transaction stored, by its response.
