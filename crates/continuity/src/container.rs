@@ -86,7 +86,7 @@ impl About {
         let fields = [&self.establishment, &self.ward, &self.serial];
         let fits =
             |text: &&String| !text.is_empty() && text.len() <= FIELD_BYTES_MAX && !text.chars().any(char::is_control);
-        if !fields.iter().all(|field| fits(field)) {
+        if !fields.iter().all(fits) {
             return Err(PackError::Field);
         }
         let text = format!(

@@ -2,6 +2,7 @@
 
 use crate::place::Place;
 use serde_json::Value;
+use std::time::Duration;
 use tacet_testkit::{Hospital, HospitalOptions};
 use tacet_types::{Clock, SystemClock};
 
@@ -88,4 +89,23 @@ fn a_workstation_opens_the_pack_without_the_store_and_its_openings_come_into_the
         );
         assert!(told.contains("by Test operator, as the workstation says"), "{told}");
     }
+}
+
+/// How often it is looked, each 50 ms, for what a server does by itself. Nothing is measured by it.
+const LOOKS_MAX: usize = 2_400;
+
+#[test]
+fn a_server_makes_the_packs_by_itself() {
+    let (place, _) = ward();
+    let serving = place.serve();
+    let made = (0..LOOKS_MAX).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        place.path(PACK).exists()
+    });
+    assert!(made, "no pack was made");
+    let opened = place.json(&["pack", "open", PACK, "--workstation", "desk"]);
+    assert_eq!((opened["trusted"].as_bool(), opened["minutes_old"].as_i64().is_some()), (Some(true), true));
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(noted(&place).iter().any(|told| told.contains(opened["serial"].as_str().unwrap())));
 }
