@@ -421,11 +421,11 @@ fn a_key_copy_that_vanished_is_noticed_while_the_server_runs() {
     let (store, mut backup) = hospital.start();
     write(&store, 0..10);
     make(&mut backup, Want::Due);
-    assert_eq!(backup.keys_missing().unwrap(), []);
+    assert!(backup.keys_missing().unwrap().is_empty());
     hospital.keys.objects().retain(|object, _| !object.as_str().starts_with("keys/000000000001-"));
     assert_eq!(backup.keys_missing().unwrap(), [1]);
     make(&mut backup, Want::Base);
-    assert_eq!(backup.keys_missing().unwrap(), []);
+    assert!(backup.keys_missing().unwrap().is_empty());
     store.close().unwrap();
 }
 
