@@ -29,6 +29,9 @@ pub struct FinishedErasures {
     pub versions: u64,
 }
 
+/// What is done with the key and the value of each row.
+type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), VaultError> + 'a;
+
 impl Vault {
     /// Makes an end of every erasure of which rows are left, in whatever mode the store is. `progress` is told how many rows were looked at: all
     /// heads and versions, where any key was destroyed, and otherwise none.
@@ -103,11 +106,7 @@ impl Inner {
         Ok(left)
     }
 
-    fn each_row(
-        &self,
-        space: u8,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
+    fn each_row(&self, space: u8, each: &mut EachRow<'_>) -> Result<(), VaultError> {
         let (from, to) = layout::bounds(space);
         let mut from = from.to_vec();
         loop {
