@@ -40,6 +40,10 @@ const AGAIN_MS: (i64, i64) = (1_000, 300_000);
 /// Snapshots that are looked for: the newest that the ledger names, within a day of the last.
 const LOOKED_FOR_MAX: usize = 10;
 
+/// How long a stop waits for the last snapshot to go out, and between two looks, in milliseconds. Below what service managers wait before they kill.
+const END_MS_MAX: u64 = 75_000;
+const END_LOOK_MS: u64 = 20;
+
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -70,6 +74,7 @@ pub(crate) struct Maker {
     pub(crate) status: Status,
     named_at: Option<Timestamp>,
     missing: BTreeSet<u64>,
+    keys_missing: BTreeSet<u64>,
     shrunk: u64,
     /// A whole snapshot is due, because one before it is not whole any more.
     base_due: bool,
@@ -105,6 +110,7 @@ impl Maker {
             status,
             named_at: None,
             missing,
+            keys_missing: BTreeSet::new(),
             shrunk: 0,
             base_due: false,
         })
@@ -194,7 +200,8 @@ impl Maker {
 
     /// Names a snapshot in the ledger, if one is due.
     fn name(&mut self, made: &Made) {
-        let due = self.named_at.is_none_or(|at| made.time.as_ms() - at.as_ms() >= NAMED_EVERY_MS);
+        // In either direction: a clock that was set back must not keep the ledger from naming snapshots.
+        let due = self.named_at.is_none_or(|at| (made.time.as_ms() - at.as_ms()).abs() >= NAMED_EVERY_MS);
         if made.kind == Kind::Log && !due {
             return;
         }
@@ -207,6 +214,15 @@ impl Maker {
 
     /// Looks whether the snapshots that the ledger named last are where they were put.
     pub(crate) fn look(&mut self) -> Result<(), CliError> {
+        let keys = self.backup.as_ref().map(Backup::keys_missing).transpose()?.unwrap_or_default();
+        let gone: Vec<u64> = keys.into_iter().filter(|number| self.keys_missing.insert(*number)).collect();
+        if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+            tracing::error!(first, last, "KEY COPIES ARE MISSING from their target: a restore needs them");
+            let detail = format!("key copies {first} to {last}");
+            open::wait(self.vault.note_with(&self.caller, EventKind::BackupMissing, Outcome::Failed, Some(detail)))?;
+            self.following.tail.hurry();
+            self.base_due = true;
+        }
         let named = self.vault.backups_named()?;
         let Some(newest) = named.last().map(|expected| expected.time) else { return Ok(()) };
         let (target, _) = self.config.targets()?;
@@ -244,7 +260,7 @@ impl Maker {
             made_s: made.and_then(|last| Timestamp::parse(&last.time).ok()).map_or(0, |time| time.as_ms() / 1000),
             waiting_bytes: self.status.waiting_bytes,
             failures: self.status.failures,
-            missing: self.missing.len() as u64,
+            missing: (self.missing.len() + self.keys_missing.len()) as u64,
             shrunk: self.shrunk,
         });
     }
@@ -263,6 +279,9 @@ impl Maker {
         let look_ms = i64::from(self.config.look_hours.max(1)) * 3_600_000;
         while self.following.tail.wait(LOOK) {
             let (now, wanted) = (self.clock.now(), self.wanted());
+            // Where the clock was set back, what is due would be due for long.
+            next = next.min(now.plus_ms(interval_ms.max(AGAIN_MS.1)));
+            look_at = look_at.min(now.plus_ms(look_ms));
             let filling = self.following.tail.is_filling() && self.status.failures == 0;
             if now < next && wanted.is_none() && !filling {
                 continue;
@@ -292,6 +311,18 @@ impl Maker {
             self.tell(problem.as_ref());
         }
     }
+
+    /// The last log, once the store was closed.
+    fn end(&mut self) {
+        let problem = self.make(Want::LogOnly, false).err();
+        if let Some(error) = &problem {
+            tracing::warn!(
+                problem = explain(error),
+                "the last changes did not go out: the next start makes a whole snapshot"
+            );
+        }
+        self.tell(problem.as_ref());
+    }
 }
 
 /// An error with its causes, in a line.
@@ -308,7 +339,7 @@ pub(crate) fn explain(error: &CliError) -> String {
 /// The thread of a running server.
 pub(crate) struct Backing {
     tail: Arc<TailBuffer>,
-    thread: JoinHandle<Maker>,
+    thread: JoinHandle<()>,
 }
 
 impl Backing {
@@ -318,23 +349,27 @@ impl Backing {
             .name("backup".to_owned())
             .spawn(move || {
                 maker.run();
-                maker
+                maker.end();
             })
             .map_err(|error| CliError::other("the thread of the backup could not be started", error))?;
         Ok(Self { tail, thread })
     }
 
-    /// Stops it, and lets what the store wrote while it closed go out: then the next start goes on from there. Call it after the store was closed.
+    /// Stops it, and lets what the store wrote while it closed go out: then the next start goes on from there. Call it after the store was closed. A target
+    /// that does not answer, such as a share that hangs, holds nobody up for longer than [`END_MS_MAX`].
     pub(crate) fn finish(self) {
         self.tail.stop();
-        let Ok(mut maker) = self.thread.join() else { return };
-        let problem = maker.make(Want::LogOnly, false).err();
-        if let Some(error) = &problem {
-            tracing::warn!(
-                problem = explain(error),
-                "the last changes did not go out: the next start makes a whole snapshot"
-            );
+        let mut waited_ms = 0;
+        while !self.thread.is_finished() {
+            if waited_ms >= END_MS_MAX {
+                tracing::error!("the backup's target does not answer: the next start makes a whole snapshot");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(END_LOOK_MS));
+            waited_ms += END_LOOK_MS;
         }
-        maker.tell(problem.as_ref());
+        if self.thread.join().is_err() {
+            tracing::error!("the backup failed: the next start makes a whole snapshot");
+        }
     }
 }

@@ -33,6 +33,9 @@ use tacet_seal::{EstablishmentKeys, SecureRng, SigningUse};
 use tacet_types::Timestamp;
 use tacet_vault::{Caller, Role, Vault};
 
+/// Most copies of keys that are opened by trying: beyond, somebody has put so many there that people must look.
+const KEY_COPIES_TRIED_MAX: usize = 100;
+
 /// Longest file of shares, in bytes: 255 shares of a line.
 const SHARES_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -194,15 +197,12 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
     }
     let wanted = wanted(args, before.as_ref())?;
     let (content, keys) = (target(&args.from)?, target(&args.keys)?);
-    let copy = KeyCopy::newest(keys.as_ref())?;
     private_directory(data)?;
     let mut state = before.unwrap_or_else(|| State::new(open::clock().now().to_string()));
     state.write(data)?;
     let begun = (|| {
-        let root = root(args, global, &paths, &copy, output)?;
-        let established = established(&root, &copy)?;
+        let (root, established, copy) = unlocked(args, global, &paths, keys.as_ref(), output)?;
         let public = BackupSigner::new(established.signing_seed(SigningUse::Backup)).public();
-        copy.verify(&public)?;
         let chain = content_chain(content.as_ref(), wanted, &public)?;
         let snapshot = chain.last().cloned().ok_or_else(|| CliError::Usage("the backup is empty".to_owned()))?;
         if snapshot.establishment() != established.id || copy.establishment() != Some(established.id) {
@@ -211,9 +211,9 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
         for names_keys in [Some(&snapshot), chain.newest_manifest.as_ref()].into_iter().flatten() {
             copy.is_not_older_than(names_keys)?;
         }
-        Ok((root, chain, snapshot))
+        Ok((root, chain, snapshot, copy))
     })();
-    let (root, chain, snapshot) = match begun {
+    let (root, chain, snapshot, copy) = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing was brought back yet: the directory is as empty as it was.
@@ -290,24 +290,102 @@ fn target(place: &Path) -> Result<Arc<dyn Target>, CliError> {
     Ok(Arc::from(opened.map_err(|error| CliError::other("the backup target cannot be used", error))?))
 }
 
+/// What people give, asked for once.
+#[derive(Default)]
+struct Given {
+    shares: Vec<RecoveryShare>,
+    passphrase: Option<zeroize::Zeroizing<String>>,
+}
+
+/// Opens the newest copy of keys that the establishment signed. Whoever may add to the place can put others above and beside it, so the first that
+/// opens gives the key, and the key tells which is the newest of ours.
+fn unlocked(
+    args: &RestoreArgs,
+    global: &Global,
+    paths: &Paths,
+    keys: &dyn Target,
+    output: &Output,
+) -> Result<(RootFile, EstablishmentKeys, KeyCopy), CliError> {
+    let before = paths.root.exists();
+    let (mut given, mut tried, mut place, mut first) = (Given::default(), Vec::new(), 0, None);
+    for _ in 0..KEY_COPIES_TRIED_MAX {
+        let copy = match KeyCopy::candidate(keys, &tried, place) {
+            Ok(Some(copy)) => copy,
+            Ok(None) => break,
+            Err(error) if error.may_pass() => return Err(error.into()),
+            Err(error) => {
+                first.get_or_insert(CliError::from(error));
+                place += 1;
+                continue;
+            }
+        };
+        let root_file = match root(args, global, paths, &copy, &mut given, output) {
+            Ok(root_file) => root_file,
+            Err(error @ CliError::Root(_)) if !before => {
+                // The shares do not open this part. Copies with the same one are no better.
+                tried.push(copy.recovery_text().to_owned());
+                place = 0;
+                first.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let established_keys = match established(&root_file, &copy) {
+            Ok(established_keys) => established_keys,
+            Err(error) => {
+                if !before {
+                    let _ = std::fs::remove_file(&paths.root);
+                }
+                place += 1;
+                first.get_or_insert(error);
+                continue;
+            }
+        };
+        let public = BackupSigner::new(established_keys.signing_seed(SigningUse::Backup)).public();
+        let (newest, passed) = KeyCopy::newest_signed(keys, &public)?;
+        for problem in passed {
+            output.note(&format!("passed over in the copies of keys: {problem}"));
+        }
+        if newest.recovery_text() == copy.recovery_text() || before {
+            let established_keys = established(&root_file, &newest)?;
+            return Ok((root_file, established_keys, newest));
+        }
+        drop(root_file);
+        let _ = std::fs::remove_file(&paths.root);
+        let root_file = root(args, global, paths, &newest, &mut given, output)?;
+        let established_keys = established(&root_file, &newest)?;
+        return Ok((root_file, established_keys, newest));
+    }
+    Err(first.unwrap_or_else(|| CliError::Usage("there is no copy of keys that opens".to_owned())))
+}
+
 /// The root key: by the shares and a new passphrase, or by that passphrase where an earlier try made the file already.
 fn root(
     args: &RestoreArgs,
     global: &Global,
     paths: &Paths,
     copy: &KeyCopy,
+    given: &mut Given,
     output: &Output,
 ) -> Result<RootFile, CliError> {
     if paths.root.exists() {
-        let passphrase = match &args.new_passphrase_file {
-            Some(file) => passphrase::new(Some(file))?,
-            None => passphrase::existing(global)?,
+        let passphrase = match (&args.new_passphrase_file, &given.passphrase) {
+            (_, Some(passphrase)) => passphrase.clone(),
+            (Some(file), None) => passphrase::new(Some(file))?,
+            (None, None) => passphrase::existing(global)?,
         };
-        return RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root);
+        let passphrase = given.passphrase.insert(passphrase);
+        return RootFile::unlock(&paths.root, passphrase).map_err(CliError::Root);
     }
-    let shares = shares(args, copy.recovery.split().threshold(), output)?;
-    let new = passphrase::new(args.new_passphrase_file.as_deref())?;
-    RootFile::restore(&paths.root, &copy.recovery, &shares, &new, &SecureRng).map_err(CliError::Root)
+    if given.shares.is_empty() {
+        given.shares = shares(args, copy.recovery.split().threshold(), output)?;
+    }
+    let passphrase = match given.passphrase.take() {
+        Some(passphrase) => passphrase,
+        None => passphrase::new(args.new_passphrase_file.as_deref())?,
+    };
+    let passphrase = given.passphrase.insert(passphrase);
+    RootFile::restore(&paths.root, &copy.recovery, &given.shares, passphrase, &SecureRng).map_err(CliError::Root)
 }
 
 /// The shares, from files or typed one after the other.
