@@ -253,7 +253,7 @@ fn a_store_that_loses_most_of_its_bytes_is_a_hard_sign() {
 fn pieces_are_spread_over_the_whole_file() {
     assert_eq!(places(100), [(0, 100)]);
     let of = places(1 << 20);
-    assert_eq!((of.len(), of[0], of[15].0 + of[15].1), (16, (0, 4096), (1 << 20) - (((1 << 20) - 4096) % 15)));
+    assert_eq!((of.len(), of[0], of[15].0 + of[15].1), (16, (0, 4096), 1 << 20));
     for bytes in [65_537, 100_000, u64::from(u32::MAX)] {
         assert!(places(bytes).iter().all(|(at, length)| at + length <= bytes));
     }
