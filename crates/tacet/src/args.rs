@@ -1,6 +1,7 @@
 //! The shape of the command line.
 
 mod backup;
+mod drill;
 mod ledger;
 mod log;
 mod pack;
@@ -10,6 +11,7 @@ mod review;
 mod transfer;
 
 pub(crate) use backup::{BackupArgs, BackupCommand, ReceiveArgs};
+pub(crate) use drill::{DrillArgs, DrillCommand, RansomwareArgs};
 pub(crate) use ledger::{
     LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerPaperArgs, LedgerReportArgs, LedgerSessionArgs,
     LedgerWhatDidArgs, LedgerWhoSawArgs,
@@ -417,67 +419,6 @@ pub(crate) enum TokenCommand {
     Revoke {
         /// Its id, as `list` shows it
         id: String,
-    },
-}
-
-#[derive(Args)]
-pub(crate) struct DrillArgs {
-    #[command(subcommand)]
-    pub(crate) command: DrillCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum DrillCommand {
-    /// A thief has every byte that a running hospital left: disk, logs, temporary files, core files, an export
-    StolenDisk {
-        /// Patients in the scratch hospital
-        #[arg(long, default_value_t = 200)]
-        patients: u64,
-        /// Seed of the scratch hospital
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Keep the scratch directory for a look of one's own
-        #[arg(long)]
-        keep: bool,
-        /// Where to put the scratch directory (default: the working directory)
-        #[arg(long, value_name = "DIR")]
-        scratch: Option<PathBuf>,
-    },
-    /// A thief has a physician's live session and walks everything that it can ask for
-    StolenSession {
-        /// Ordinary patients in the scratch hospital, beside some who are set apart
-        #[arg(long, default_value_t = 120)]
-        patients: u64,
-        /// Seed of the scratch hospital
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where to put the scratch directory (default: the working directory)
-        #[arg(long, value_name = "DIR")]
-        scratch: Option<PathBuf>,
-    },
-    /// Who administers goes for a patient's record, and for a right to read
-    RogueAdmin {
-        /// Ordinary patients in the scratch hospital, beside some who are set apart
-        #[arg(long, default_value_t = 20)]
-        patients: u64,
-        /// Seed of the scratch hospital
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where to put the scratch directory (default: the working directory)
-        #[arg(long, value_name = "DIR")]
-        scratch: Option<PathBuf>,
-    },
-    /// An intruder with root and all keys edits the record of access: who notices, after how long
-    BendTheLedger {
-        /// Patients in the scratch hospital
-        #[arg(long, default_value_t = 10)]
-        patients: u64,
-        /// Seed of the scratch hospital
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where to put the scratch directory (default: the working directory)
-        #[arg(long, value_name = "DIR")]
-        scratch: Option<PathBuf>,
     },
 }
 

@@ -12,6 +12,7 @@ mod packed;
 mod people;
 mod play;
 mod proof;
+mod ransomware;
 mod report;
 mod rogue_admin;
 mod scanner;
@@ -40,5 +41,6 @@ pub(crate) fn run(_: &Global, args: &DrillArgs, output: &Output) -> Result<u8, C
         DrillCommand::BendTheLedger { patients, seed, scratch } => {
             bend_the_ledger::run(*patients, *seed, scratch.as_deref(), output)
         }
+        DrillCommand::Ransomware(args) => ransomware::run(args, output),
     }
 }

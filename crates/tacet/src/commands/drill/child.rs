@@ -119,6 +119,11 @@ impl<'a> Children<'a> {
         self.listen(name, operator, &["serve", "--listen", "127.0.0.1:0"], SERVING)
     }
 
+    /// Starts a command that serves in the end, such as a restore, and gives it once it serves.
+    pub(super) fn serve_by(&self, name: &str, operator: &str, arguments: &[&str]) -> Result<Server, CliError> {
+        self.listen(name, operator, arguments, SERVING)
+    }
+
     /// Starts a witness on a free port of the loopback.
     pub(super) fn witness(&self, name: &str, directory: &str) -> Result<Server, CliError> {
         self.listen(name, "witness", &["witness", "serve", directory, "--listen", "127.0.0.1:0"], WITNESSING)
@@ -166,6 +171,12 @@ impl Server {
     /// What it has said so far on stderr.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
+    /// What it has said, where it ended by itself.
+    pub(super) fn ended_early(&mut self) -> Option<String> {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        ended.then(|| self.log())
     }
 
     /// Sends a signal and waits for the end.

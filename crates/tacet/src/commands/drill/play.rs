@@ -120,7 +120,7 @@ pub(super) fn play(
     Ok(Played { requests, check, core_dumped, opened_export: open_export(&file, &identity)? })
 }
 
-fn token(children: &Children<'_>, name: &str, owner: &str, role: &str) -> Result<String, CliError> {
+pub(super) fn token(children: &Children<'_>, name: &str, owner: &str, role: &str) -> Result<String, CliError> {
     let arguments = ["token", "create", "--owner", owner, "--role", role, "--expires", "1d", "--json"];
     let answer = json_of(&children.run(name, ADMINISTRATOR, &arguments)?)?;
     let token = answer.get("token").and_then(Value::as_str).map(str::to_owned);
@@ -152,7 +152,7 @@ fn open_export(path: &Path, identity: &age::x25519::Identity) -> Result<Zeroizin
 }
 
 /// Imports the hospital through a named pipe: its records never lie in a file.
-fn import(children: &Children<'_>, scratch: &Scratch, hospital: &Hospital) -> Result<(), CliError> {
+pub(super) fn import(children: &Children<'_>, scratch: &Scratch, hospital: &Hospital) -> Result<(), CliError> {
     let stdout = import_through_pipe(children, scratch, "import", exit::OK, |pipe| {
         hospital.write_ndjson(0..hospital.options().patients, pipe)
     })?;
@@ -176,7 +176,7 @@ fn import_refused(children: &Children<'_>, scratch: &Scratch, hospital: &Hospita
     Ok(())
 }
 
-fn import_through_pipe(
+pub(super) fn import_through_pipe(
     children: &Children<'_>,
     scratch: &Scratch,
     name: &str,
@@ -219,13 +219,13 @@ fn open_pipe(pipe: &Path, child: &mut Child) -> Result<Option<File>, CliError> {
     }
 }
 
-fn random_hex() -> String {
+pub(super) fn random_hex() -> String {
     let mut bytes = [0; 16];
     SecureRng.fill(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn json_of(text: &str) -> Result<Value, CliError> {
+pub(super) fn json_of(text: &str) -> Result<Value, CliError> {
     serde_json::from_str(text).map_err(|error| CliError::other("a command of the drill printed no JSON", error))
 }
 

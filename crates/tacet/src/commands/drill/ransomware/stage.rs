@@ -1,0 +1,384 @@
+//! The hospital before the attack: a store, a backup on machines that the hospital reaches by a receiver only, a ward with a workstation.
+
+use super::{cannot, now_ms};
+use crate::args::RansomwareArgs;
+use crate::commands::drill::child::{Children, Server};
+use crate::commands::drill::play;
+use crate::commands::drill::scratch::{Area, Scratch};
+use crate::commands::init::private_directory;
+use crate::error::CliError;
+use crate::exit;
+use crate::open;
+use rustix::process::Signal;
+use serde_json::Value;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tacet_backup::targets::{self, TargetSettings};
+use tacet_backup::{Class, Manifest, PublicKey, Target, list_snapshots, load};
+use tacet_testkit::{Hospital, HospitalOptions};
+use tacet_types::Rng;
+use zeroize::Zeroizing;
+
+/// Fewer have nobody to erase.
+pub(super) const PATIENTS_MIN: u64 = 4;
+
+/// Patients who lie on the ward.
+pub(super) const LYING: u64 = 8;
+
+/// The ward that has a workstation.
+const WARD: &str = "Cardiologie";
+
+/// Its name in the settings and in the pack's file.
+const WARD_FILE: &str = "cardio";
+
+/// Number of the patient who is erased before the attack.
+pub(super) const ERASED: u64 = 1;
+
+/// Seconds between two packs: as few as the program takes.
+const PACK_S: u64 = 30;
+
+/// Who runs the played hospital.
+pub(super) const ADMINISTRATOR: &str = "drill administrator";
+
+/// Looks before a snapshot is given up, 100 ms apart: an hour, for a first base.
+const LOOKS_MAX: u32 = 36_000;
+
+/// The place of a class of objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    Content,
+    Keys,
+}
+
+impl Place {
+    pub(super) const BOTH: [Self; 2] = [Self::Content, Self::Keys];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Content => "vault-content",
+            Self::Keys => "vault-keys",
+        }
+    }
+
+    pub(super) fn class(self) -> Class {
+        match self {
+            Self::Content => Class::Content,
+            Self::Keys => Class::Key,
+        }
+    }
+}
+
+/// All machines of the drill.
+pub(super) struct Stage {
+    /// The hospital's own.
+    pub(super) machine: Scratch,
+    /// The workstation on the ward.
+    pub(super) ward: Scratch,
+    pub(super) passphrase: Zeroizing<String>,
+    pub(super) hospital: Hospital,
+    /// Of an interface that reads and writes.
+    pub(super) token: String,
+    /// As many recovery shares as are needed, one a line.
+    pub(super) shares: Zeroizing<String>,
+    /// The key of the backup, as it hangs in the safe.
+    pub(super) backup_key: PublicKey,
+    /// Resources that were imported, those of the erased patient taken away.
+    pub(super) resources: u64,
+    /// Numbers of the patients on the ward.
+    pub(super) lying: Vec<u64>,
+    /// Snapshots before the server was started for its last day.
+    pub(super) snapshots_before: u64,
+    /// Seconds that the first whole snapshot took from the server's start.
+    pub(super) first_base_s: f64,
+    /// What the importing took, in seconds.
+    pub(super) import_s: f64,
+}
+
+/// Text of a path of the drill's own.
+pub(super) fn text(path: &Path) -> Result<&str, CliError> {
+    path.to_str().ok_or_else(|| cannot("the scratch directory's name is no text"))
+}
+
+impl Stage {
+    pub(super) fn root(&self) -> &Path {
+        self.machine.root()
+    }
+
+    /// Where the other machine keeps what it receives.
+    pub(super) fn received(&self, place: Place) -> PathBuf {
+        self.root().join(place.name())
+    }
+
+    /// What the server starts to reach the other machine: it stands for `ssh` with a forced command there.
+    pub(super) fn reach(&self, place: Place) -> PathBuf {
+        reach(self.root(), place)
+    }
+
+    /// The folder in which the server puts packs, on its own disk.
+    pub(super) fn packs(&self) -> PathBuf {
+        self.root().join("packs")
+    }
+
+    /// The workstation's copy of the last pack.
+    pub(super) fn kept_pack(&self) -> PathBuf {
+        self.ward.area(Area::Export).join(pack_file())
+    }
+
+    /// The workstation's directory.
+    pub(super) fn workstation(&self) -> PathBuf {
+        self.ward.root().join("workstation")
+    }
+
+    pub(super) fn children(&self) -> Result<Children<'_>, CliError> {
+        Children::new(&self.machine, self.passphrase.clone())
+    }
+
+    /// What the workstation does every minute: fetches the last pack.
+    pub(super) fn fetch_pack(&self) -> Result<bool, CliError> {
+        let from = self.packs().join(pack_file());
+        if !from.exists() {
+            return Ok(false);
+        }
+        let new = self.kept_pack().with_extension("new");
+        std::fs::copy(&from, &new).map_err(CliError::file(&from, "cannot be copied"))?;
+        std::fs::rename(&new, self.kept_pack()).map_err(CliError::file(&new, "cannot be renamed"))?;
+        Ok(true)
+    }
+
+    /// A place, seen by who keeps it.
+    pub(super) fn target(&self, place: Place) -> Result<Arc<dyn Target>, CliError> {
+        let settings = TargetSettings::Folder { path: self.received(place) };
+        let opened = targets::open(&settings, open::clock(), open::rng());
+        Ok(Arc::from(opened.map_err(|error| CliError::other("the drill's backup cannot be read", error))?))
+    }
+
+    /// The manifests on a place that the hospital signed, the oldest first, not further back than `last`.
+    pub(super) fn manifests(&self, place: Place, last: usize) -> Result<Vec<Manifest>, CliError> {
+        let target = self.target(place)?;
+        let listed = list_snapshots(target.as_ref(), place.class()).map_err(CliError::Backup)?;
+        let mut found = Vec::new();
+        for one in listed.iter().rev() {
+            if found.len() == last {
+                break;
+            }
+            if let Ok(signed) = load(target.as_ref(), &one.object)
+                && signed.verify(&self.backup_key).is_ok()
+            {
+                found.push(signed.unverified().clone());
+            }
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Number of the newest snapshot of content that the hospital made.
+    pub(super) fn newest(&self) -> Result<u64, CliError> {
+        Ok(self.manifests(Place::Content, 1)?.last().map_or(0, |manifest| manifest.number))
+    }
+
+    /// Waits until a snapshot with a larger number than this is there.
+    pub(super) fn wait_past(&self, number: u64, server: &mut Server) -> Result<u64, CliError> {
+        for _ in 0..LOOKS_MAX {
+            let newest = self.newest()?;
+            if newest > number {
+                return Ok(newest);
+            }
+            if let Some(log) = server.ended_early() {
+                let last: Vec<&str> = log.lines().rev().take(5).collect();
+                return Err(cannot(&format!("the server ended by itself: {}", last.join(" | "))));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err(cannot("no snapshot came"))
+    }
+
+    pub(super) fn build(args: &RansomwareArgs, say: &dyn Fn(&str)) -> Result<Self, CliError> {
+        let machine = Scratch::create(args.scratch.as_deref(), false)?;
+        let ward = Scratch::create(Some(machine.root()), false)?;
+        let passphrase = Zeroizing::new(format!("drill {}", play::random_hex()));
+        let options = HospitalOptions { seed: args.seed, patients: args.patients, now: open::clock().now() };
+        let hospital = Hospital::new(options);
+        let children = Children::new(&machine, passphrase.clone())?;
+
+        say("making a store");
+        let made = play::json_of(&children.run("init", ADMINISTRATOR, &["init", "--json"])?)?;
+        let listed = made.get("shares").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        // Three of five, where nothing else was asked for.
+        let shares = Zeroizing::new(listed.take(3).map(|share| format!("{share}\n")).collect::<String>());
+
+        say(&format!("importing {} patients, and {LYING} who lie on a ward", args.patients));
+        let begun = now_ms();
+        let (imported, lying) = import(&children, &machine, &hospital)?;
+        let import_s = super::seconds_since(begun);
+        let token = play::token(&children, "token", "drill interface", "integrator")?;
+        let key = text_of(&children.run("backup-key", ADMINISTRATOR, &["backup", "key", "--json"])?, "key")?;
+        let backup_key = PublicKey::parse(&key).ok_or_else(|| cannot("the backup has no key"))?;
+
+        let pack_key = text_of(&children.run("pack-key", ADMINISTRATOR, &["pack", "key", "--json"])?, "key")?;
+        let workstation = ward.root().join("workstation");
+        let at_ward = Children::new(&ward, Zeroizing::new(format!("envelope {}", play::random_hex())))?;
+        let init = ["pack", "workstation", "init", "--without-passphrase", "--json", "--hospital", &pack_key];
+        let made = at_ward.run("workstation", "nurse", &[&init[..], &["--directory", text(&workstation)?]].concat())?;
+        let recipient = text_of(&made, "recipient")?;
+        let place = hospital.ward(WARD).ok_or_else(|| cannot("the hospital has no such ward"))?;
+
+        let root = machine.root();
+        for folder in [root.join("packs"), root.join(Place::Content.name()), root.join(Place::Keys.name())] {
+            private_directory(&folder)?;
+        }
+        for place in Place::BOTH {
+            write_reach(root, place)?;
+        }
+        let settings = format!(
+            "[log]\nlevel = \"warn\"\njson = true\n[backup]\ninterval_seconds = {}\n[backup.target]\n{}[backup.keys]\n{}\
+             [packs]\ninterval_seconds = {PACK_S}\nfolders = [{:?}]\n\
+             [packs.wards.{WARD_FILE}]\nplace = \"Location/{place}\"\nname = \"{WARD}\"\nrecipients = [\"{recipient}\"]\n",
+            args.backup_seconds,
+            described(root, Place::Content)?,
+            described(root, Place::Keys)?,
+            text(&root.join("packs"))?,
+        );
+        children.configure(&settings)?;
+        let erased = hospital.patient_id(ERASED);
+        let mut stage = Self {
+            ward,
+            passphrase,
+            token,
+            shares,
+            backup_key,
+            resources: imported,
+            lying,
+            snapshots_before: 0,
+            first_base_s: 0.0,
+            import_s,
+            hospital,
+            machine,
+        };
+        let children = stage.children_configured(&settings)?;
+
+        say("the first backup, with a patient in it who asks to be erased then");
+        let begun = now_ms();
+        let mut server = children.serve("first-day", ADMINISTRATOR)?;
+        let newest = stage.wait_past(0, &mut server)?;
+        let first_base_s = super::seconds_since(begun);
+        end(server)?;
+        children.run("erase", ADMINISTRATOR, &["patient", "erase", &erased, "--confirm", &erased])?;
+        let check = play::json_of(&children.run("check-before", ADMINISTRATOR, &["check", "--json"])?)?;
+        let resources = total(&check);
+        let snapshots_before = stage.newest()?.max(newest);
+        drop(children);
+        (stage.resources, stage.snapshots_before, stage.first_base_s) = (resources, snapshots_before, first_base_s);
+        Ok(stage)
+    }
+
+    fn children_configured(&self, settings: &str) -> Result<Children<'_>, CliError> {
+        let children = self.children()?;
+        children.configure(settings)?;
+        // As an administrator keeps it, and the attacker finds it.
+        let file = self.machine.area(Area::Data).join(crate::config::FILE_NAME);
+        std::fs::write(&file, settings).map_err(CliError::file(&file, "cannot be written"))?;
+        Ok(children)
+    }
+
+    /// The settings of the attacked server, for another start.
+    pub(super) fn configured(&self) -> Result<Children<'_>, CliError> {
+        let file = self.machine.area(Area::Data).join(crate::config::FILE_NAME);
+        let settings = std::fs::read_to_string(&file).map_err(CliError::file(&file, "cannot be read"))?;
+        self.children_configured(&settings)
+    }
+
+    /// How somebody who restores describes a place.
+    pub(super) fn described(&self, place: Place) -> Result<String, CliError> {
+        described(self.root(), place)
+    }
+}
+
+fn pack_file() -> String {
+    format!("ward-{WARD_FILE}.tacetpack")
+}
+
+fn reach(root: &Path, place: Place) -> PathBuf {
+    root.join(format!("reach-{}", place.name()))
+}
+
+fn described(root: &Path, place: Place) -> Result<String, CliError> {
+    let command = reach(root, place);
+    Ok(format!("kind = \"ssh\"\nhost = \"{}.drill.invalid\"\ncommand = {:?}\n", place.name(), text(&command)?))
+}
+
+/// Stands for `ssh` to a machine where the key's forced command is the receiver: whatever it is asked to run, it runs that.
+fn write_reach(root: &Path, place: Place) -> Result<(), CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| CliError::other("the program does not find itself, so it cannot run a second time", error))?;
+    let (path, folder) = (reach(root, place), root.join(place.name()));
+    let (program, folder) = (text(&program)?, text(&folder)?);
+    if [program, folder].iter().any(|text| text.contains('\'')) {
+        return Err(cannot("the path of the program or of the scratch directory has a quotation mark in it"));
+    }
+    let script = format!("#!/bin/sh\nexec '{program}' backup receive --append-only --keep-free 0 '{folder}'\n");
+    let mut file = std::fs::File::create(&path).map_err(CliError::file(&path, "cannot be written"))?;
+    let written = file.write_all(script.as_bytes()).and_then(|()| {
+        file.set_permissions(std::fs::Permissions::from_mode(0o700))?;
+        file.sync_all()
+    });
+    written.map_err(CliError::file(&path, "cannot be written"))
+}
+
+/// Imports the hospital, and some patients who lie on the ward; gives how many resources, and the numbers of those.
+fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Result<(u64, Vec<u64>), CliError> {
+    play::import(children, machine, hospital)?;
+    let patients = hospital.options().patients;
+    let mut lying = Vec::new();
+    for n in patients.. {
+        if lying.len() as u64 == LYING {
+            break;
+        }
+        if hospital.inpatient(n, WARD, n - patients).is_some() {
+            lying.push(n);
+        }
+    }
+    let said = play::import_through_pipe(children, machine, "import-ward", exit::OK, |pipe| {
+        for n in &lying {
+            let file = hospital.inpatient(*n, WARD, n - patients);
+            for record in file.into_iter().flat_map(|file| file.resources) {
+                writeln!(pipe, "{}", record.json)?;
+            }
+        }
+        Ok(())
+    })?;
+    let stored = play::json_of(&said)?.get("stored_total").and_then(Value::as_u64).unwrap_or(0);
+    if stored == 0 {
+        return Err(cannot("nobody came to lie on the ward"));
+    }
+    Ok((stored, lying))
+}
+
+/// All resources that `tacet check --json` counts.
+pub(super) fn total(check: &Value) -> u64 {
+    let counts = check.get("resources").and_then(Value::as_object).into_iter().flat_map(|counts| counts.values());
+    counts.filter_map(Value::as_u64).sum()
+}
+
+fn text_of(printed: &str, member: &str) -> Result<String, CliError> {
+    let value = play::json_of(printed)?;
+    let found = value.get(member).and_then(Value::as_str).map(str::to_owned);
+    found.ok_or_else(|| cannot("a command printed something else than it documents"))
+}
+
+/// Ends a server as its service manager does.
+pub(super) fn end(server: Server) -> Result<(), CliError> {
+    match server.end(Signal::TERM)?.success() {
+        true => Ok(()),
+        false => Err(cannot("a server did not end well")),
+    }
+}
+
+/// Random bytes.
+pub(super) fn noise(bytes: usize) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    tacet_seal::SecureRng.fill(&mut noise);
+    noise
+}
