@@ -1,0 +1,92 @@
+//! The shape of the drills' commands.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(crate) struct DrillArgs {
+    #[command(subcommand)]
+    pub(crate) command: DrillCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DrillCommand {
+    /// A thief has every byte that a running hospital left: disk, logs, temporary files, core files, an export
+    StolenDisk {
+        /// Patients in the scratch hospital
+        #[arg(long, default_value_t = 200)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Keep the scratch directory for a look of one's own
+        #[arg(long)]
+        keep: bool,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// A thief has a physician's live session and walks everything that it can ask for
+    StolenSession {
+        /// Ordinary patients in the scratch hospital, beside some who are set apart
+        #[arg(long, default_value_t = 120)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// Who administers goes for a patient's record, and for a right to read
+    RogueAdmin {
+        /// Ordinary patients in the scratch hospital, beside some who are set apart
+        #[arg(long, default_value_t = 20)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// An intruder with root and all keys edits the record of access: who notices, after how long
+    BendTheLedger {
+        /// Patients in the scratch hospital
+        #[arg(long, default_value_t = 10)]
+        patients: u64,
+        /// Seed of the scratch hospital
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where to put the scratch directory (default: the working directory)
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// A running hospital's machine is encrypted and killed in mid-write: what is lost, how soon is it back
+    Ransomware(RansomwareArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RansomwareArgs {
+    /// Patients in the scratch hospital, beside some who lie on a ward
+    #[arg(long, default_value_t = 100)]
+    pub(crate) patients: u64,
+    /// Seed of the scratch hospital
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Seconds between two snapshots of the hospital's backup
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub(crate) backup_seconds: u64,
+    /// Seconds of reading and writing before the attack, at least
+    #[arg(long, default_value_t = 25, value_name = "SECONDS")]
+    pub(crate) load_seconds: u64,
+    /// How long the attacker takes to encrypt what a small scratch hospital has
+    #[arg(long, default_value_t = 3, value_name = "SECONDS")]
+    pub(crate) attack_seconds: u64,
+    /// The attacker kills the server first and encrypts then: no tripwire has a chance
+    #[arg(long)]
+    pub(crate) kill_first: bool,
+    /// Where to put the scratch directory (default: the working directory)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
+}
