@@ -10,6 +10,7 @@ use crate::target::{ObjectName, TargetError};
 use crate::verify::{Depth, Expected, Verification, Verified};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tacet_seal::Key;
 use tacet_store::memory::MemoryEngine;
 use tacet_store::{Commit, Sequencer, Store, StoreOptions, TailedEngine, Write};
@@ -43,6 +44,8 @@ pub(super) struct Hospital {
     pub(super) clock: Arc<ManualClock>,
     pub(super) state: StateFile,
     pub(super) tail_bytes: usize,
+    /// Whether the root key's file cannot be read any more.
+    pub(super) root_gone: Arc<AtomicBool>,
     pub(super) _folder: tempfile::TempDir,
 }
 
@@ -85,6 +88,7 @@ impl Hospital {
             clock: Arc::new(ManualClock::new(Timestamp::from_ms(1_790_000_000_000))),
             state: StateFile(Some(folder.path().join("backup.json"))),
             tail_bytes: 64 << 20,
+            root_gone: Arc::default(),
             _folder: folder,
         }
     }
@@ -111,7 +115,10 @@ impl Hospital {
                     root: sha256(&head),
                 }))
             }),
-            recovery: Box::new(|| Some(b"sealed".to_vec())),
+            recovery: {
+                let gone = Arc::clone(&self.root_gone);
+                Box::new(move || (!gone.load(Ordering::SeqCst)).then(|| b"sealed".to_vec()))
+            },
             clock: self.clock.clone(),
             rng: Arc::new(SeededRng::new(self.content.written_bytes() + 77)),
         };

@@ -430,6 +430,23 @@ fn a_key_copy_that_vanished_is_noticed_while_the_server_runs() {
 }
 
 #[test]
+fn a_root_key_file_that_is_gone_takes_the_recovery_part_out_of_no_key_copy() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..10);
+    make(&mut backup, Want::Due);
+    hospital.root_gone.store(true, Ordering::SeqCst);
+    for (key, want) in [(1, Want::Due), (2, Want::Base)] {
+        let writes = vec![Write::put([0x04, 9, key], *b"wrapped")];
+        store.submit(Commit { writes, ..Commit::default() }).wait().unwrap();
+        make(&mut backup, want);
+        let newest = chain(&hospital.keys, Class::Key, At::Newest, Some(&public())).unwrap().pop().unwrap();
+        assert!(newest.unverified().number > 1 && newest.unverified().recovery.is_some());
+    }
+    store.close().unwrap();
+}
+
+#[test]
 fn what_stands_under_a_segments_name_does_not_end_the_backup() {
     let first = Hospital::new();
     let (store, mut backup) = first.start();
