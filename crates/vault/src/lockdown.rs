@@ -115,9 +115,9 @@ pub struct Lockdown {
 }
 
 impl Lockdown {
-    /// What exactly is asked for by who wants to lift it: an approval holds for this text only.
+    /// What exactly is asked for by who wants to lift it: an approval holds for this text only, and so not after the level was raised.
     pub fn lift_words(&self) -> String {
-        format!("lift lockdown {}", self.id)
+        format!("lift lockdown {} of level {}", self.id, self.level)
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) fn files(data: &Path, kept: &[String]) -> io::Result<Vec<FileSeen>> {
             Ok(entries) => entries,
             // It went between being listed and being read.
             Err(error) if is_gone(&error) && depth > 0 => continue,
+            // Nobody's folder that nobody else may read, such as `lost+found` of a disk: it must not hide everything else from the look.
+            Err(error) if is_foreign(&folder) && error.kind() == io::ErrorKind::PermissionDenied => continue,
             Err(error) => return Err(error),
         };
         for entry in entries {
@@ -81,6 +83,12 @@ fn is_kept(path: &str, kept: &[String]) -> bool {
             .any(|kept| path.strip_prefix(kept.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
+/// Whether nothing of the program's lies in a folder.
+fn is_foreign(folder: &str) -> bool {
+    let top = folder.split('/').next().unwrap_or_default();
+    !["", "store", "index", "ledger-index", "copies"].contains(&top)
+}
+
 pub(super) fn seen(path: String, found: &Metadata) -> FileSeen {
     let ns = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     FileSeen {
@@ -121,4 +129,17 @@ fn answer(data: &Path, question: Question) -> io::Result<Answer> {
             Answer::Text(path, std::str::from_utf8(&text).is_ok_and(plain))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_programs_is_never_passed_over() {
+        for folder in ["", "store", "store/fjall/keyspaces/1", "index/0011", "ledger-index", "copies/0011"] {
+            assert!(!is_foreign(folder), "{folder}");
+        }
+        assert!(is_foreign("lost+found") && is_foreign("storey"));
+    }
 }
