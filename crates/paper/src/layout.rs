@@ -39,7 +39,8 @@ const LEADING: f32 = 1.32;
 /// Between a line of a table and its text.
 const CELL_GAP: f32 = 3.0;
 /// Most lines of what stands at the top of every page.
-const ABOUT_LINES_MAX: usize = 5;
+/// Beside a barcode they are short: a long name takes two, and the code of a sheet must not be what is left out.
+const ABOUT_LINES_MAX: usize = 8;
 
 /// What a part of the paper is, for who has it read aloud.
 #[derive(Clone, PartialEq, Debug)]

@@ -19,7 +19,9 @@ fn settings(table: &str) -> Vec<String> {
 }
 
 /// Names that are tables and no settings.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
+    "tripwires",
+    "packs",
     "transfer",
     "backup",
     "target",
