@@ -207,3 +207,32 @@ fn rows_to_be_written_into_do_not_stand_alone_at_the_end_of_a_page() {
     }
     assert_eq!((began.first(), began.last()), (Some(&0), Some(&1)));
 }
+
+/// The last line at the head of a page was once left out where a long name had taken its place.
+#[test]
+fn a_long_name_leaves_room_for_all_of_the_head() {
+    let chapter = Chapter {
+        title: String::new(),
+        about: vec![
+            "Jeanne Marguerite Raphaëlle DE LA ROCHEFOUCAULD".into(),
+            "né(e) le 04/04/1947 (79 ans) · F".into(),
+            "INS 247049403828008 (NIR TEST) · IPP 80000000000".into(),
+            "lit 1 · patient 1/127 · feuille 20261122-1205-7K3Q-012-R4TWX".into(),
+        ],
+        code: Some("247049403828008".into()),
+        blocks: vec![Block::Text("x".into())],
+    };
+    let book = Book {
+        language: "fr".into(),
+        title: "t".into(),
+        foot: "f".into(),
+        counting: "{page}/{pages}".into(),
+        chapters: vec![chapter],
+    };
+    let laid = layout::lay_out(&layout::Work::of_book(&book), &fonts::Fonts::new().unwrap(), PAGES_MAX).unwrap();
+    let texts = laid.pages[0].marks.iter().filter_map(|mark| match mark {
+        layout::Mark::Text { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    assert!(texts.collect::<String>().contains("R4TWX"));
+}
