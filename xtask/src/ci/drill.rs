@@ -38,12 +38,20 @@ pub(crate) fn run() -> Outcome {
     .into())
 }
 
-/// Plays a stolen session, an administrator who goes for records and an intruder who edits the ledger, on small hospitals.
+/// Plays a stolen session, an administrator who goes for records, an intruder who edits the ledger and ransomware, on small hospitals.
 fn accounts(folder: &Path) -> Outcome {
     let program = workspace::target().join("debug/tacet");
-    for (drill, patients) in [("stolen-session", "24"), ("rogue-admin", "4"), ("bend-the-ledger", "2")] {
+    let short = ["--backup-seconds", "1", "--load-seconds", "4"];
+    for (drill, patients, more) in [
+        ("stolen-session", "24", &[][..]),
+        ("rogue-admin", "4", &[]),
+        ("bend-the-ledger", "2", &[]),
+        ("ransomware", "12", &short),
+    ] {
         let output = Command::new(&program)
-            .args(["drill", drill, "--patients", patients, "--scratch"])
+            .args(["drill", drill, "--patients", patients])
+            .args(more)
+            .arg("--scratch")
             .arg(folder)
             .output()
             .map_err(|error| format!("cannot run {}: {error}", program.display()))?;

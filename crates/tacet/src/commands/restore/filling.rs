@@ -149,6 +149,11 @@ impl Background {
             erasures = outcome.finished.patients,
             "everything is back and is what was backed up: full service. Run `tacet check` at the next quiet hour"
         );
+        if self.vault.read_only().is_some() {
+            tracing::warn!(
+                "the store was locked when it was backed up, and is: changes stay refused until two people lift that (docs/lockdown.md)"
+            );
+        }
         if let Some(After { following, config, backing }) = self.after.take() {
             let begun = Maker::new(self.vault.clone(), self.caller.clone(), &config, &self.data, following)
                 .and_then(Backing::start);

@@ -24,6 +24,12 @@ use zeroize::Zeroizing;
 /// Between two tries to read and to write while the restore runs.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
+/// What the restore says when it is through.
+const BACK: &str = "everything is back and is what was backed up";
+
+/// Every so many tries the log is looked at.
+const BACK_EVERY: usize = 5;
+
 /// Longest wait for full service, in seconds.
 const SERVICE_S_MAX: f64 = 7200.0;
 
@@ -65,6 +71,10 @@ pub(super) struct Recovered {
     pub(super) chain_bytes: u64,
     pub(super) first_read_s: f64,
     pub(super) full_service_s: f64,
+    /// Seconds until everything was back, held against the manifest.
+    pub(super) rows_back_s: f64,
+    /// Whether the lock of a tripwire came back too, and had to be lifted.
+    pub(super) lifted: bool,
     /// Reads answered before full service.
     pub(super) reads_meanwhile: u64,
     /// Changes refused before full service.
@@ -161,10 +171,18 @@ pub(super) fn restore(stage: &Stage, attacked: &Attacked, say: &dyn Fn(&str)) ->
     let children = Children::new(&new.machine, new.passphrase.clone())?;
 
     let begun = now_ms();
-    let server = new.start(&children, snapshot.number)?;
-    let client = Client { address: server.address, token: stage.token.clone(), session: None };
+    let mut server = new.start(&children, snapshot.number)?;
+    let mut client = Client { address: server.address, token: stage.token.clone(), session: None };
     let mut meanwhile = Meanwhile::default();
-    meanwhile.until_full_service(stage, &client, begun)?;
+    if meanwhile.until_full_service(stage, &client, &server, begun)? == Then::Locked {
+        say("the lock of the tripwire came back with the store: whoever set it up lifts it");
+        end(server)?;
+        children.run("lift", ADMINISTRATOR, &["lockdown", "lift"])?;
+        server = children.serve("again", RESCUER)?;
+        client.address = server.address;
+        meanwhile.lifted = true;
+        meanwhile.until_full_service(stage, &client, &server, begun)?;
+    }
     say(&format!("full service after {:.1} s; every write is read again", meanwhile.full_service_s));
     let compared = compare::compare(&client, attacked, &snapshot, before.as_ref())?;
     let erased = format!("/Patient/{}", stage.hospital.patient_id(ERASED));
@@ -188,6 +206,8 @@ pub(super) fn restore(stage: &Stage, attacked: &Attacked, say: &dyn Fn(&str)) ->
         snapshot,
         first_read_s: meanwhile.first_read_s,
         full_service_s: meanwhile.full_service_s,
+        rows_back_s: meanwhile.rows_back_s,
+        lifted: meanwhile.lifted,
         reads_meanwhile: meanwhile.reads,
         refused_meanwhile: meanwhile.refused,
         astray: meanwhile.astray,
@@ -211,18 +231,34 @@ fn ask(client: &Client, method: &str, path: &str, body: &str) -> Result<u16, Cli
     answer.map(|answer| answer.status).map_err(|error| CliError::other("the restored server does not answer", error))
 }
 
+/// How a restore ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Then {
+    Full,
+    /// Everything is back, and the store is locked as it was when it was backed up.
+    Locked,
+}
+
 /// The time between the first answer and full service.
 #[derive(Default)]
 struct Meanwhile {
     first_read_s: f64,
     full_service_s: f64,
+    rows_back_s: f64,
+    lifted: bool,
     reads: u64,
     refused: u64,
     astray: Vec<String>,
 }
 
 impl Meanwhile {
-    fn until_full_service(&mut self, stage: &Stage, client: &Client, begun: i64) -> Result<(), CliError> {
+    fn until_full_service(
+        &mut self,
+        stage: &Stage,
+        client: &Client,
+        server: &Server,
+        begun: i64,
+    ) -> Result<Then, CliError> {
         let probe = stage.hospital.vital_sign(3, PROBE).ok_or_else(|| cannot("there is no vital sign to write"))?;
         let probed = format!("/Observation/{}", probe.id);
         let patients = stage.hospital.options().patients;
@@ -241,10 +277,20 @@ impl Meanwhile {
                 200 => self.reads += 1,
                 status => self.astray.push(format!("a read was answered with {status}")),
             }
+            // Looked at before the question, so that an answer after it counts.
+            let back = k % BACK_EVERY == 0 && server.log().contains(BACK);
             match ask(client, "PUT", &probed, &probe.json)? {
                 200 | 201 => {
                     self.full_service_s = seconds_since(begun);
-                    return Ok(());
+                    if !self.lifted {
+                        self.rows_back_s = self.full_service_s;
+                    }
+                    return Ok(Then::Full);
+                }
+                503 if back && !self.lifted => {
+                    self.refused += 1;
+                    self.rows_back_s = seconds_since(begun);
+                    return Ok(Then::Locked);
                 }
                 503 => self.refused += 1,
                 status => self.astray.push(format!("a change was answered with {status}")),
@@ -254,7 +300,7 @@ impl Meanwhile {
             }
             std::thread::sleep(PROBE_EVERY);
         }
-        Ok(())
+        Ok(Then::Full)
     }
 }
 

@@ -107,6 +107,7 @@ impl Report<'_> {
             },
             "restore": {
                 "first_read_seconds": round(recovered.first_read_s), "full_service_seconds": round(recovered.full_service_s),
+                "rows_back_seconds": round(recovered.rows_back_s), "lock_lifted": recovered.lifted,
                 "reads_meanwhile": recovered.reads_meanwhile, "changes_refused_meanwhile": recovered.refused_meanwhile,
                 "astray": recovered.astray,
             },
@@ -194,6 +195,13 @@ impl Report<'_> {
             recovered.reads_meanwhile,
             recovered.refused_meanwhile
         )?;
+        if recovered.lifted {
+            writeln!(
+                out,
+                "Everything was back after {:.1} s; the lock of the tripwire came back with it, as it must, and was lifted.",
+                recovered.rows_back_s
+            )?;
+        }
         for what in recovered.astray.iter().take(5) {
             writeln!(out, "    ASTRAY: {what}")?;
         }

@@ -336,7 +336,9 @@ fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Re
         if lying.len() as u64 == LYING {
             break;
         }
-        if hospital.inpatient(n, WARD, n - patients).is_some() {
+        // A child for whom the hospital knows no reason to be admitted has no stay.
+        let file = hospital.inpatient(n, WARD, n - patients);
+        if file.is_some_and(|file| file.resources.len() > hospital.patient(n).resources.len()) {
             lying.push(n);
         }
     }
