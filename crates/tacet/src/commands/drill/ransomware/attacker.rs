@@ -77,6 +77,9 @@ pub(super) fn play(stage: &Stage, args: &RansomwareArgs, say: &dyn Fn(&str)) -> 
     let address = server.address;
     let (day, encrypted) = crowd::work(stage, address, |course| {
         wait_for_work(stage, args, course, &mut server)?;
+        // A snapshot was just made: the attack comes at any moment between two.
+        let part = u64::from(noise(1).first().copied().unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(args.backup_seconds.saturating_mul(1000) * part / 256));
         let worked_s = seconds_since(begun);
         say("the attack: files are encrypted while people write");
         Ok::<_, CliError>((encrypt_and_kill(stage, args, server)?, worked_s))
