@@ -281,16 +281,16 @@ fn who_reads_the_ledger_at_the_command_line_is_in_it() {
     place.run(&["review", "show", &id]).ended(0);
     assert_eq!(looks(&place), before + 2);
 
-    // A command that comes later must be here too. The log's name and keys and its hashes say nothing of what entries say; the report
-    // has a test of its own.
+    // A command that comes later must be here too. The log's name and keys and its hashes say nothing of what entries say, nor does what
+    // ends its keys or begins it under another name; the report has a test of its own.
     let help = place.run(&["ledger", "--help"]).ended(0).out;
     let names = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let mut seen = 0;
     for name in names.filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
         let name = name.split_whitespace().next().unwrap();
         seen += 1;
-        let known =
-            reading.iter().any(|(reads, _)| *reads == name) || ["key", "tiles", "report", "help"].contains(&name);
+        let known = reading.iter().any(|(reads, _)| *reads == name)
+            || ["key", "tiles", "report", "retain", "succeed", "help"].contains(&name);
         assert!(known, "`tacet ledger {name}`: does it show entries?");
     }
     assert!(seen >= 8, "{help}");
