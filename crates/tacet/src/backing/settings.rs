@@ -8,6 +8,9 @@ use std::sync::Arc;
 use tacet_backup::targets::{self, TargetSettings};
 use tacet_backup::{Plan, StateFile, Target};
 
+/// The target of content, and that of keys.
+pub(crate) type Targets = (Arc<dyn Target>, Arc<dyn Target>);
+
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -85,7 +88,7 @@ impl BackupConfig {
     }
 
     /// The target of content, and that of keys.
-    pub(crate) fn targets(&self) -> Result<(Arc<dyn Target>, Arc<dyn Target>), CliError> {
+    pub(crate) fn targets(&self) -> Result<Targets, CliError> {
         let (target, keys) = self.places()?;
         let open = |settings| targets::open(settings, open::clock(), open::rng()).map(Arc::from);
         Ok((

@@ -360,6 +360,23 @@ fn without_references(value: &mut Value) {
     }
 }
 
+/// What a transaction stored, by its response.
+fn stored(answer: &[u8]) -> Vec<RecordRef> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let entries = answer.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
+    let located = entries.iter().filter_map(|entry| {
+        let location = entry.get("response")?.get("location")?.as_str()?;
+        let mut parts = location.rsplit('/');
+        let (version, _, id, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(RecordRef {
+            resource_type: ResourceType::parse(kind)?,
+            id: ResourceId::parse(id).ok()?,
+            version: VersionId::parse(version)?,
+        })
+    });
+    located.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,21 +406,4 @@ mod tests {
         );
         assert_eq!(patient["address"], json!([{ "city": "Lens" }]));
     }
-}
-
-/// What a transaction stored, by its response.
-fn stored(answer: &[u8]) -> Vec<RecordRef> {
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let entries = answer.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
-    let located = entries.iter().filter_map(|entry| {
-        let location = entry.get("response")?.get("location")?.as_str()?;
-        let mut parts = location.rsplit('/');
-        let (version, _, id, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        Some(RecordRef {
-            resource_type: ResourceType::parse(kind)?,
-            id: ResourceId::parse(id).ok()?,
-            version: VersionId::parse(version)?,
-        })
-    });
-    located.collect()
 }
