@@ -168,7 +168,7 @@ pub struct Manifest {
     pub program: String,
 }
 
-/// What is told to [`Manifest::new`].
+/// What a new manifest is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Whose rows.

@@ -47,7 +47,7 @@ pub struct FileSeen {
 pub enum Question {
     /// Its first [`HEAD_BYTES`] bytes, or fewer.
     Head(String),
-    /// The print of its first bytes, so many: see [`places`] and [`print`].
+    /// The print of its first bytes, so many: see [`places`] and [`print()`].
     Print(String, u64),
     /// Whether it is text in UTF-8 without control characters but line ends and tabs.
     Text(String),

@@ -27,6 +27,7 @@ const QUIET: [(&str, &str); 11] = [
     ("/_approvals/{approval}", "one of these"),
     ("/_break-glass", "emergencies that wait for a review: rows of their own, of which the same people were told"),
     ("/_notices", "what this account was told"),
+    ("/_lockdown", "whether the store is locked, since when, by whom and why"),
     ("/_policy", "the rules"),
     ("/_policy/changes/{approval}", "the rules that are proposed"),
     ("/_reviews/access", "periods, numbers, reviewers, and nobody who is reviewed"),
