@@ -21,7 +21,7 @@ const SHOWING: [&str; 7] = [
 ];
 
 /// Routes that show nothing of the ledger, and what they show.
-const QUIET: [(&str, &str); 11] = [
+const QUIET: [(&str, &str); 12] = [
     ("/auth/session", "one's own session"),
     ("/_approvals", "what was asked of second persons: rows of their own"),
     ("/_approvals/{approval}", "one of these"),
