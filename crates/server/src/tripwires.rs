@@ -38,6 +38,9 @@ const LOOK_MS_MIN: u64 = 250;
 /// How long a wire is silent in the ledger after it was written down, in milliseconds. What it locks, it locks at once.
 const SILENCE_MS: i64 = 60_000;
 
+/// The same for what lasts until somebody mends it: a folder that cannot be read.
+const SILENCE_LASTING_MS: i64 = 60 * SILENCE_MS;
+
 /// Alarms of others that wait to be told. Beyond, they are counted as told: the first ones say it.
 const WAITING_MAX: usize = 64;
 
@@ -340,7 +343,8 @@ impl Watcher {
             Grade::Soft => tracing::warn!(%wire, count, detail, "tripwire"),
         }
         let now_ms = self.environment.clock.now().as_ms();
-        if self.told.get(&wire).is_some_and(|told| now_ms.saturating_sub(*told) < SILENCE_MS) {
+        let silence_ms = if wire == Wire::Unreadable && grade == Grade::Soft { SILENCE_LASTING_MS } else { SILENCE_MS };
+        if self.told.get(&wire).is_some_and(|told| now_ms.saturating_sub(*told) < silence_ms) {
             return;
         }
         self.told.insert(wire, now_ms);

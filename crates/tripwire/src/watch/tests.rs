@@ -250,6 +250,15 @@ fn a_store_that_loses_most_of_its_bytes_is_a_hard_sign() {
 }
 
 #[test]
+fn a_journal_that_goes_into_tables_is_no_sign() {
+    let mut watch = Watch::default();
+    let file = |path: &str, bytes, inode| FileSeen { path: path.into(), bytes, modified_ns: 0, changed_ns: 0, inode };
+    let (table, journal) = (file("store/keyspaces/0/tables/1", 30 << 20, 1), file("store/0.jnl", 500 << 20, 2));
+    assert!(watch.judge(0, &[table.clone(), journal], &[]).iter().all(|alarm| alarm.wire != Wire::Shrunk));
+    assert!(watch.judge(1, &[table], &[]).iter().all(|alarm| alarm.wire != Wire::Shrunk));
+}
+
+#[test]
 fn pieces_are_spread_over_the_whole_file() {
     assert_eq!(places(100), [(0, 100)]);
     let of = places(1 << 20);
