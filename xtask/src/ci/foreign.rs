@@ -1,7 +1,7 @@
 //! A verifier in another language against logs that were tampered with: `foreign/go-verifier`, by Go's own libraries for such logs. The tests
 //! that make the logs are those of the workspace; here they are told where the other program is.
 
-use super::cargo;
+use super::{cargo, clients::apt_install};
 use crate::{Outcome, workspace};
 use std::process::Command;
 
@@ -40,18 +40,5 @@ fn go() -> Option<&'static str> {
     let is_there =
         |program: &&str| Command::new(program).arg("version").output().is_ok_and(|output| output.status.success());
     let found = ["go", ELSEWHERE].into_iter().find(is_there);
-    found.or_else(|| install().then_some("go").filter(is_there))
-}
-
-/// Installs Debian's Go, where this may be done without asking: in a container, as its root.
-fn install() -> bool {
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    println!("go is not there: apt-get install -y --no-install-recommends golang-go");
-    let install = ["install", "-y", "--no-install-recommends", "golang-go"];
-    // A fresh container knows of no packages.
-    apt(&install) || (apt(&["update"]) && apt(&install))
+    found.or_else(|| apt_install("golang-go").then_some("go").filter(is_there))
 }
