@@ -7,7 +7,7 @@
 //! The seal around it (age) is made and opened by who has the file; here is what must hold inside: the hospital's key signed the note, and the PDF is
 //! the one that the note names.
 
-use crate::words::Language;
+use crate::Language;
 use aws_lc_rs::digest::{SHA256, digest};
 use tacet_tlog::note::{Note, NoteError, Signature};
 use tacet_tlog::{KeyError, VerifierKey};

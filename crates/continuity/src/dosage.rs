@@ -10,7 +10,7 @@ mod due;
 pub use due::{Due, next_due};
 
 use crate::read::{When, concept, each, has_code, line, moment, quantity, range, text};
-use crate::words::{Language, Telling};
+use crate::{Language, Telling};
 use codes::{SCHEDULES, WEEK, WHEN, unit_of_time, words};
 use tacet_fhir::json::Json;
 use tacet_types::Timestamp;
@@ -82,7 +82,7 @@ fn structured(dosage: &Json<'_>, telling: &Telling, now: Timestamp) -> String {
         parts.extend(ratio(most, comma).map(|most| format!("max. {most}")));
     }
     let most = dosage.get("maxDosePerAdministration").and_then(|most| quantity(most, comma));
-    parts.extend(most.map(|most| format!("max. {most} {}", language.of("par prise", "at a time"))));
+    parts.extend(most.map(|most| format!("max. {most} {}", language.of(("par prise", "at a time")))));
     parts.extend(each(dosage, "additionalInstruction").iter().take(4).filter_map(concept));
     line(&parts.join(", "))
 }
@@ -109,12 +109,12 @@ fn timing(timing: &Json<'_>, telling: &Telling, now: Timestamp) -> Vec<String> {
         let days: Vec<&str> =
             each(repeat, "dayOfWeek").iter().filter_map(|day| words(&WEEK, day.as_str()?, language)).take(7).collect();
         if !days.is_empty() {
-            parts.push(format!("{} {}", language.of("le", "on"), days.join(", ")));
+            parts.push(format!("{} {}", language.of(("le", "on")), days.join(", ")));
         }
         let times = each(repeat, "timeOfDay").iter().filter_map(Json::as_str).filter_map(clock);
         let times: Vec<String> = times.map(|(_, time)| time).take(TIMES_MAX).collect();
         if !times.is_empty() {
-            parts.push(format!("{} {}", language.of("à", "at"), times.join(", ")));
+            parts.push(format!("{} {}", language.of(("à", "at")), times.join(", ")));
         }
         let offset = repeat.get("offset").and_then(Json::as_i64);
         for code in each(repeat, "when").iter().filter_map(Json::as_str).take(8) {
@@ -183,16 +183,16 @@ fn lasting(repeat: &Json<'_>, telling: &Telling, now: Timestamp) -> Vec<String> 
     };
     let duration = digits(repeat, "duration", language.comma());
     let duration = duration.and_then(|number| span(number, repeat.get_str("durationUnit")));
-    parts.extend(duration.map(|long| format!("{} {long}", language.of("sur", "over"))));
+    parts.extend(duration.map(|long| format!("{} {long}", language.of(("sur", "over")))));
     if let Some(bounds) = repeat.get("boundsDuration") {
         let long = digits(bounds, "value", language.comma()).and_then(|number| span(number, bounds.get_str("code")));
         let long = long.or_else(|| quantity(bounds, language.comma()));
-        parts.extend(long.map(|long| format!("{} {long}", language.of("pendant", "for"))));
+        parts.extend(long.map(|long| format!("{} {long}", language.of(("pendant", "for")))));
     }
     if let Some(bounds) = repeat.get("boundsPeriod") {
         let side = |name| bounds.get_str(name).and_then(When::parse).map(|when| telling.when(&when, now));
-        parts.extend(side("start").map(|start| format!("{} {start}", language.of("dès le", "from"))));
-        parts.extend(side("end").map(|end| format!("{} {end}", language.of("jusqu’au", "until"))));
+        parts.extend(side("start").map(|start| format!("{} {start}", language.of(("dès le", "from")))));
+        parts.extend(side("end").map(|end| format!("{} {end}", language.of(("jusqu’au", "until")))));
     }
     parts
 }
@@ -216,7 +216,7 @@ pub fn is_at_once(order: &Json<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::Zone;
+    use crate::Zone;
     use tacet_fhir::json::{Limits, parse_str};
 
     fn json(text: &str) -> Json<'_> {

@@ -22,4 +22,5 @@ mod words;
 pub use print::Pack;
 pub use sheet::Sheet;
 pub use tacet_paper::PaperError;
-pub use words::{Language, Telling, Zone};
+pub use tacet_types::{Language, Zone};
+pub use words::Telling;

@@ -78,22 +78,6 @@ pub(crate) fn unescape_json(text: &str) -> String {
     out
 }
 
-/// `text` with the characters that mean something in HTML replaced.
-pub(crate) fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 /// The longest entity that is looked for, in bytes, `&` and `;` included.
 const ENTITY_BYTES_MAX: usize = 10;
 

@@ -27,5 +27,5 @@ pub use adt::{Adt, Existing, Key, MapError, Trigger};
 pub use batch::{MESSAGES_MAX, messages};
 pub use decode::{DecodeError, decode};
 pub use message::{Field, MESSAGE_BYTES_MAX, Message, PARTS_MAX, ParseError, REPETITIONS_MAX, SEGMENTS_MAX, Segment};
-pub use settings::{Settings, Zone};
+pub use settings::Settings;
 pub use time::{Moment, TimeError};

@@ -2,16 +2,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// By which clock times without an offset are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Zone {
-    /// Central European Time with its summer time.
-    #[default]
-    CentralEurope,
-    /// Minutes east of Greenwich.
-    Fixed(i16),
-}
+use tacet_types::Zone;
 
 /// How messages are mapped.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -32,7 +23,7 @@ pub struct Settings {
 impl Settings {
     /// By which clock.
     pub fn zone(&self) -> Zone {
-        self.zone_minutes.map_or(Zone::CentralEurope, Zone::Fixed)
+        self.zone_minutes.map_or(Zone::Paris, Zone::Fixed)
     }
 
     /// The system of an assigning authority: namespace, universal id, and its type.

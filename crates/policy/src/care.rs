@@ -32,7 +32,6 @@ use tacet_types::{ResourceId, ResourceType, Timestamp};
 
 pub(crate) use moments::Moments;
 pub use present::Urgency;
-pub use rota::Zone;
 use special::{Holders, Special};
 
 /// Relations of somebody, by patient. Only patients with some relation are in it.

@@ -27,7 +27,7 @@ mod situation;
 mod visibility;
 
 pub use breakglass::{BreakGlass, BreakGlassError, BtgReason, LASTS_MAX_MS, TEXT_BYTES_MAX};
-pub use care::{BREAK_GLASS_MAX, CareData, FORGET_EACH_MAX, REGISTERED_MAX, Related, Urgency, Zone};
+pub use care::{BREAK_GLASS_MAX, CareData, FORGET_EACH_MAX, REGISTERED_MAX, Related, Urgency};
 pub use care_view::CareView;
 pub use cases::{BUILT_IN_CASES, CASES_BYTES_MAX, CASES_MAX, Case, CasesError, Tried, cases};
 pub use category::Category;

@@ -4,7 +4,7 @@
 
 use crate::category::Category;
 use std::fmt;
-use tacet_types::{Criterion, Labels, ResourceId, Role, TypeSet};
+use tacet_types::{Criterion, Labels, ResourceId, Role, TypeSet, Zone};
 
 /// Makes an enumeration with the names that policies and the ledger use.
 macro_rules! named {
@@ -203,7 +203,7 @@ pub struct CareSettings {
     /// Minutes before and after their hours during which somebody is at work too, to hand over.
     pub shift_margin_minutes: u32,
     /// By which clock working hours are written.
-    pub rota_zone: crate::care::Zone,
+    pub rota_zone: Zone,
 }
 
 impl Default for CareSettings {
@@ -217,7 +217,7 @@ impl Default for CareSettings {
             prescription_days: 30,
             encounter_days_max: 365,
             shift_margin_minutes: 30,
-            rota_zone: crate::care::Zone::CentralEurope,
+            rota_zone: Zone::Paris,
         }
     }
 }

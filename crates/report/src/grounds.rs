@@ -1,6 +1,6 @@
 //! The ground on which something was allowed, in plain words: what somebody had to do with the patient.
 
-use crate::words::Language;
+use crate::Language;
 use tacet_policy::Relation;
 
 /// What the ledger's ground (`ward-encounter by clinician-care`) means.

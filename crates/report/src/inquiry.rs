@@ -12,7 +12,7 @@ mod texts;
 pub use extent::{Extent, ExtentPatient, extent_to_paper};
 
 use crate::ReportSettings;
-use crate::words::{self, Language};
+use crate::{Language, words};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tacet_ledger::index::Question;
 use tacet_ledger::{Entry, EventKind, Outcome};
@@ -142,7 +142,7 @@ impl Inquiry {
         settings: &ReportSettings,
         language: Language,
     ) -> Paper {
-        let of = |words| language.of(words).to_owned();
+        let of = |words: (&str, &str)| language.of(words).to_owned();
         let mut blocks = vec![
             Block::Text(texts::asked(asked, settings, language)),
             Block::Heading(1, of(("Question", "Question"))),

@@ -22,7 +22,6 @@ mod paper;
 mod settings;
 mod texts;
 mod words;
-mod zone;
 
 pub use build::{ACCESSES_MAX, Builder, ReportError};
 pub use grounds::ground_words;
@@ -31,8 +30,7 @@ pub use page::page;
 pub use paper::{ANNEX_MAX, to_paper};
 pub use settings::{Names, Network, ReportSettings};
 pub use tacet_paper::{Paper, PaperError};
-pub use words::Language;
-pub use zone::Zone;
+pub use tacet_types::{Language, Zone};
 
 use std::collections::BTreeSet;
 use tacet_ledger::{EventKind, Outcome, PurposeOfUse};

@@ -1,12 +1,11 @@
 //! The report as page data: what a page of a portal shows, with codes for programs beside the words for people. Documented in
 //! `docs/patient-report.md`.
 
-use crate::words::{self, Language};
-use crate::zone::iso;
-use crate::{Access, AccessReport, Line, ReportSettings, Standing, What, ground_words, texts};
+use crate::{Access, AccessReport, Language, Line, ReportSettings, Standing, What, ground_words, texts, words};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tacet_policy::Category;
+use tacet_types::civil_from_days;
 
 /// The report in JSON, with accesses one by one from `offset` on, at most `count`.
 pub fn page(
@@ -82,6 +81,12 @@ fn line(line: &Line, language: Language) -> Value {
         value.insert("text".into(), json!(texts::deed(&line.what, line.accesses, line.records, language)));
     }
     value
+}
+
+/// A day as programs write it, out of days since 1970.
+fn iso(day: i64) -> String {
+    let (year, month, day) = civil_from_days(day);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn access(access: &Access, report: &AccessReport, language: Language) -> Value {

@@ -1,8 +1,6 @@
 //! The report as a paper: what a patient can take home.
 
-use crate::words::{self, Language};
-use crate::zone::date;
-use crate::{AccessReport, Actor, Line, ReportSettings, texts};
+use crate::{AccessReport, Actor, Language, Line, ReportSettings, texts, words};
 use tacet_paper::{Block, Paper, Table};
 
 /// Most accesses that are listed one by one at the end. With more, the paper says how to get the list.
@@ -10,7 +8,7 @@ pub const ANNEX_MAX: usize = 5000;
 
 /// The report as a paper, for [`Paper::to_pdf`].
 pub fn to_paper(report: &AccessReport, settings: &ReportSettings, language: Language) -> Paper {
-    let of = |words| language.of(words).to_owned();
+    let of = |words: (&str, &str)| language.of(words).to_owned();
     let zone = settings.zone;
     let subject = &report.subject;
     let moment = |at| zone.moment(at, language);
@@ -66,7 +64,7 @@ fn hospital(settings: &ReportSettings) -> String {
 }
 
 fn people(report: &AccessReport, settings: &ReportSettings, language: Language, blocks: &mut Vec<Block>) {
-    let of = |words| language.of(words).to_owned();
+    let of = |words: (&str, &str)| language.of(words).to_owned();
     blocks.push(Block::Heading(1, of(("Les personnes", "Persons"))));
     let mut any = false;
     for (place, actor, lines) in report.actors_of(true) {
@@ -79,7 +77,7 @@ fn people(report: &AccessReport, settings: &ReportSettings, language: Language, 
             (("Pourquoi", "Why"), 35),
         ];
         let row = |line: &Line| {
-            let when = format!("{} {}", date(line.day, language), hours(line, settings));
+            let when = format!("{} {}", language.date(line.day), hours(line, settings));
             let mut how = texts::capital(&texts::deed(&line.what, line.accesses, line.records, language));
             if let Some(place) = line.what.place {
                 how += &format!(", {}", language.of(words::place(place)));
@@ -116,7 +114,7 @@ fn hours(line: &Line, settings: &ReportSettings) -> String {
 }
 
 fn machines(report: &AccessReport, settings: &ReportSettings, language: Language, blocks: &mut Vec<Block>) {
-    let of = |words| language.of(words).to_owned();
+    let of = |words: (&str, &str)| language.of(words).to_owned();
     blocks.push(Block::Heading(1, of(("Les machines et les tâches automatiques", "Machines and automatic jobs"))));
     let mut lines: Vec<(&Actor, &Line)> =
         report.actors_of(false).flat_map(|(_, actor, lines)| lines.iter().map(move |line| (actor, line))).collect();
@@ -141,7 +139,7 @@ fn machines(report: &AccessReport, settings: &ReportSettings, language: Language
     ];
     let rows = lines.into_iter().map(|(actor, line)| {
         vec![
-            format!("{} {}", date(line.day, language), hours(line, settings)),
+            format!("{} {}", language.date(line.day), hours(line, settings)),
             actor.name.clone().unwrap_or_default(),
             texts::capital(&texts::deed(&line.what, line.accesses, line.records, language)),
             texts::categories(&line.categories, language),
@@ -155,7 +153,7 @@ fn annex(report: &AccessReport, settings: &ReportSettings, language: Language, b
     if report.accesses.is_empty() {
         return;
     }
-    let of = |words| language.of(words).to_owned();
+    let of = |words: (&str, &str)| language.of(words).to_owned();
     blocks.push(Block::Heading(1, of(("Annexe : chaque accès", "Annex: each access"))));
     if report.accesses.len() > ANNEX_MAX {
         let accesses = report.accesses.len();

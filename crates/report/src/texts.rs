@@ -1,8 +1,7 @@
 //! Sentences that stand in every form of the report.
 
-use crate::words::{self, Language, role_text};
-use crate::zone::date;
-use crate::{AccessReport, Actor, Names, ReportSettings, Standing, What, ground_words};
+use crate::words::{self, role_text};
+use crate::{AccessReport, Actor, Language, Names, ReportSettings, Standing, What, ground_words};
 use std::collections::BTreeSet;
 use tacet_ledger::{EventKind, Outcome};
 use tacet_policy::{BtgReason, Category};
@@ -184,7 +183,7 @@ pub(crate) fn gaps(report: &AccessReport, settings: &ReportSettings, language: L
         gaps.push(Gap { code, count, text });
     };
     let found = report.gaps;
-    let day = |at| date(settings.zone.day(at), language);
+    let day = |at| language.date(settings.zone.day(at));
     match found.began {
         Some(began) if began > report.subject.from => put(
             "before-the-ledger",

@@ -3,44 +3,7 @@
 use crate::Place;
 use tacet_ledger::{EventKind, Outcome, PurposeOfUse};
 use tacet_policy::Category;
-use tacet_types::Role;
-
-/// In which language.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Language {
-    /// French.
-    #[default]
-    French,
-    /// English.
-    English,
-}
-
-impl Language {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::French, Self::English];
-
-    /// Its tag (BCP 47).
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::French => "fr",
-            Self::English => "en",
-        }
-    }
-
-    /// The language of a tag; what comes after the language (`fr-CH`) is not looked at.
-    pub fn parse(tag: &str) -> Option<Self> {
-        let language = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.into_iter().find(|known| known.tag().eq_ignore_ascii_case(language))
-    }
-
-    /// Of French and English words, those of this language.
-    pub(crate) fn of(self, (french, english): (&'static str, &'static str)) -> &'static str {
-        match self {
-            Self::French => french,
-            Self::English => english,
-        }
-    }
-}
+use tacet_types::{Language, Role};
 
 /// What was done.
 pub(crate) fn kind(kind: EventKind) -> (&'static str, &'static str) {
@@ -86,6 +49,7 @@ pub(crate) fn kind(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Tripwire => ("alerte de sécurité", "security alert"),
         EventKind::Lockdown => ("verrouillage du système", "lock of the system"),
         EventKind::LockdownLifted => ("levée d’un verrouillage", "end of a lock of the system"),
+        EventKind::DrillHeld => ("exercice de sécurité", "security drill"),
         EventKind::LedgerAccess => {
             ("consultation de la liste des accès à votre dossier", "read of the list of accesses to your record")
         }
@@ -217,8 +181,5 @@ mod tests {
         held([Place::Hospital, Place::Elsewhere, Place::Server].map(place).to_vec());
         assert_eq!(role_text("nurse", Language::French), "infirmier ou soignant");
         assert_eq!(role_text("consul", Language::French), "consul");
-        assert_eq!(Language::parse("en-GB"), Some(Language::English));
-        assert_eq!(Language::parse("FR"), Some(Language::French));
-        assert_eq!(Language::parse("de"), None);
     }
 }

@@ -29,11 +29,11 @@ use crate::reply::Reply;
 use crate::routes::{Action, is_kept};
 use crate::service::RecordService;
 use hyper::Method;
-use hyper::header::HeaderMap;
+use hyper::header::{ACCEPT_LANGUAGE, HeaderMap};
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
-use tacet_types::{ResourceId, ResourceType, VersionId};
+use tacet_types::{Language, ResourceId, ResourceType, VersionId};
 use tacet_vault::{Caller, MetaChange, VaultError};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
@@ -121,6 +121,16 @@ pub(crate) async fn record<S: RecordService>(action: Action, call: Call<'_, S>) 
 impl<S: RecordService> Call<'_, S> {
     fn segment(&self, place: usize) -> Option<Cow<'_, str>> {
         decode(self.path.split('/').nth(place + 1)?, false)
+    }
+
+    /// `_lang`, or the first language of `Accept-Language` that there is, or French.
+    fn language(&self) -> Result<Language, ApiError> {
+        if let Some(tag) = self.query.get("_lang")? {
+            return Language::parse(tag).ok_or_else(|| ApiError::invalid("`_lang` is `fr` or `en`"));
+        }
+        let accepted = self.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let tags = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default());
+        Ok(tags.filter_map(Language::parse).next().unwrap_or_default())
     }
 
     /// The type that the path names. What is no type is not there.

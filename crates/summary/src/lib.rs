@@ -24,6 +24,7 @@ mod words;
 
 pub use paper::to_paper;
 pub use sections::{Place, TYPES};
+pub use tacet_types::Language;
 
 use tacet_fhir::json::Json;
 use tacet_types::{Rng, Timestamp};
@@ -52,42 +53,6 @@ pub const OF_A_CODE_MAX: usize = 3;
 /// How long ago a medication may have been given to be in a summary, in days.
 pub const ADMINISTRATION_DAYS_MAX: i64 = 3;
 
-/// The language of titles and of what is written by the program. What was recorded stays in its own.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Language {
-    /// French.
-    #[default]
-    French,
-    /// English.
-    English,
-}
-
-impl Language {
-    /// The language of a tag such as `fr-FR`, where it is one of the two.
-    pub fn parse(tag: &str) -> Option<Self> {
-        match tag.split('-').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "fr" => Some(Self::French),
-            "en" => Some(Self::English),
-            _ => None,
-        }
-    }
-
-    /// Its tag (BCP 47).
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::French => "fr",
-            Self::English => "en",
-        }
-    }
-
-    pub(crate) fn of<T>(self, (french, english): (T, T)) -> T {
-        match self {
-            Self::French => french,
-            Self::English => english,
-        }
-    }
-}
-
 /// Who makes a summary, when and in which language.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SummarySettings {
@@ -97,7 +62,7 @@ pub struct SummarySettings {
     pub hospital_identifier: Option<(String, String)>,
     /// The address of the server that holds the resources, without `/` at its end: references that begin with it are its own.
     pub base: Option<String>,
-    /// The language of what the program writes.
+    /// The language of titles and of what the program writes. What was recorded stays in its own.
     pub language: Language,
     /// When it is made.
     pub now: Timestamp,

@@ -2,27 +2,19 @@
 
 use crate::{Language, Section};
 use tacet_fhir::json::Json;
+use tacet_types::escaped_html;
 
 /// Longest narrative of one resource, in bytes.
 const RESOURCE_BYTES_MAX: usize = 8 * 1024;
 
 /// Text for an element of XHTML: no markup, and no character that XML 1.0 has not.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\t' | '\n' | '\r' => out.push(' '),
-            '\u{fffe}' | '\u{ffff}' => {}
-            letter if letter.is_control() => {}
-            letter => out.push(letter),
-        }
-    }
-    out
+    let clean = text.chars().filter_map(|letter| match letter {
+        '\t' | '\n' | '\r' => Some(' '),
+        '\u{fffe}' | '\u{ffff}' => None,
+        letter => (!letter.is_control()).then_some(letter),
+    });
+    escaped_html(&clean.collect::<String>()).into_owned()
 }
 
 fn narrative(inner: &str, language: Language) -> Json<'static> {

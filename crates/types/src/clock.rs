@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Milliseconds in one day.
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// First instant that has a four-digit year: `0001-01-01T00:00:00.000Z`.
 const MIN_MS: i64 = -62_135_596_800_000;
@@ -53,12 +53,11 @@ impl Timestamp {
     /// The HTTP date (RFC 9110, section 5.6.7) of this instant, whole seconds.
     pub fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let days = self.0.div_euclid(DAY_MS);
         let (year, month, day) = civil_from_days(days);
         let second = self.0.rem_euclid(DAY_MS) / 1000;
         let weekday = DAYS.get(days.rem_euclid(7) as usize).copied().unwrap_or_default();
-        let month = MONTHS.get(month as usize - 1).copied().unwrap_or_default();
+        let month = month_name(month);
         format!(
             "{weekday}, {day:02} {month} {year:04} {:02}:{:02}:{:02} GMT",
             second / 3600,
@@ -113,7 +112,14 @@ pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn days_in_month(year: i64, month: u32) -> u32 {
+/// The short English name of a month, 1 to 12; nothing for any other number.
+pub fn month_name(month: u32) -> &'static str {
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    (month as usize).checked_sub(1).and_then(|index| names.get(index)).copied().unwrap_or_default()
+}
+
+/// Days of a month, 1 to 12, of the Gregorian calendar.
+pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -168,19 +174,18 @@ fn parse_instant(text: &[u8]) -> Option<Timestamp> {
 }
 
 fn parse_http_date(text: &str) -> Option<Timestamp> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let (_, rest) = text.split_once(", ")?;
     let mut parts = rest.split(' ');
     let day = digits(parts.next()?.as_bytes())?;
-    let name = parts.next().filter(|name| name.len() == 3)?;
-    let month = MONTHS.find(name).filter(|at| at % 3 == 0)? / 3 + 1;
+    let name = parts.next()?;
+    let month = (1..=12u32).find(|month| month_name(*month) == name)?;
     let year = digits(parts.next()?.as_bytes())?;
     let mut clock = parts.next()?.split(':').map(|part| digits(part.as_bytes()));
     let time_ms = clock_ms(clock.next()??, clock.next()??, clock.next()??)?;
     if parts.next() != Some("GMT") || parts.next().is_some() {
         return None;
     }
-    instant_ms(year, month as i64, day, time_ms).map(Timestamp)
+    instant_ms(year, i64::from(month), day, time_ms).map(Timestamp)
 }
 
 /// Where the present moment comes from.

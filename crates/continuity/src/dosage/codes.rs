@@ -1,6 +1,6 @@
 //! The codes of schedules, times of day and days in French and English words.
 
-use crate::words::Language;
+use crate::Language;
 
 /// The codes of when within a day, French and English (<https://hl7.org/fhir/R4/valueset-event-timing.html>).
 pub(super) const WHEN: [(&str, &str, &str); 26] = [
@@ -66,7 +66,7 @@ pub(super) const WEEK: [(&str, &str, &str); 7] = [
 ];
 
 pub(super) fn words<'t>(table: &[(&str, &'t str, &'t str)], code: &str, language: Language) -> Option<&'t str> {
-    table.iter().find(|(known, ..)| *known == code).map(|(_, french, english)| language.of(french, english))
+    table.iter().find(|(known, ..)| *known == code).map(|(_, french, english)| language.of((*french, *english)))
 }
 
 /// A unit of time, for one and for several of them.

@@ -102,7 +102,7 @@ fn of_day(repeat: &Json<'_>, telling: &Telling, now: Timestamp) -> Vec<Timestamp
         return Vec::new();
     }
     let days: Vec<&str> = each(repeat, "dayOfWeek").iter().filter_map(Json::as_str).collect();
-    let today = telling.zone.local_ms(now).div_euclid(DAY_MS);
+    let today = telling.zone.day(now);
     let mut times = Vec::new();
     for day in today - 1..=today + AHEAD_DAYS {
         // 1970-01-01 was a Thursday, three days after a Monday.
@@ -142,7 +142,7 @@ fn by_hours(repeat: &Json<'_>, last: Timestamp, now: Timestamp) -> Option<Due> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::{Language, Zone};
+    use crate::{Language, Zone};
     use tacet_fhir::json::{Limits, parse_str};
 
     const FRENCH: Telling = Telling { language: Language::French, zone: Zone::Paris };

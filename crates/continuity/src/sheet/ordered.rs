@@ -94,9 +94,9 @@ fn last_given<'a>(dossier: &Dossier<'a>, order: &Json<'a>, key: Option<&str>, as
 
 pub(super) fn orders(dossier: &Dossier<'_>, asked: &Asked<'_>) -> Vec<Order> {
     let zone = asked.telling.zone;
-    let today = zone.local_ms(asked.now).div_euclid(DAY_MS);
+    let today = zone.day(asked.now);
     let is_today = |when: &When| match when {
-        When::At(at) => zone.local_ms(*at).div_euclid(DAY_MS) == today,
+        When::At(at) => zone.day(*at) == today,
         When::Date(_) => when.as_ms().div_euclid(DAY_MS) == today,
     };
     let mut orders: Vec<Order> = Vec::new();

@@ -91,7 +91,7 @@ impl<'v> Evaluation<'_, 'v> {
                 let escapes = call.function == F::Escape;
                 self.check_text(subject.len())?;
                 let done = match (argument, escapes) {
-                    ("html", true) => text::escape_html(subject),
+                    ("html", true) => tacet_types::escaped_html(subject).into_owned(),
                     ("html", false) => text::unescape_html(subject),
                     ("json", true) => text::escape_json(subject),
                     ("json", false) => text::unescape_json(subject),

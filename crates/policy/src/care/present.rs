@@ -58,17 +58,7 @@ impl CareData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::facts_of;
-    use tacet_fhir::json::{Limits, parse_str};
-    use tacet_types::ResourceType;
-
-    fn put(care: &mut CareData, kind: &str, id: &str, json: &str) {
-        let text = format!(r#"{{"resourceType":"{kind}","id":"{id}",{json}}}"#);
-        let (kind, id) = (ResourceType::parse(kind).unwrap(), ResourceId::parse(id).unwrap());
-        let resource = parse_str(&text, &Limits::default()).unwrap();
-        let facts = facts_of(kind, &id, &resource);
-        care.put((kind, id), facts);
-    }
+    use crate::care::tests::put;
 
     fn stay(care: &mut CareData, id: &str, patient: &str, status: &str, class: &str, period: &str) {
         let json = format!(

@@ -2,7 +2,7 @@
 
 use super::moments::Moments;
 use crate::facts::{Hours, Span};
-use tacet_types::{civil_from_days, days_from_civil};
+use tacet_types::{Timestamp, Zone};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -10,38 +10,6 @@ const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// The day of the week of 1970-01-01, Monday being 0.
 const EPOCH_WEEKDAY: i64 = 3;
-
-/// By which clock working hours are written: FHIR gives them without a zone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Zone {
-    /// So many minutes east of Greenwich, all year.
-    Fixed(i16),
-    /// Central European Time, with the summer time of the European Union (Directive 2000/84/EC): from the last Sunday of March to the last
-    /// one of October, each at 01:00 UTC.
-    CentralEurope,
-}
-
-impl Zone {
-    /// How far its clock is ahead of UTC, in milliseconds. Notes when that changes.
-    fn ahead_ms(self, moments: &mut Moments) -> i64 {
-        match self {
-            Self::Fixed(minutes) => i64::from(minutes) * MINUTE_MS,
-            Self::CentralEurope => {
-                let now = moments.now_ms();
-                let (year, ..) = civil_from_days(now.div_euclid(DAY_MS));
-                let change = |month: u32| {
-                    let last = days_from_civil(year, month, 31);
-                    let sunday = last - (last + EPOCH_WEEKDAY + 1).rem_euclid(7);
-                    sunday * DAY_MS + 60 * MINUTE_MS
-                };
-                let (spring, autumn) = (change(3), change(10));
-                moments.note(spring);
-                moments.note(autumn);
-                if (spring..autumn).contains(&now) { 120 * MINUTE_MS } else { 60 * MINUTE_MS }
-            }
-        }
-    }
-}
 
 /// Whether these hours and absences let somebody work now; no hours are all hours. `margin_minutes` before and after the hours count, for
 /// handing over.
@@ -51,7 +19,12 @@ pub(super) fn works(hours: &[Hours], away: &[Span], zone: Zone, margin_minutes: 
         return !is_away;
     }
     let now = moments.now_ms();
-    let local = now.saturating_add(zone.ahead_ms(moments));
+    // Hours of FHIR are without a zone: when the clock of the place turns, they do.
+    let at = Timestamp::from_ms(now);
+    for turn in zone.summer_ms(at).into_iter().flat_map(<[i64; 2]>::from) {
+        moments.note(turn);
+    }
+    let local = zone.local_ms(at);
     let of_week = (local.div_euclid(DAY_MS) + EPOCH_WEEKDAY).rem_euclid(7) * DAY_MS + local.rem_euclid(DAY_MS);
     let margin = i64::from(margin_minutes).min(24 * 60) * MINUTE_MS;
     let mut at_work = false;
@@ -75,7 +48,6 @@ pub(super) fn works(hours: &[Hours], away: &[Span], zone: Zone, margin_minutes: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacet_types::Timestamp;
 
     fn at(text: &str) -> Moments {
         Moments::at(Timestamp::parse(text).unwrap())
@@ -120,22 +92,27 @@ mod tests {
             |from: &str, to: &str| Span(Timestamp::parse(from).unwrap().as_ms(), Timestamp::parse(to).unwrap().as_ms());
         let away = [span("2026-03-02T00:00:00Z", "2026-03-02T23:59:59.999Z")];
         let mut moments = at("2026-03-02T10:00:00Z");
-        assert!(!works(&[], &away, Zone::CentralEurope, 0, &mut moments));
+        assert!(!works(&[], &away, Zone::Paris, 0, &mut moments));
         assert_eq!(moments.next().unwrap().to_string(), "2026-03-03T00:00:00.000Z");
-        assert!(works(&[], &away, Zone::CentralEurope, 0, &mut at("2026-03-03T00:00:00Z")));
+        assert!(works(&[], &away, Zone::Paris, 0, &mut at("2026-03-03T00:00:00Z")));
     }
 
     #[test]
     fn summer_time_is_kept() {
-        for (moment, minutes) in [
-            ("2026-03-29T00:59:59Z", 60),
-            ("2026-03-29T01:00:00Z", 120),
-            ("2026-10-25T00:59:59Z", 120),
-            ("2026-10-25T01:00:00Z", 60),
-            ("2027-03-28T01:00:00Z", 120),
-            ("2026-01-01T00:00:00Z", 60),
+        let morning = [Hours { days: 0x7F, from_minutes: 8 * 60, to_minutes: 9 * 60 }];
+        for (moment, works_then) in [
+            ("2026-03-28T07:00:00Z", true),
+            ("2026-03-28T08:00:00Z", false),
+            ("2026-03-29T06:00:00Z", true),
+            ("2026-03-29T07:00:00Z", false),
+            ("2026-10-25T07:00:00Z", true),
         ] {
-            assert_eq!(Zone::CentralEurope.ahead_ms(&mut at(moment)), minutes * MINUTE_MS, "{moment}");
+            assert_eq!(works(&morning, &[], Zone::Paris, 0, &mut at(moment)), works_then, "{moment}");
         }
+        // The turn of the clock ends an answer: at eight by the winter's clock it is nine by the summer's.
+        let night = [Hours { days: 0x7F, from_minutes: 60, to_minutes: 7 * 60 }];
+        let mut moments = at("2026-03-29T00:30:00Z");
+        assert!(works(&night, &[], Zone::Paris, 0, &mut moments));
+        assert_eq!(moments.next().unwrap().to_string(), "2026-03-29T01:00:00.000Z");
     }
 }

@@ -3,6 +3,7 @@ use crate::breakglass::BtgReason;
 use crate::facts::facts_of;
 use crate::situation::Relation;
 use tacet_fhir::json::{Limits, parse_str};
+use tacet_types::Zone;
 
 mod said;
 
@@ -12,6 +13,21 @@ fn id(text: &str) -> ResourceId {
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
+}
+
+/// What a resource says of care.
+fn read(text: &str) -> ((ResourceType, ResourceId), Option<Facts>) {
+    let json = parse_str(text, &Limits::default()).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let kind = tacet_fhir::resource::resource_type(&json).unwrap();
+    let id = tacet_fhir::resource::id(&json).unwrap();
+    let facts = facts_of(kind, &id, &json);
+    ((kind, id), facts)
+}
+
+/// Puts a resource of this type and id, with these members.
+pub(super) fn put(care: &mut CareData, kind: &str, id: &str, members: &str) {
+    let (key, facts) = read(&format!(r#"{{"resourceType":"{kind}","id":"{id}",{members}}}"#));
+    care.put(key, facts);
 }
 
 /// 2026-03-02 is a Monday.
@@ -43,22 +59,12 @@ impl Ward {
     }
 
     fn put(&mut self, text: &str) {
-        let json = parse_str(text, &Limits::default()).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let kind = tacet_fhir::resource::resource_type(&json).unwrap();
-        let id = tacet_fhir::resource::id(&json).unwrap();
-        let facts = facts_of(kind, &id, &json);
-        self.care.put((kind, id), facts);
+        let (key, facts) = read(text);
+        self.care.put(key, facts);
     }
 
     /// Written by a Practitioner in the place of what stood there.
     fn put_by(&mut self, writer: &str, before: Option<&str>, text: &str) {
-        let read = |text: &str| {
-            let json = parse_str(text, &Limits::default()).unwrap_or_else(|error| panic!("{error}: {text}"));
-            let kind = tacet_fhir::resource::resource_type(&json).unwrap();
-            let name = tacet_fhir::resource::id(&json).unwrap();
-            let facts = facts_of(kind, &name, &json);
-            ((kind, name), facts)
-        };
         let before = before.and_then(|text| read(text).1);
         let (key, facts) = read(text);
         self.care.put(key, facts.map(|facts| facts.written_by(&id(writer), before)));
@@ -424,7 +430,7 @@ fn nothing_is_left_of_records_that_went() {
 #[test]
 fn answers_hold_until_the_next_change_and_forgetting_changes_none() {
     let mut ward = Ward::new();
-    ward.settings.rota_zone = Zone::CentralEurope;
+    ward.settings.rota_zone = Zone::Paris;
     ward.settings.shift_margin_minutes = 15;
     ward.put(&stay(r#""status":"finished","period":{"start":"2026-02-20","end":"2026-03-02T09:30:00Z"},"location":[{"location":{"reference":"Location/bed"}}],
         "participant":[{"individual":{"reference":"Practitioner/nurse"},"period":{"end":"2026-02-28"}}]"#));

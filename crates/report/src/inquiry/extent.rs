@@ -1,8 +1,8 @@
 //! Everything that one session touched, as a paper: the extent of a theft.
 
 use super::{Asked, INQUIRY_LINES_MAX, paper, table, texts};
+use crate::Language;
 use crate::ReportSettings;
-use crate::words::Language;
 use std::collections::BTreeMap;
 use tacet_ledger::EventKind;
 use tacet_paper::{Block, Paper};

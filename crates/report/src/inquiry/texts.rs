@@ -2,7 +2,7 @@
 
 use super::Asked;
 use crate::ReportSettings;
-use crate::words::{self, Language};
+use crate::{Language, words};
 use std::collections::BTreeMap;
 use tacet_ledger::EventKind;
 use tacet_ledger::index::Question;

@@ -153,19 +153,12 @@ pub(super) fn encode(
 
 /// Takes a file apart. What is damaged by accident is told from what is not ours, before any passphrase is asked for.
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
-    let mut rest = bytes;
-    if take(&mut rest) != Some(*MAGIC) {
-        return Err(RootError::NotARootKeyFile);
-    }
-    let [found] = take(&mut rest).ok_or(RootError::Damaged)?;
-    if found > FORMAT_VERSION {
-        return Err(RootError::NewerFormat { found, supported: FORMAT_VERSION });
-    }
+    let rest = of_this_format(bytes)?;
     let (checked, checksum) = bytes.split_last_chunk::<SHA256_OUTPUT_LEN>().ok_or(RootError::Damaged)?;
-    if found != FORMAT_VERSION || digest(&SHA256, checked).as_ref() != checksum {
+    if digest(&SHA256, checked).as_ref() != checksum {
         return Err(RootError::Damaged);
     }
-    let (header, payload_bytes) = parse_header(&mut rest)?;
+    let (header, payload_bytes) = parse_header(rest)?;
     let bound = bytes.get(..HEADER_BYTES).ok_or(RootError::Damaged)?;
     let slot_bytes = NONCE_BYTES + payload_bytes + TAG_BYTES;
     let slots = checked.get(HEADER_BYTES..).filter(|slots| slots.len() == 2 * slot_bytes).ok_or(RootError::Damaged)?;
@@ -175,18 +168,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
 
 /// Takes the header and the recovery slot apart, where there is nothing else.
 pub(super) fn parse_recovery(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
-    let mut rest = bytes;
-    if take(&mut rest) != Some(*MAGIC) {
-        return Err(RootError::NotARootKeyFile);
-    }
-    let [found] = take(&mut rest).ok_or(RootError::Damaged)?;
-    if found > FORMAT_VERSION {
-        return Err(RootError::NewerFormat { found, supported: FORMAT_VERSION });
-    }
-    if found != FORMAT_VERSION {
-        return Err(RootError::Damaged);
-    }
-    let (header, payload_bytes) = parse_header(&mut rest)?;
+    let (header, payload_bytes) = parse_header(of_this_format(bytes)?)?;
     let (bound, recovery_slot) = bytes.split_at_checked(HEADER_BYTES).ok_or(RootError::Damaged)?;
     if recovery_slot.len() != NONCE_BYTES + payload_bytes + TAG_BYTES {
         return Err(RootError::Damaged);
@@ -194,7 +176,18 @@ pub(super) fn parse_recovery(bytes: &[u8]) -> Result<Parsed<'_>, RootError> {
     Ok(Parsed { header, bound, passphrase_slot: &[], recovery_slot })
 }
 
-fn parse_header(rest: &mut &[u8]) -> Result<(Header, usize), RootError> {
+/// What comes after the magic and the version of bytes that are ours and of the one format that there is.
+fn of_this_format(bytes: &[u8]) -> Result<&[u8], RootError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(RootError::NotARootKeyFile)?;
+    match rest.split_first().ok_or(RootError::Damaged)? {
+        (&FORMAT_VERSION, rest) => Ok(rest),
+        (&found, _) if found > FORMAT_VERSION => Err(RootError::NewerFormat { found, supported: FORMAT_VERSION }),
+        _ => Err(RootError::Damaged),
+    }
+}
+
+fn parse_header(mut rest: &[u8]) -> Result<(Header, usize), RootError> {
+    let rest = &mut rest;
     let mut numbers = || -> Option<_> {
         Some((
             take(rest)?,

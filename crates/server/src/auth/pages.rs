@@ -4,9 +4,9 @@ use super::words::Words;
 use crate::reply::Reply;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS};
-use std::borrow::Cow;
 use std::fmt::Write;
 use tacet_smart::{Consent, PatientNeed};
+use tacet_types::escaped_html as escaped;
 
 /// The script of the pages.
 pub(super) const SCRIPT: &str = include_str!("files/pages.js");
@@ -24,25 +24,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-
-/// Text within HTML, within attributes in double quotes too.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    Cow::Owned(out)
-}
 
 /// A page. `data`: attributes of `main`, for the script.
 fn page(status: StatusCode, words: &Words, prefix: &str, title: &str, data: &[(&str, &str)], body: &str) -> Reply {
@@ -249,15 +230,4 @@ pub(super) fn onward(words: &Words, prefix: &str, url: &str) -> Reply {
 pub(super) fn error(words: &Words, prefix: &str, status: StatusCode, what: &str) -> Reply {
     let body = format!("<p>{}</p><p>{}</p>", escaped(what), words.again);
     page(status, words, prefix, words.error_title, &[("page", "error")], &body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_stays_text() {
-        assert_eq!(escaped("plain"), "plain");
-        assert_eq!(escaped("<a href=\"x\" b='y'>&"), "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;");
-    }
 }

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::service::RecordService;
 use hyper::StatusCode;
-use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_DISPOSITION, CONTENT_LANGUAGE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_LANGUAGE, HeaderValue};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tacet_fhir::outcome::IssueType;
@@ -154,7 +154,7 @@ fn asked<S: RecordService>(call: &Call<'_, S>) -> Result<Asked, ApiError> {
         let message = "a report is `application/json` or `application/pdf`";
         return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, IssueType::NotSupported, message));
     }
-    Ok(Asked { patient, from, to, language: language(call)?, pdf, offset, count })
+    Ok(Asked { patient, from, to, language: call.language()?, pdf, offset, count })
 }
 
 /// `_format` wins over `Accept`; a PDF is for who names it.
@@ -165,14 +165,4 @@ fn wants_pdf<S: RecordService>(call: &Call<'_, S>) -> Result<bool, ApiError> {
     let accepted = call.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepted.flat_map(|line| line.split(',')).map(|kind| kind.split(';').next().unwrap_or("").trim());
     Ok(kinds.find(|kind| *kind == PDF || kind.ends_with("json")).is_some_and(|kind| kind == PDF))
-}
-
-/// `_lang`, or the first of `Accept-Language` that there is, or French.
-fn language<S: RecordService>(call: &Call<'_, S>) -> Result<Language, ApiError> {
-    if let Some(tag) = call.query.get("_lang")? {
-        return Language::parse(tag).ok_or_else(|| ApiError::invalid("`_lang` is `fr` or `en`"));
-    }
-    let accepted = call.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let tags = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
-    Ok(tags.filter_map(Language::parse).next().unwrap_or_default())
 }

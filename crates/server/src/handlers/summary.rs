@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::service::RecordService;
-use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_DISPOSITION, CONTENT_LANGUAGE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_LANGUAGE, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::sync::Arc;
 use tacet_fhir::json::{self, Json};
@@ -35,7 +35,7 @@ pub(super) async fn summary<S: RecordService>(mut call: Call<'_, S>) -> Result<R
     if profile.is_some_and(|asked| asked != COMPOSITION_PROFILE && asked != versioned) {
         return Err(ApiError::not_supported("a summary by another profile than that of IPS 2.0"));
     }
-    let language = language(&call)?;
+    let language = call.language()?;
     let pdf = wants_pdf(&call)?;
     if !pdf && call.form.native {
         let message = "a summary is `application/fhir+json`, `application/fhir+xml` or `application/pdf`";
@@ -131,14 +131,4 @@ fn wants_pdf<S: RecordService>(call: &Call<'_, S>) -> Result<bool, ApiError> {
     let mut kinds = accepted.flat_map(|line| line.split(',')).map(|kind| kind.split(';').next().unwrap_or("").trim());
     let first = kinds.find(|kind| *kind == PDF || kind.ends_with("json") || kind.ends_with("xml"));
     Ok(first.is_some_and(|kind| kind == PDF))
-}
-
-/// `_lang`, or the first of `Accept-Language` that there is, or French.
-fn language<S: RecordService>(call: &Call<'_, S>) -> Result<Language, ApiError> {
-    if let Some(tag) = call.query.get("_lang")? {
-        return Language::parse(tag).ok_or_else(|| ApiError::invalid("`_lang` is `fr` or `en`"));
-    }
-    let accepted = call.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let tags = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
-    Ok(tags.filter_map(Language::parse).next().unwrap_or_default())
 }

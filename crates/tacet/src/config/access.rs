@@ -5,10 +5,10 @@ use crate::error::CliError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tacet_policy::{CareSettings, Policies, Zone};
+use tacet_policy::{CareSettings, Policies};
 use tacet_server::{ForeignRule, OutgoingConfig, PeopleSettings};
 use tacet_smart::foreign::{Provider, ProviderAuth, SubjectClaim};
-use tacet_types::Redacted;
+use tacet_types::{Redacted, Zone};
 use tacet_vault::{AccessSettings, Rules};
 
 /// Who is let in, and by what is decided who may see what.
@@ -92,7 +92,7 @@ impl CareConfig {
             prescription_days: self.prescription_days,
             registered_hours: self.registered_hours,
             shift_margin_minutes: self.shift_margin_minutes,
-            rota_zone: self.zone_minutes.map_or(Zone::CentralEurope, Zone::Fixed),
+            rota_zone: self.zone_minutes.map_or(Zone::Paris, Zone::Fixed),
         }
     }
 }
