@@ -2,7 +2,8 @@
 
 use crate::classes::Class;
 use crate::error::BackupError;
-use crate::manifest::{Kind, MANIFEST_BYTES_MAX, Manifest, Signed, manifest_number, manifest_prefix};
+use crate::manifest::{MANIFEST_BYTES_MAX, Manifest, Signed, manifest_number, manifest_prefix};
+use crate::restore::{Wanted, signed_chain};
 use crate::signing::PublicKey;
 use crate::target::{ObjectName, Target};
 use std::ops::ControlFlow;
@@ -67,70 +68,18 @@ pub fn load(target: &dyn Target, object: &ObjectName) -> Result<Signed, BackupEr
     Signed::read(object, &bytes)
 }
 
-/// The snapshots from a base to the one that is asked for, the base first. With a key each signature is verified; without one none is, which is
-/// only for finding the key in a key copy.
+/// The snapshots from a base to the one that is asked for, the base first. With a key only what it signed counts, and whatever else stands on the target
+/// is passed over; without one none is verified, which is only for finding the key in a key copy.
 ///
 /// # Errors
-/// A manifest is missing, was exchanged, or does not follow from the one before it.
+/// A manifest is missing, was exchanged, or does not follow from the one before it; two of the number that is asked for are ours.
 pub fn chain(target: &dyn Target, class: Class, at: At, key: Option<&PublicKey>) -> Result<Vec<Signed>, BackupError> {
-    let listed = list_snapshots(target, class)?;
-    let verified = |object: &ObjectName| {
-        let signed = load(target, object)?;
-        if let Some(key) = key {
-            signed.verify(key)?;
-        }
-        Ok::<_, BackupError>(signed)
+    let wanted = match at {
+        At::Newest => Wanted::Newest,
+        At::Number(number) => Wanted::Number(number),
+        At::Time(time) => Wanted::At(time),
     };
-    let last = match at {
-        At::Newest => listed.last(),
-        At::Number(number) => listed.iter().rfind(|listing| listing.number == number),
-        At::Time(time) => {
-            // Numbers and times ascend together.
-            let (mut low, mut high) = (0, listed.len());
-            while low < high {
-                let middle = low + (high - low) / 2;
-                let listing = listed.get(middle).ok_or_else(|| BackupError::NoSnapshot(time.to_string()))?;
-                if verified(&listing.object)?.unverified().time() <= time {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low.checked_sub(1).and_then(|place| listed.get(place))
-        }
-    };
-    let asked = || match at {
-        At::Newest => "at all".to_owned(),
-        At::Number(number) => number.to_string(),
-        At::Time(time) => format!("made by {time}"),
-    };
-    let last = last.ok_or_else(|| BackupError::NoSnapshot(asked()))?;
-    if listed.iter().filter(|listing| listing.number == last.number).count() > 1 {
-        return Err(BackupError::Foreign {
-            number: last.number,
-            what: "there are two of this number; name another one",
-        });
-    }
-    let mut chain = vec![verified(&last.object)?];
-    while let Some(next) = chain.last().filter(|signed| signed.unverified().kind == Kind::Log) {
-        let before = before(next.unverified(), &listed)?;
-        let before = verified(&before)?;
-        follows(&before, next.unverified())?;
-        chain.push(before);
-    }
-    chain.reverse();
-    Ok(chain)
-}
-
-/// The object of the manifest before this one.
-fn before(manifest: &Manifest, listed: &[Listing]) -> Result<ObjectName, BackupError> {
-    let missing = || {
-        let what = format!("the snapshot before {} ({}) is missing", manifest.number, manifest.id);
-        BackupError::Broken(what)
-    };
-    let reference = manifest.previous.as_ref().ok_or_else(missing)?;
-    let found = listed.iter().find(|listing| listing.number == reference.number && listing.id == reference.id);
-    Ok(found.ok_or_else(missing)?.object.clone())
+    signed_chain(target, class, wanted, key)
 }
 
 /// Whether a log follows from the snapshot before it.

@@ -8,9 +8,10 @@ mod run;
 mod source;
 
 pub use base::{Base, BaseRow, Block, Piece};
+pub(crate) use chain::signed_chain;
 pub use chain::{Chain, Wanted, content_chain};
 pub use filling::{Filled, FillingEngine};
-pub use keys::KeyCopy;
+pub use keys::{KeyCopies, KeyCopy};
 pub use run::{Counted, LogsDone, Restoring};
 pub use source::SegmentBase;
 

@@ -102,7 +102,7 @@ impl Verification<'_> {
         let mut report = Verified::default();
         let listed = catalog::list_snapshots(self.target, self.class)?;
         let manifests = self.manifests(&listed, &mut report)?;
-        self.hold_chains(&listed, &manifests, &mut report);
+        self.hold_chains(&manifests, &mut report);
         self.hold_expected(&manifests, &mut report);
         self.hold_segments(&manifests, &mut report, progress)?;
         if let Some((_, newest)) = manifests.last_key_value() {
@@ -138,12 +138,15 @@ impl Verification<'_> {
     }
 
     /// Each chain is whole from its base to its last log; what stands before a base may have been pruned, but only as a whole.
-    fn hold_chains(&self, listed: &[Listing], manifests: &BTreeMap<(u64, String), Signed>, report: &mut Verified) {
-        for pair in listed.windows(2) {
-            if let [one, two] = pair
-                && one.number == two.number
+    fn hold_chains(&self, manifests: &BTreeMap<(u64, String), Signed>, report: &mut Verified) {
+        // Only what verifies was written by a server of ours; the rest is named already.
+        let ours: Vec<&(u64, String)> = manifests.keys().collect();
+        for pair in ours.windows(2) {
+            if let [(one, _), (two, id)] = pair
+                && one == two
             {
-                report.problem(&two.object, "there are two snapshots of this number: two servers write to this target");
+                let object = crate::manifest::manifest_name(self.class, *two, id);
+                report.problem(&object, "there are two snapshots of this number: two servers write to this target");
             }
         }
         for signed in manifests.values() {

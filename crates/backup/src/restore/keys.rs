@@ -1,13 +1,13 @@
 //! The newest copy of wrapped keys. It is read before there is a key to verify it with: what opens it is in it, for whoever has the shares. So it is
 //! read first, opened, and then held against the key that came out.
 
-use super::chain::{Chain, Listing, in_order};
+use super::chain::{Chain, Listing, in_order, read};
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
 use crate::manifest::{Manifest, ManifestRef, SegmentInfo, Signed};
 use crate::segment::{Row, SegmentIndex};
 use crate::signing::PublicKey;
-use crate::target::Target;
+use crate::target::{ObjectName, Target};
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use tacet_types::EstablishmentId;
 const KEY_BYTES_MAX: u64 = 4 << 30;
 
 /// Most copies that are looked at until one is found that opens.
-const LOOKED_AT_MAX: usize = 1000;
+const LOOKED_AT_MAX: usize = 10_000;
 
 /// Wrapped keys as they stood when the newest copy of them was made.
 pub struct KeyCopy {
@@ -30,73 +30,124 @@ pub struct KeyCopy {
     signed: Vec<Signed>,
 }
 
-impl KeyCopy {
-    /// Reads the newest copy that a target lists and whose part for the shares is none of `but`, without knowing who signed it: from whichever opens comes
-    /// the key by which the newest is told from one that somebody planted ([`KeyCopy::newest_signed`]). `place`: how many such are passed over. None: there are
-    /// no more.
+/// The copies of keys on a target, before it is known which are ours: whoever may add to the place can put others above and beside them. The one that
+/// opens with the shares gives the key by which the newest is told from one that somebody planted ([`KeyCopy::newest_signed`]).
+pub struct KeyCopies<'a> {
+    target: &'a dyn Target,
+    listing: Listing,
+    objects: Vec<ObjectName>,
+}
+
+impl<'a> KeyCopies<'a> {
+    /// Those of a target, up to a number where one is given.
     ///
     /// # Errors
-    /// The target fails, or that one is not whole.
-    pub fn candidate(target: &dyn Target, but: &[String], place: usize) -> Result<Option<Self>, BackupError> {
-        let listing = Listing::of(target, Class::Key)?;
-        let nothing =
-            || BackupError::NoSnapshot("of keys: the target is empty, or it is not the one for keys".to_owned());
-        listing.newest().ok_or_else(nothing)?;
-        let mut wanted = listing.descending().take(LOOKED_AT_MAX).filter(|number| {
-            but.is_empty()
-                || listing
-                    .read(target, *number, None)
-                    .is_ok_and(|signed| signed.unverified().recovery.as_ref().is_none_or(|part| !but.contains(part)))
-        });
-        match wanted.nth(place) {
-            Some(number) => Self::read(target, &listing, number, None).map(Some),
-            None => Ok(None),
+    /// The target fails, or has none.
+    pub fn of(target: &'a dyn Target, up_to: Option<u64>) -> Result<Self, BackupError> {
+        let listing = Listing::of(target, Class::Key, up_to)?;
+        if listing.is_empty() {
+            let none = "of keys: the target is empty, or it is not the one for keys";
+            return Err(BackupError::NoSnapshot(none.to_owned()));
         }
+        let objects = listing.descending().take(LOOKED_AT_MAX).cloned().collect();
+        Ok(Self { target, listing, objects })
     }
 
+    /// How many there are to look at.
+    pub fn count(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// What the recovery shares open in the copy at a place, the newest first, as its manifest has it, and the same as bytes that can be tried.
+    ///
+    /// # Errors
+    /// There is none, or the target fails.
+    pub fn part(&self, place: usize) -> Result<(String, RecoveryPart), BackupError> {
+        let last = self.last(place)?;
+        let name = last.unverified().name();
+        let text = match &last.unverified().recovery {
+            Some(text) => Some(text.clone()),
+            // Where the root key's file could not be read any more, an earlier one has it.
+            None => recovery_of(&self.listing.chain_to(self.target, last, None)?.0).map(str::to_owned),
+        };
+        let text = text.ok_or_else(|| BackupError::damaged(&name, "it has no part for the recovery shares"))?;
+        let part = part_of(&name, &text)?;
+        Ok((text, part))
+    }
+
+    /// The copy at a place, its parts held against each other and against their hashes. Who signed it is not known: [`KeyCopy::verify`].
+    ///
+    /// # Errors
+    /// It is not whole, or the target fails.
+    pub fn copy(&self, place: usize) -> Result<KeyCopy, BackupError> {
+        KeyCopy::read(self.target, &self.listing, self.last(place)?, None)
+    }
+
+    fn last(&self, place: usize) -> Result<Signed, BackupError> {
+        let none = || BackupError::NoSnapshot("of keys at that place".to_owned());
+        read(self.target, self.objects.get(place).ok_or_else(none)?, None)
+    }
+}
+
+/// The last part for the shares in a chain: where the root key's file could not be read any more, none came after.
+fn recovery_of(chain: &Chain) -> Option<&str> {
+    chain.manifests.iter().rev().find_map(|manifest| manifest.recovery.as_deref())
+}
+
+fn part_of(name: &ObjectName, text: &str) -> Result<RecoveryPart, BackupError> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+    let part = bytes.ok().and_then(|bytes| RecoveryPart::parse(&bytes).ok());
+    part.ok_or_else(|| BackupError::damaged(name, "its part for the recovery shares cannot be read"))
+}
+
+impl KeyCopy {
     /// Reads the newest copy that a target lists. Its parts are held against each other and against their hashes; who signed it is not known yet:
     /// [`KeyCopy::verify`].
     ///
     /// # Errors
     /// There is none, or it is not whole.
     pub fn newest(target: &dyn Target) -> Result<Self, BackupError> {
-        let none = || BackupError::NoSnapshot("of keys".to_owned());
-        Self::candidate(target, &[], 0)?.ok_or_else(none)
+        KeyCopies::of(target, None)?.copy(0)
     }
 
-    /// Reads the newest copy that `key` signed. What stands above it is named: somebody planted it, or it was damaged.
+    /// Reads the newest copy that `key` signed, up to a number where one is given. What stands above it is named: somebody planted it, or it was damaged.
     ///
     /// # Errors
     /// There is none, or it is not whole, or the target fails.
-    pub fn newest_signed(target: &dyn Target, key: &PublicKey) -> Result<(Self, Vec<String>), BackupError> {
-        let listing = Listing::of(target, Class::Key)?;
+    pub fn newest_signed(
+        target: &dyn Target,
+        key: &PublicKey,
+        up_to: Option<u64>,
+    ) -> Result<(Self, Vec<String>), BackupError> {
+        let listing = Listing::of(target, Class::Key, up_to)?;
         let (newest, passed) = listing.newest_signed(target, key)?;
         let newest =
             newest.ok_or_else(|| BackupError::NoSnapshot("of keys that this establishment signed".to_owned()))?;
-        let copy = Self::read(target, &listing, newest.unverified().number, Some(key))?;
+        let copy = Self::read(target, &listing, newest, Some(key))?;
         copy.verify(key)?;
         Ok((copy, passed))
     }
 
     /// The part for the recovery shares as its manifest has it.
     pub fn recovery_text(&self) -> &str {
-        self.chain.manifests.iter().rev().find_map(|manifest| manifest.recovery.as_deref()).unwrap_or_default()
+        recovery_of(&self.chain).unwrap_or_default()
     }
 
-    fn read(target: &dyn Target, listing: &Listing, number: u64, key: Option<&PublicKey>) -> Result<Self, BackupError> {
-        let nothing = || BackupError::NoSnapshot(format!("{number} of keys"));
-        let (chain, signed) = listing.chain_signed(target, number, key)?;
+    fn read(
+        target: &dyn Target,
+        listing: &Listing,
+        last: Signed,
+        key: Option<&PublicKey>,
+    ) -> Result<Self, BackupError> {
+        let (chain, signed) = listing.chain_to(target, last, key)?;
         if chain.bytes() > KEY_BYTES_MAX {
             return Err(BackupError::Settings("the copy of keys is larger than one can be".to_owned()));
         }
-        let last = chain.last().ok_or_else(nothing)?;
-        let damaged = |what| BackupError::damaged(last.name(), what);
-        // The last that has one: where the root key's file could not be read any more, none came after.
-        let text = chain.manifests.iter().rev().find_map(|manifest| manifest.recovery.as_ref());
-        let text = text.ok_or_else(|| damaged("it has no part for the recovery shares"))?;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-        let recovery = bytes.ok().and_then(|bytes| RecoveryPart::parse(&bytes).ok());
-        let recovery = recovery.ok_or_else(|| damaged("its part for the recovery shares cannot be read"))?;
+        let nothing = || BackupError::NoSnapshot("of keys".to_owned());
+        let last = chain.last().ok_or_else(nothing)?.name();
+        let text = recovery_of(&chain);
+        let text = text.ok_or_else(|| BackupError::damaged(&last, "it has no part for the recovery shares"))?;
+        let recovery = part_of(&last, text)?;
         let segments: Vec<&SegmentInfo> = chain.manifests.iter().flat_map(|manifest| &manifest.segments).collect();
         let read = in_order(segments.len(), |place| match segments.get(place) {
             Some(segment) => rows_of(target, segment),

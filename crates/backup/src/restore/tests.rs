@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::BackupError;
+use crate::manifest::Manifest;
 use crate::memory::MemoryTarget;
 use crate::signing::{BackupSigner, PublicKey};
 use crate::target::{Listed, ObjectName, Put, Target, TargetError};
@@ -369,7 +370,7 @@ fn keys_that_were_set_back_are_refused_and_so_is_another_establishments_backup()
     let copy = KeyCopy::newest(&hospital.keys).unwrap();
     assert!(matches!(copy.verify(&signer(2).public()), Err(BackupError::Signature(_))));
     let other = content_chain(&hospital.content, Wanted::Newest, &signer(2).public());
-    assert!(matches!(other, Err(BackupError::Signature(_))));
+    assert!(matches!(&other, Err(BackupError::NoSnapshot(what)) if what.contains("not signed by this establishment")));
     assert!(matches!(KeyCopy::newest(&hospital.content), Err(BackupError::NoSnapshot(_))), "targets were swapped");
 }
 
@@ -380,18 +381,121 @@ fn a_manifest_that_somebody_planted_beside_ours_does_not_stop_a_restore() {
     let planted = ObjectName::parse(&format!("snapshots/{:012}-0123456789abcdef.json", newest.number)).unwrap();
     hospital.content.put_new(&planted, b"{}", None).unwrap();
     assert!(hospital.restore(Wanted::Newest).unwrap() == hospital.expected(2));
-    // A later one is in the way of the newest, and is named; an earlier snapshot is asked for by its number.
-    let later = ObjectName::parse(&format!("snapshots/{:012}-0123456789abcdef.json", newest.number + 1)).unwrap();
-    hospital.content.put_new(&later, b"{}", None).unwrap();
-    let error = hospital.restore(Wanted::Newest).unwrap_err();
-    assert!(error.to_string().contains(later.as_str()), "{error}");
-    assert!(hospital.restore(Wanted::Number(newest.number)).unwrap() == hospital.expected(2));
+    // Later ones, and one signed by somebody else, are passed over and named, whichever way the snapshot is asked for.
+    let last = &hospital.states[2];
+    let mut above = vec![planted];
+    for offset in 1..=3 * 8 + 1 {
+        let later =
+            ObjectName::parse(&format!("snapshots/{:012}-0123456789abcdef.json", newest.number + offset)).unwrap();
+        hospital.content.put_new(&later, b"{}", None).unwrap();
+        above.push(later);
+    }
+    let identity = crate::Identity {
+        class: crate::Class::Content,
+        establishment: EstablishmentId([5; 16]),
+        number: newest.number + 500,
+        time: last.1,
+    };
+    let (theirs, bytes) =
+        crate::manifest::Signed::sign(Manifest::new(identity, [7; 8], tacet_store::Mark::START), &signer(2)).unwrap();
+    hospital.content.put_new(&theirs.unverified().name(), &bytes, None).unwrap();
+    above.push(theirs.unverified().name());
+    let asked =
+        [Wanted::Newest, Wanted::At(last.1), Wanted::At(Timestamp::from_ms(i64::MAX / 4)), Wanted::Number(last.0)];
+    for wanted in asked {
+        let chain = content_chain(&hospital.content, wanted, &public()).unwrap();
+        assert_eq!((chain.wanted.number, chain.newest), (newest.number, newest.number), "{wanted:?}");
+        for name in &above {
+            assert!(chain.passed.iter().any(|passed| passed.contains(name.as_str())), "{name} {wanted:?}");
+        }
+        assert_eq!(chain.passed.len(), above.len(), "each is named once");
+        assert!(hospital.restore(wanted).unwrap() == hospital.expected(2));
+    }
+    assert!(hospital.restore(Wanted::At(hospital.states[1].1)).unwrap() == hospital.expected(1));
+    let none = content_chain(&hospital.content, Wanted::Number(theirs.unverified().number), &public()).unwrap_err();
+    assert!(none.to_string().contains(theirs.unverified().name().as_str()), "{none}");
+    // The same for whoever asks the catalogue, and for who verifies: one that does not verify is no second writer.
+    let at = crate::chain(&hospital.content, crate::Class::Content, crate::At::Number(newest.number), Some(&public()));
+    assert_eq!(at.unwrap().last().unwrap().unverified().id, newest.id);
+    let verified = verification(&hospital.content).run(&mut |_, _| ()).unwrap();
+    assert_eq!(verified.problem_count, above.len() as u64, "{:?}", verified.problems);
+    assert!(verified.problems.iter().all(|problem| !problem.what.contains("two servers")), "{:?}", verified.problems);
+    // Two that both verify are.
+    let mut second = crate::load(&hospital.content, &newest.object).unwrap().unverified().clone();
+    second.id = "00000000000000aa".to_owned();
+    let (second, bytes) = crate::manifest::Signed::sign(second, &signer(1)).unwrap();
+    hospital.content.put_new(&second.unverified().name(), &bytes, None).unwrap();
+    assert!(matches!(hospital.restore(Wanted::Newest), Err(BackupError::Broken(what)) if what.contains("two")));
+    let verified = verification(&hospital.content).run(&mut |_, _| ()).unwrap();
+    assert!(verified.problems.iter().any(|problem| problem.what.contains("two servers")), "{:?}", verified.problems);
+}
+
+fn verification(target: &MemoryTarget) -> crate::Verification<'_> {
+    crate::Verification {
+        target,
+        class: crate::Class::Content,
+        key: public(),
+        establishment: None,
+        expected: &[],
+        pruned_before: Timestamp::from_ms(0),
+        depth: crate::Depth::Listed,
+    }
+}
+
+/// Bases of these times, numbered from 1.
+fn of_times(times: &[i64]) -> MemoryTarget {
+    let target = MemoryTarget::new();
+    for (number, time) in (1..).zip(times) {
+        let identity = crate::Identity {
+            class: crate::Class::Content,
+            establishment: EstablishmentId([5; 16]),
+            number,
+            time: Timestamp::from_ms(*time),
+        };
+        let manifest = Manifest::new(identity, [1; 8], tacet_store::Mark::START);
+        let (signed, bytes) = crate::manifest::Signed::sign(manifest, &signer(1)).unwrap();
+        target.put_new(&signed.unverified().name(), &bytes, None).unwrap();
+    }
+    target
+}
+
+#[test]
+fn a_time_means_one_snapshot_or_the_operator_is_asked() {
+    let at = |target: &MemoryTarget, ms: i64| {
+        content_chain(target, Wanted::At(Timestamp::from_ms(ms)), &public()).map(|chain| chain.wanted.number)
+    };
+    // More than are looked at together, every ten seconds.
+    let times: Vec<i64> = (1..=1500).map(|number| number * 10_000).collect();
+    let even = of_times(&times);
+    for number in [1, 2, 511, 512, 513, 700, 1024, 1499, 1500] {
+        assert_eq!(at(&even, number * 10_000).unwrap(), number as u64);
+        assert_eq!(at(&even, number * 10_000 + 9_999).unwrap(), number as u64);
+    }
+    assert!(matches!(at(&even, 9_999), Err(BackupError::NoSnapshot(_))));
+    // The clock went back by an hour after number 1000: what was then is there twice.
+    let mut back = times.clone();
+    back.iter_mut().skip(1000).for_each(|time| *time -= 3_600_000);
+    let back = of_times(&back);
+    assert_eq!(at(&back, 10_000 * 500).unwrap(), 500, "before both");
+    assert_eq!(at(&back, 10_000 * 1_200).unwrap(), 1500, "after both, the last there is");
+    for ms in [10_000 * 900, 10_000 * 700 + 1] {
+        let error = at(&back, ms).unwrap_err().to_string();
+        let first = ms / 10_000;
+        assert!(error.contains(&format!(" {first} (")) && error.contains(&format!(" {} (", first + 360)), "{error}");
+    }
+    // One snapshot with the clock of a machine without a battery.
+    let once = of_times(&[10, 20, 30, 0, 50, 60]);
+    assert_eq!(at(&once, 60).unwrap(), 6);
+    assert!(at(&once, 20).unwrap_err().to_string().contains(" 4 ("));
+    // Back and forth without end: said, and bounded.
+    let wild: Vec<i64> = (0..200).map(|number| if number % 2 == 0 { 5 } else { 50 }).collect();
+    assert!(matches!(at(&of_times(&wild), 20), Err(BackupError::Settings(_))));
 }
 
 #[test]
 fn keys_that_somebody_planted_are_passed_over_once_ours_is_known() {
     let hospital = Hospital::new(8, 3);
-    let (newest, _) = KeyCopy::newest_signed(&hospital.keys, &public()).unwrap();
+    let (newest, _) = KeyCopy::newest_signed(&hospital.keys, &public(), None).unwrap();
     let name = |number: u64| ObjectName::parse(&format!("keys/{number:012}-0123456789abcdef.json")).unwrap();
     // Beside each of ours one that is well formed and signed by somebody else, and rubbish above.
     for listing in crate::list_snapshots(&hospital.keys, crate::Class::Key).unwrap() {
@@ -401,13 +505,22 @@ fn keys_that_somebody_planted_are_passed_over_once_ours_is_known() {
         hospital.keys.objects().insert(name(listing.number), planted);
     }
     hospital.keys.objects().insert(name(900), b"{}".to_vec());
-    let (found, passed) = KeyCopy::newest_signed(&hospital.keys, &public()).unwrap();
+    let (found, passed) = KeyCopy::newest_signed(&hospital.keys, &public(), None).unwrap();
     assert_eq!((found.reference(), &found.rows), (newest.reference(), &newest.rows));
     assert!(passed.len() == 1 && passed[0].contains("000000000900"), "{passed:?}");
-    assert!(KeyCopy::newest_signed(&hospital.keys, &signer(3).public()).is_err());
-    // Without a key whatever is on top comes first, and each further one in its turn.
-    assert!(KeyCopy::candidate(&hospital.keys, &[], 0).is_err());
-    assert!(KeyCopy::candidate(&hospital.keys, &[newest.recovery_text().to_owned()], 0).unwrap().is_none());
+    assert!(KeyCopy::newest_signed(&hospital.keys, &signer(3).public(), None).is_err());
+    // Without a key whatever is on top comes first, and each further one in its turn, the planted ones beside ours too.
+    let copies = KeyCopies::of(&hospital.keys, None).unwrap();
+    assert!(copies.part(0).is_err() && copies.copy(0).is_err());
+    assert!((1..copies.count()).all(|place| copies.part(place).is_ok()));
+    let ours = (1..copies.count()).filter(|place| copies.copy(*place).is_ok_and(|copy| copy.verify(&public()).is_ok()));
+    assert_eq!((ours.count(), copies.count() % 2), (copies.count() / 2, 1));
+    assert!(copies.part(copies.count()).is_err());
+    // From a number downwards, where too many stand above.
+    let below = KeyCopies::of(&hospital.keys, Some(899)).unwrap();
+    assert_eq!(below.count(), copies.count() - 1);
+    assert!(KeyCopy::newest_signed(&hospital.keys, &public(), Some(899)).unwrap().1.is_empty());
+    assert!(KeyCopies::of(&MemoryTarget::new(), None).is_err());
 }
 
 #[test]
