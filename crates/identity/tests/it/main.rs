@@ -11,6 +11,7 @@ mod access_reviews;
 mod approvals;
 mod first;
 mod login;
+mod restored;
 mod review;
 mod reviews;
 mod scim;
