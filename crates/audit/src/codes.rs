@@ -244,6 +244,7 @@ pub(crate) fn telling(kind: EventKind) -> Telling {
         }
         K::Lockdown => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "The store was locked", 10),
         K::LockdownLifted => told(ALERT, Some(SECURITY_SETTINGS), "E", Way::Nowhere, "A lockdown was lifted", 8),
+        K::DrillHeld => own(ACTIVITY, "E", "A drill was held", 3),
         K::LedgerAccess => own(LOG_USED, "R", "The ledger was read", 3),
         K::Start => told(ACTIVITY, Some(STARTED), "E", Way::Nowhere, "The store was opened", 3),
         K::Stop => told(ACTIVITY, Some(STOPPED), "E", Way::Nowhere, "The store was closed", 3),

@@ -299,6 +299,7 @@ fn may_name_patients(entry: &Entry) -> bool {
             | K::BackupVerified
             | K::BackupMissing
             | K::Restore
+            | K::DrillHeld
             | K::Start
             | K::Stop
             | K::Check

@@ -130,6 +130,8 @@ codes! {
         Lockdown = 0x5b, "lockdown";
         /// Two people lifted a lockdown.
         LockdownLifted = 0x5c, "lockdown-lifted";
+        /// A drill was held: an attacker played on a scratch instance, or the backup brought back in rehearsal.
+        DrillHeld = 0x5d, "drill-held";
 
         /// The ledger was read, listed or verified.
         LedgerAccess = 0x60, "ledger-access";
@@ -181,7 +183,7 @@ codes! {
 }
 
 impl EventKind {
-    /// The audit type this kind counts under; `None` for the store's own start, stop and check.
+    /// The audit type this kind counts under; `None` for the store's own start, stop, check and drills.
     pub fn audit_type(self) -> Option<AuditType> {
         Some(match self {
             Self::Login => AuditType::Login,
@@ -207,7 +209,7 @@ impl EventKind {
             }
             Self::KeyEvent | Self::KeyRotation | Self::LedgerKeyDestroyed => AuditType::KeyEvent,
             Self::LedgerAccess | Self::AccessReview => AuditType::LogAccess,
-            Self::Start | Self::Stop | Self::Check => return None,
+            Self::Start | Self::Stop | Self::Check | Self::DrillHeld => return None,
         })
     }
 

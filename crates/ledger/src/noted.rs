@@ -69,6 +69,10 @@ pub enum Table {
     LedgerRetention = 22,
     /// Snapshots of the backup that the ledger names.
     Backups = 23,
+    /// Drills that were held: when last, and when one passed last.
+    Drills = 24,
+    /// Why disclosures are stopped, where a start does not find that again by itself.
+    Halts = 25,
 }
 
 /// A row.

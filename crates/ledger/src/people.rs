@@ -233,6 +233,8 @@ pub enum NoticeKind {
     LockdownLifted,
     /// Something looked like an attack on the store; `about` is what kind of thing, the text what was seen.
     Tripwire,
+    /// A drill was held and did not pass; `about` is its name, the text what came of it.
+    DrillFailed,
     /// Something else, as the text says.
     Other,
 }

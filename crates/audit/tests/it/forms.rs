@@ -52,6 +52,7 @@ const OF_THE_MACHINE: [EventKind; 16] = [
     EventKind::BackupVerified,
     EventKind::BackupMissing,
     EventKind::Restore,
+    EventKind::DrillHeld,
     EventKind::Start,
     EventKind::Stop,
     EventKind::Check,

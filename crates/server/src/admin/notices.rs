@@ -52,6 +52,7 @@ fn of(notice: &NoticeRow, own: &str) -> Value {
         NoticeKind::Locked => "locked",
         NoticeKind::LockdownLifted => "lockdown-lifted",
         NoticeKind::Tripwire => "tripwire",
+        NoticeKind::DrillFailed => "drill-failed",
         NoticeKind::Other => "other",
     };
     let to = match &notice.to {
