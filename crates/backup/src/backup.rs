@@ -9,28 +9,25 @@
 //! manifest names. A step that fails is repeated; what it had sent is there already.
 
 use self::rows::BatchReader;
+use self::whole::Known;
 use crate::classes::{Class, class_of};
 use crate::error::BackupError;
 use crate::manifest::{Kind, LedgerState, ManifestRef, MarkText, SegmentInfo, SpaceRows};
-use crate::sending::{Sending, check_spaces, is_plain};
+use crate::sending::Sending;
 use crate::signing::BackupSigner;
 use crate::state::{State, StateFile};
-use crate::tail::{Batch, TailBuffer, Taken, Writes};
+use crate::tail::{Batch, TailBuffer, Taken};
 use crate::target::Target;
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tacet_store::{Engine, Mark, Reader, StoreError, mark_of};
 use tacet_types::{Clock, EstablishmentId, Rng, Timestamp};
 
 mod finding;
 mod publishing;
 mod rows;
+mod whole;
 
 pub use rows::is_there;
-
-/// How long a base waits at its end for its first mark to be durable. It has been for long, unless the base is tiny.
-const DURABLE_WAIT_MS: u64 = 10_000;
 
 /// Reads the ledger's size and root from rows; none where they have no head of it.
 pub type ReadLedger = Box<dyn Fn(&dyn Reader) -> Result<Option<LedgerState>, StoreError> + Send>;
@@ -102,6 +99,8 @@ pub struct Made {
     pub bytes: u64,
     /// Bytes of its content that were not on the target before.
     pub sent_bytes: u64,
+    /// Segments of earlier snapshots that it would have taken up again and that are not what was written: they went out anew.
+    pub damaged: u64,
     /// The newest key copy.
     pub keys: ManifestRef,
     /// Why it is a base; none for a log.
@@ -119,6 +118,9 @@ struct Latest {
     recovery: Option<String>,
 }
 
+/// A row that is set, or removed.
+type OwnedRow = (Vec<u8>, Option<Vec<u8>>);
+
 /// The content of a log that was sent, without its manifest.
 struct Prepared {
     from: Mark,
@@ -127,7 +129,7 @@ struct Prepared {
     rows: Vec<SpaceRows>,
     sent_bytes: u64,
     ledger: Option<LedgerState>,
-    keys: Writes,
+    keys: Vec<OwnedRow>,
     keys_done: bool,
 }
 
@@ -140,8 +142,13 @@ pub struct Backup {
     batch: Option<Batch>,
     prepared: Vec<Prepared>,
     base_due: Option<&'static str>,
-    /// Segments on the target, as far as is known.
-    known: HashSet<[u8; 32]>,
+    /// Segments on the targets, as far as is known.
+    known: Known,
+    known_keys: Known,
+    /// Whole snapshots that were made: which part of what is taken up again is read by the next one.
+    bases: u64,
+    /// When it is looked whether the last base is whole on its target.
+    looks: Vec<Timestamp>,
     vanished: Vec<ManifestRef>,
     highest_content: u64,
     highest_keys: u64,
@@ -171,7 +178,10 @@ impl Backup {
             batch: None,
             prepared: Vec::new(),
             base_due: None,
-            known: HashSet::new(),
+            known: Known::default(),
+            known_keys: Known::default(),
+            bases: noted.bases,
+            looks: Vec::new(),
             vanished: Vec::new(),
             highest_content: 0,
             highest_keys: 0,
@@ -194,12 +204,12 @@ impl Backup {
     /// Whether the tail begins where the last snapshot ends.
     fn goes_on(&self) -> Result<bool, BackupError> {
         let tail = &self.source.tail;
-        let at = match tail.begins() {
+        let at = match tail.first() {
             Some(at) => at,
             // Nothing came yet; or the first group does just now.
             None => {
                 let mark = mark_of(self.source.engine.as_ref())?;
-                tail.begins().unwrap_or(mark)
+                tail.first().unwrap_or(mark)
             }
         };
         Ok(self.content.as_ref().is_some_and(|latest| Mark::from(latest.to) == at))
@@ -219,7 +229,7 @@ impl Backup {
         self.content.as_ref().map(|latest| (&latest.reference, latest.to.into()))
     }
 
-    /// Makes what is wanted. `between` is told the bytes that were sent after each segment of a base, may
+    /// Makes what is wanted. `between` is told after each segment of a base how many bytes were sent, or read of what is there already; it may
     /// wait, and says whether to go on. After an error that may pass ([`BackupError::may_pass`]) the same can be
     /// asked again; nothing is lost.
     ///
@@ -228,6 +238,7 @@ impl Backup {
     pub fn make(&mut self, want: Want, between: &mut dyn FnMut(u64) -> bool) -> Result<Vec<Made>, BackupError> {
         let mut made = Vec::new();
         self.settle_next()?;
+        self.look_at_last_base()?;
         let now = self.source.clock.now();
         let old = self
             .content
@@ -282,7 +293,7 @@ impl Backup {
             .writes
             .iter()
             .filter(|(key, _)| key.first().is_some_and(|space| class_of(*space) == Some(Class::Key)));
-        let keys = keys.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let keys = keys.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
         let (from, to) = (batch.from, batch.to);
         self.prepared.push(Prepared {
             from,
@@ -326,7 +337,7 @@ impl Backup {
         let recovery = self.recovery(Some(&keys));
         if !prepared.keys_done && (!prepared.keys.is_empty() || recovery != keys.recovery) {
             let mut sending = Sending::new(self.plan.keys.as_ref(), Class::Key, self.keep_until());
-            sending.log(prepared.keys.iter())?;
+            sending.log(prepared.keys.iter().map(|(key, value)| (key.as_slice(), value.as_deref())))?;
             let (segments, rows) = sending.into_parts();
             let mut manifest = self.manifest(Class::Key, prepared.to, Some(&keys));
             (manifest.segments, manifest.rows, manifest.recovery) = (segments, rows, recovery);
@@ -339,95 +350,11 @@ impl Backup {
         manifest.from = Some(prepared.from.into());
         manifest.ledger = prepared.ledger;
         manifest.keys = self.keys.as_ref().map(|latest| latest.reference.clone());
-        self.publish_content(manifest, prepared.sent_bytes, None)
-    }
-
-    fn make_base(
-        &mut self,
-        why: &'static str,
-        made: &mut Vec<Made>,
-        between: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<(), BackupError> {
-        self.batch = None;
-        self.prepared.clear();
-        self.source.tail.begin();
-        let snapshot = self.source.engine.snapshot()?;
-        let mark = mark_of(snapshot.as_ref())?;
-        self.source.tail.in_base(&mark);
-        check_spaces(snapshot.as_ref())?;
-        let ledger = (self.source.ledger)(snapshot.as_ref())?;
-
-        let keys_target = self.target(Class::Key);
-        let mut sending = Sending::new(keys_target.as_ref(), Class::Key, self.keep_base_until());
-        if self.plan.locked_ms.is_none() {
-            sending.known.clone_from(&self.known);
-        }
-        let mut manifest = self.manifest(Class::Key, mark, None);
-        sending.base(snapshot.as_ref(), &mut |_| Ok(()))?;
-        (manifest.segments, manifest.rows) = sending.into_parts();
-        manifest.recovery = self.recovery(self.keys.as_ref());
-        self.wait_durable(&mark);
-        self.publish(Class::Key, manifest)?;
-
-        let target = self.target(Class::Content);
-        let mut sending = Sending::new(target.as_ref(), Class::Content, self.keep_base_until());
-        // Where objects are locked, one that is there already is put all the same: that lengthens its lock.
-        if self.plan.locked_ms.is_none() {
-            sending.known = std::mem::take(&mut self.known);
-        }
-        let mut manifest = self.manifest(Class::Content, mark, None);
-        // A base takes its time: what is written meanwhile goes out as logs, whose manifests follow the base's.
-        let placeholder = Latest {
-            reference: ManifestRef { number: manifest.number, id: manifest.id.clone(), sha256: [0; 32] },
-            to: mark.into(),
-            base: manifest.number,
-            base_time: manifest.time(),
-            ledger,
-            recovery: None,
-        };
-        let before = self.content.replace(placeholder);
-        let sent = sending.base(snapshot.as_ref(), &mut |bytes| {
-            if !between(bytes) {
-                return Err(BackupError::Stopped);
-            }
-            if self.source.tail.is_filling() && self.prepare_log()?.is_some() {
-                tracing::warn!("more is written than goes out while a whole snapshot is made: another one will follow");
-            }
-            Ok(())
-        });
-        self.content = before;
-        drop(snapshot);
-        let sent_bytes = sending.sent_bytes;
-        self.known = std::mem::take(&mut sending.known);
-        let (segments, rows) = sending.into_parts();
-        self.known
-            .extend(segments.iter().filter(|segment| is_plain(Class::Content, segment)).map(|segment| segment.sha256));
-        sent?;
-        (manifest.segments, manifest.rows) = (segments, rows);
-        manifest.ledger = ledger;
-        manifest.keys = self.keys.as_ref().map(|latest| latest.reference.clone());
-        made.push(self.publish_content(manifest, sent_bytes, Some(why))?);
-        self.base_due = None;
-        Ok(())
-    }
-
-    /// Waits until the engine has made durable what a snapshot of it showed.
-    fn wait_durable(&self, mark: &Mark) {
-        // Nothing was written since the start: what was there then is durable.
-        let mut waited = 0;
-        while self.source.tail.last_group() != 0
-            && self.source.tail.last_group() < mark.group
-            && waited < DURABLE_WAIT_MS
-        {
-            self.source.tail.pause(Duration::from_millis(10));
-            waited += 10;
-        }
+        self.publish_content(manifest, (prepared.sent_bytes, 0), None)
     }
 }
 
 #[cfg(test)]
-mod hospital;
-#[cfg(test)]
-mod measure;
+pub(crate) mod hospital;
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,6 @@ pub use segment::{
 };
 pub use signing::{BackupSigner, PublicKey};
 pub use state::{State, StateFile};
-pub use tail::{TailBuffer, Writes};
+pub use tail::TailBuffer;
 pub use target::{Listed, OBJECT_NAME_BYTES_MAX, ObjectName, Prunable, Put, Target, TargetError};
 pub use verify::{Depth, Expected, PROBLEMS_MAX, Problem, Verification, Verified};

@@ -315,6 +315,11 @@ pub(crate) fn segment_object(class: Class, sha256: &[u8; 32], place: u32) -> Obj
     name(format!("{}/{}{beside}", segment_folder(class), hex::encode(sha256)))
 }
 
+/// The name of a segment that stands under its own name; none for other objects.
+pub(crate) fn segment_hash(class: Class, object: &ObjectName) -> Option<[u8; 32]> {
+    hex::decode_array(object.as_str().strip_prefix(segment_folder(class))?.strip_prefix('/')?)
+}
+
 /// The object of a manifest: `snapshots/<12 digits>-<id>.json`, or `keys/...`.
 pub fn manifest_name(class: Class, number: u64, id: &str) -> ObjectName {
     // An id that came from elsewhere is held to its form before it comes here.

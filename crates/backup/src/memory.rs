@@ -18,6 +18,7 @@ struct Inner {
     written: AtomicU64,
     /// Calls that succeed before it goes down; 0: that is not planned.
     calls_left: AtomicU64,
+    compares: AtomicBool,
 }
 
 impl MemoryTarget {
@@ -35,6 +36,11 @@ impl MemoryTarget {
     /// Makes it go down after so many calls that succeed. What the next one puts arrives, and nobody is told.
     pub fn set_down_after(&self, calls: u64) {
         self.0.calls_left.store(calls.saturating_add(1), Ordering::SeqCst);
+    }
+
+    /// Makes it say that it compares what it is given with what it has ([`Target::compares`]).
+    pub fn set_compares(&self, compares: bool) {
+        self.0.compares.store(compares, Ordering::SeqCst);
     }
 
     /// Bytes that were written so far; what was there already does not count.
@@ -99,6 +105,10 @@ impl Target for MemoryTarget {
 
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn compares(&self) -> bool {
+        self.0.compares.load(Ordering::SeqCst)
     }
 }
 

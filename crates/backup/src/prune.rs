@@ -1,4 +1,7 @@
 //! What may go: whole chains that no rule keeps, and the segments that only they name. From another place, by another account.
+//!
+//! What the establishment's key did not sign keeps nobody from pruning, unless a snapshot of ours goes on from it: then it is one of ours that is damaged, and
+//! it is not known what must stay. Snapshots that are made meanwhile may need segments that were to go: they are looked for again and again.
 
 use crate::catalog;
 use crate::classes::Class;
@@ -7,7 +10,13 @@ use crate::manifest::{Kind, Signed};
 use crate::signing::PublicKey;
 use crate::target::{ObjectName, Prunable, Target, TargetError};
 use std::collections::{BTreeMap, BTreeSet};
-use tacet_types::{EstablishmentId, Timestamp};
+use tacet_types::{Clock, EstablishmentId, Timestamp};
+
+/// Milliseconds for which a pruning that removes goes by the snapshots that it knows. Whoever makes one looks for its segments after a few times as long.
+pub(crate) const LIST_AGAIN_MS: i64 = 300_000;
+
+/// Most objects that are named because they are not ours; more are counted.
+const PASSED_NAMED_MAX: usize = 100;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -30,8 +39,17 @@ pub struct PrunePlan {
     pub removed: Vec<u64>,
     /// Bytes of segments that go.
     pub bytes: u64,
+    /// Manifests that the establishment's key did not sign and that no snapshot of ours goes on from, with what is the matter: somebody planted them, or they
+    /// are the damaged end of a chain. They stay. At most a hundred are named.
+    pub passed: Vec<String>,
+    /// How many there are.
+    pub passed_count: u64,
     manifests: Vec<ObjectName>,
     segments: Vec<ObjectName>,
+    class: Option<Class>,
+    key: Option<PublicKey>,
+    /// Manifests that were looked at.
+    seen: BTreeSet<ObjectName>,
 }
 
 impl PrunePlan {
@@ -48,12 +66,58 @@ pub struct Pruned {
     pub removed: u64,
     /// Objects that the target does not let go, yet.
     pub refused: Vec<String>,
+    /// Segments that were to go and that a snapshot names which was made meanwhile.
+    pub spared: u64,
+}
+
+/// Manifests on a target, told apart.
+#[derive(Default)]
+struct Sorted {
+    /// By the number of their base.
+    chains: BTreeMap<u64, Vec<Signed>>,
+    passed: Vec<(ObjectName, BackupError)>,
+    seen: BTreeSet<ObjectName>,
+}
+
+/// Reads the manifests that are not in `seen`.
+fn sort(
+    target: &dyn Target,
+    class: Class,
+    key: &PublicKey,
+    seen: &BTreeSet<ObjectName>,
+) -> Result<Sorted, BackupError> {
+    let mut sorted = Sorted::default();
+    let mut named = BTreeSet::new();
+    for listing in catalog::list_snapshots(target, class)? {
+        if seen.contains(&listing.object) {
+            continue;
+        }
+        let read =
+            catalog::load(target, &listing.object).and_then(|signed| signed.verify(key).map(|_| ()).map(|()| signed));
+        match read {
+            Ok(signed) => {
+                named.extend(signed.unverified().previous.as_ref().map(|before| (before.number, before.id.clone())));
+                sorted.chains.entry(signed.unverified().base).or_default().push(signed);
+            }
+            Err(BackupError::Target(error)) => return Err(error.into()),
+            Err(error) => sorted.passed.push((listing.object.clone(), error)),
+        }
+        sorted.seen.insert(listing.object);
+    }
+    // One that a snapshot of ours goes on from is ours, whatever it says now.
+    let ours =
+        |object: &ObjectName| crate::manifest::manifest_number(class, object).is_some_and(|of| named.contains(&of));
+    match sorted.passed.iter().position(|(object, _)| ours(object)) {
+        Some(place) => Err(sorted.passed.swap_remove(place).1),
+        None => Ok(sorted),
+    }
 }
 
 /// Says what would go.
 ///
 /// # Errors
-/// A manifest cannot be read or is not signed by `key`: then it is not known what must stay, and nothing goes.
+/// A manifest that another goes on from cannot be read or is not signed by `key`: then it is not known what must stay, and nothing goes. The same where `key`
+/// signed none of them.
 pub fn plan(
     target: &dyn Target,
     class: Class,
@@ -65,14 +129,14 @@ pub fn plan(
     if rule.all_days == 0 {
         return Err(BackupError::Settings("keep every snapshot for one day at least".to_owned()));
     }
-    let mut chains: BTreeMap<u64, Vec<Signed>> = BTreeMap::new();
-    for listing in catalog::list_snapshots(target, class)? {
-        let signed = catalog::load(target, &listing.object)?;
-        let manifest = signed.verify(key)?;
+    let Sorted { chains, mut passed, seen } = sort(target, class, key, &BTreeSet::new())?;
+    if chains.is_empty() && !passed.is_empty() {
+        return Err(passed.swap_remove(0).1);
+    }
+    for manifest in chains.values().flatten().map(Signed::unverified) {
         if establishment.is_some_and(|id| id != manifest.establishment()) {
-            return Err(BackupError::Settings(format!("`{}` is of another establishment", listing.object)));
+            return Err(BackupError::Settings(format!("`{}` is of another establishment", manifest.name())));
         }
-        chains.entry(manifest.base).or_default().push(signed);
     }
     let keep_since = now.plus_ms(-i64::from(rule.all_days).saturating_mul(DAY_MS));
     let weekly_since = keep_since.plus_ms(-i64::from(rule.weekly).saturating_mul(7 * DAY_MS));
@@ -84,7 +148,11 @@ pub fn plan(
         begins.iter().enumerate().map(|(at, (base, _))| (*base, begins.get(at + 1).map(|(_, time)| *time))).collect()
     };
     let mut weeks = BTreeSet::new();
-    let mut plan = PrunePlan::default();
+    let passed_count = passed.len() as u64;
+    passed.truncate(PASSED_NAMED_MAX);
+    let passed = passed.into_iter().map(|(object, error)| format!("{object}: {error}")).collect();
+    let (class, key) = (Some(class), Some(*key));
+    let mut plan = PrunePlan { passed, passed_count, class, key, seen, ..PrunePlan::default() };
     let (mut stay, mut go) = (BTreeSet::new(), BTreeMap::new());
     for (base, end) in ends {
         let Some(chain) = chains.get(&base) else { continue };
@@ -124,16 +192,39 @@ pub fn plan(
 ///
 /// # Errors
 /// The target cannot be asked. What it refuses to let go is in the report.
-pub fn prune(target: &dyn Prunable, plan: &PrunePlan, progress: &mut dyn FnMut(u64)) -> Result<Pruned, BackupError> {
+pub fn prune(
+    target: &dyn Prunable,
+    plan: &PrunePlan,
+    clock: &dyn Clock,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Pruned, BackupError> {
     let mut done = Pruned::default();
-    for object in plan.manifests.iter().chain(&plan.segments) {
+    for object in &plan.manifests {
         match target.remove(object) {
             Ok(()) => done.removed += 1,
             // A manifest that stays needs its segments.
-            Err(TargetError::Refused(why)) if plan.manifests.contains(object) => {
+            Err(TargetError::Refused(why)) => {
                 done.refused.push(format!("{object}: {why}"));
                 return Ok(done);
             }
+            Err(error) => return Err(error.into()),
+        }
+        progress(done.removed);
+    }
+    let (mut needed, mut seen, mut listed_at) = (BTreeSet::new(), plan.seen.clone(), None);
+    for object in &plan.segments {
+        let now = clock.now();
+        let fresh = |at: Timestamp| (0..LIST_AGAIN_MS).contains(&(now.as_ms() - at.as_ms()));
+        if !listed_at.is_some_and(fresh) {
+            needed.extend(needed_since(target, plan, &mut seen)?);
+            listed_at = Some(now);
+        }
+        if needed.contains(object) {
+            done.spared += 1;
+            continue;
+        }
+        match target.remove(object) {
+            Ok(()) => done.removed += 1,
             Err(TargetError::Refused(why)) => done.refused.push(format!("{object}: {why}")),
             Err(error) => return Err(error.into()),
         }
@@ -141,3 +232,19 @@ pub fn prune(target: &dyn Prunable, plan: &PrunePlan, progress: &mut dyn FnMut(u
     }
     Ok(done)
 }
+
+/// Segments of the snapshots that were made since it was looked.
+fn needed_since(
+    target: &dyn Target,
+    plan: &PrunePlan,
+    seen: &mut BTreeSet<ObjectName>,
+) -> Result<Vec<ObjectName>, BackupError> {
+    let (Some(class), Some(key)) = (plan.class, &plan.key) else { return Ok(Vec::new()) };
+    let new = sort(target, class, key, seen)?;
+    seen.extend(new.seen);
+    let manifests = new.chains.values().flatten().map(Signed::unverified);
+    Ok(manifests.flat_map(|manifest| &manifest.segments).map(|segment| segment.object.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::target::{ObjectName, Put, Target, TargetError};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use tacet_store::Reader;
-use tacet_types::Timestamp;
+use tacet_types::{Rng, Timestamp};
 
 /// Bytes of rows from which on a segment of a base may end.
 const BASE_BYTES_MIN: usize = SEGMENT_BYTES / 4;
@@ -20,36 +20,74 @@ const BOUNDARY_BITS: u32 = 0xfff;
 /// Names that are tried for a segment: more than one only where another object stands under its name.
 const PLACES_MAX: u32 = 9;
 
+/// Of the segments that a base takes up again it reads one of so many to its last byte, other ones each time. So damage on a target is in no more than
+/// as many bases, and each costs a part of what reading everything would.
+const WHOLE_EACH: u64 = 4;
+
+/// Bytes that are read of each of the others, somewhere, besides their trailers.
+const SAMPLE_BYTES: u64 = 64 << 10;
+
+/// What is on the target of earlier snapshots: looked at before it is sent again.
+pub(crate) struct Held<'a> {
+    segments: HashSet<[u8; 32]>,
+    /// Which base this is: which part is read whole.
+    round: u64,
+    rng: &'a dyn Rng,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(segments: HashSet<[u8; 32]>, round: u64, rng: &'a dyn Rng) -> Self {
+        Self { segments, round, rng }
+    }
+
+    pub(crate) fn into_segments(self) -> HashSet<[u8; 32]> {
+        self.segments
+    }
+
+    fn is_whole_due(&self, segment: &Segment) -> bool {
+        let [first, ..] = segment.sha256;
+        u64::from(first) % WHOLE_EACH == self.round % WHOLE_EACH
+    }
+}
+
 /// How objects are put.
 pub(crate) struct Sending<'a> {
     pub(crate) target: &'a dyn Target,
     pub(crate) class: Class,
     /// Nobody shall remove what is put before this.
     pub(crate) keep_until: Option<Timestamp>,
-    /// Segments of earlier snapshots: asked for before they are sent.
-    pub(crate) known: HashSet<[u8; 32]>,
+    /// Segments of earlier snapshots; none: everything is put.
+    pub(crate) held: Option<Held<'a>>,
     segments: Vec<SegmentInfo>,
     rows: BTreeMap<u8, (u64, u64)>,
     /// Bytes that were sent.
     pub(crate) sent_bytes: u64,
+    /// Bytes that were sent, and that were read of what is there already.
+    moved_bytes: u64,
+    /// Segments under whose names other bytes stood.
+    pub(crate) damaged: u64,
 }
 
 impl<'a> Sending<'a> {
     pub(crate) fn new(target: &'a dyn Target, class: Class, keep_until: Option<Timestamp>) -> Self {
-        let (known, segments, rows) = (HashSet::new(), Vec::new(), BTreeMap::new());
-        Self { target, class, keep_until, known, segments, rows, sent_bytes: 0 }
+        let (segments, rows) = (Vec::new(), BTreeMap::new());
+        Self { target, class, keep_until, held: None, segments, rows, sent_bytes: 0, moved_bytes: 0, damaged: 0 }
     }
 
     fn put(&mut self, segment: &Segment) -> Result<(), BackupError> {
         let mut object = segment_object(self.class, &segment.sha256, 1);
-        if !(self.known.contains(&segment.sha256) && self.is_there(&object, segment)?) {
+        if !self.is_there(&object, segment)? {
             for place in 1..=PLACES_MAX {
                 object = segment_object(self.class, &segment.sha256, place);
                 match self.target.put_new(&object, &segment.bytes, self.keep_until) {
-                    Ok(Put::Written) => self.sent_bytes += segment.bytes.len() as u64,
+                    Ok(Put::Written) => {
+                        self.sent_bytes += segment.bytes.len() as u64;
+                        self.moved_bytes += segment.bytes.len() as u64;
+                    }
                     Ok(Put::Same) => {}
                     // Damaged there, or put there by somebody who may add. It cannot be written over, and must not end the backup.
                     Err(TargetError::Different(_)) if place < PLACES_MAX => {
+                        self.damaged += 1;
                         tracing::error!(%object, "A SEGMENT of the backup IS NOT WHAT BELONGS THERE: it goes beside it");
                         continue;
                     }
@@ -74,15 +112,40 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Whether a segment of an earlier snapshot is still there: by its trailer, which has its name. Its blocks are `verify`'s work.
-    fn is_there(&self, object: &ObjectName, segment: &Segment) -> Result<bool, BackupError> {
-        let bytes = segment.bytes.len();
-        let trailer_at = bytes.saturating_sub(TRAILER_BYTES);
-        match self.target.read(object, Some(trailer_at as u64..bytes as u64 + 1)) {
-            Ok(trailer) => Ok(segment.bytes.get(trailer_at..) == Some(&trailer)),
-            Err(TargetError::Absent(_)) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Whether a segment of an earlier snapshot is still there as it was: by its trailer, which has its name, and some of its bytes; or by all of them, when it is
+    /// its turn. They are held against the ones that would be sent.
+    fn is_there(&mut self, object: &ObjectName, segment: &Segment) -> Result<bool, BackupError> {
+        let Some(held) = self.held.as_ref().filter(|held| held.segments.contains(&segment.sha256)) else {
+            return Ok(false);
+        };
+        let bytes = segment.bytes.len() as u64;
+        let trailer_at = bytes.saturating_sub(TRAILER_BYTES as u64);
+        // One byte more than there may be: an object that is longer is not what was written either.
+        let ranges = if !held.is_whole_due(segment) {
+            let mut place = [0; 8];
+            held.rng.fill(&mut place);
+            let from = u64::from_be_bytes(place).checked_rem(trailer_at).unwrap_or(0);
+            vec![trailer_at..bytes + 1, from..(from + SAMPLE_BYTES).min(trailer_at)]
+        } else if self.target.compares() {
+            // Putting it is the same question, answered where it lies.
+            self.moved_bytes += bytes;
+            return Ok(false);
+        } else {
+            vec![0..bytes + 1]
+        };
+        for range in ranges {
+            let read = match self.target.read(object, Some(range.clone())) {
+                Ok(read) => read,
+                Err(TargetError::Absent(_)) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            self.moved_bytes += read.len() as u64;
+            let at = |place: u64| usize::try_from(place.min(bytes)).unwrap_or(usize::MAX);
+            if segment.bytes.get(at(range.start)..at(range.end)) != Some(read.as_slice()) {
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 
     /// Sends every row of the class that `reader` has, and calls `between` after each segment.
@@ -109,7 +172,7 @@ impl<'a> Sending<'a> {
                 })?;
                 if let Some(segment) = std::mem::take(&mut writer).finish() {
                     self.put(&segment)?;
-                    between(self.sent_bytes)?;
+                    between(self.moved_bytes)?;
                 }
                 let Some(next) = ended else { break };
                 from = next;
@@ -121,7 +184,7 @@ impl<'a> Sending<'a> {
     /// Sends the writes of this class.
     pub(crate) fn log<'w>(
         &mut self,
-        writes: impl Iterator<Item = (&'w Vec<u8>, &'w Option<Vec<u8>>)>,
+        writes: impl Iterator<Item = (&'w [u8], Option<&'w [u8]>)>,
     ) -> Result<(), BackupError> {
         let mut writer = SegmentWriter::new();
         for (key, value) in writes {
@@ -130,7 +193,7 @@ impl<'a> Sending<'a> {
             if class_of(space).ok_or(BackupError::Space(space))? != self.class {
                 continue;
             }
-            writer.push(key, value.as_deref());
+            writer.push(key, value);
             if writer.row_bytes() >= SEGMENT_BYTES
                 && let Some(segment) = std::mem::take(&mut writer).finish()
             {

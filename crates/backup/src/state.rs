@@ -22,6 +22,8 @@ pub struct State {
     pub content_next: Option<ManifestRef>,
     /// A key copy that is being put.
     pub keys_next: Option<ManifestRef>,
+    /// Whole snapshots that were made.
+    pub bases: u64,
     content_target: String,
     keys_target: String,
 }
@@ -35,9 +37,14 @@ impl State {
         Self { content, keys, ..Self::default() }
     }
 
-    /// With what is being put.
-    pub(crate) fn with_next(self, content_next: Option<ManifestRef>, keys_next: Option<ManifestRef>) -> Self {
-        Self { content_next, keys_next, ..self }
+    /// With what is being put, and how many bases there were.
+    pub(crate) fn with_next(
+        self,
+        content_next: Option<ManifestRef>,
+        keys_next: Option<ManifestRef>,
+        bases: u64,
+    ) -> Self {
+        Self { content_next, keys_next, bases, ..self }
     }
 }
 

@@ -1,24 +1,26 @@
 //! What a store wrote since the last snapshot, in memory and bounded. Where it cannot be kept whole it says so, and the next snapshot is a base.
+//!
+//! The committer of the store waits for what is done here with its writes, so that is one copy of them into one piece of memory for a group. Putting them
+//! in order is the work of whoever takes them.
 
-use std::collections::BTreeMap;
+mod writes;
+
+pub(crate) use writes::Writes;
+
+use crate::classes::{Class, class_of};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tacet_store::{Mark, Tail, Write};
-
-/// Bytes that a row costs in memory besides its key and value, about.
-const ROW_COST_BYTES: usize = 96;
-
-/// The writes of some groups, the last of each key.
-pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+use writes::Rows;
 
 /// What was written from one mark to another.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Batch {
     /// Where it begins.
     pub from: Mark,
     /// Where it ends.
     pub to: Mark,
-    /// The writes.
+    /// The last write of each key.
     pub writes: Writes,
     bytes: usize,
 }
@@ -37,8 +39,7 @@ pub(crate) enum Taken {
 struct Group {
     from: Mark,
     to: Mark,
-    writes: Vec<Write>,
-    bytes: usize,
+    rows: Rows,
 }
 
 #[derive(Default)]
@@ -51,7 +52,7 @@ struct State {
     broken: Option<&'static str>,
     /// Groups up to this one are in a base already.
     in_base: u64,
-    /// Last group that was shown.
+    /// Last group that was shown, or that was there when the following began.
     last_group: u64,
     stop: bool,
     hurry: bool,
@@ -98,11 +99,11 @@ impl TailBuffer {
     }
 
     /// Where the groups begin that are here; none where there are none.
-    pub(crate) fn begins(&self) -> Option<Mark> {
+    pub(crate) fn first(&self) -> Option<Mark> {
         self.state().groups.first().map(|group| group.from)
     }
 
-    /// Last group that was shown; 0 before the first.
+    /// Last group that is known to be durable.
     pub fn last_group(&self) -> u64 {
         self.state().last_group
     }
@@ -148,7 +149,7 @@ impl TailBuffer {
         let mut state = self.state();
         state.in_base = mark.group;
         state.groups.retain(|group| group.to.group > mark.group);
-        state.bytes = state.groups.iter().map(|group| group.bytes).sum();
+        state.bytes = state.groups.iter().map(|group| group.rows.cost_bytes()).sum();
     }
 
     /// Takes what is here. It counts as held until `release`.
@@ -160,21 +161,16 @@ impl TailBuffer {
         let groups = std::mem::take(&mut state.groups);
         let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return Taken::Nothing };
         let (from, to) = (first.from, last.to);
-        if groups.iter().zip(groups.iter().skip(1)).any(|(one, next)| one.to != next.from) {
-            state.broken = Some("its groups do not follow each other");
-            return Taken::Broken("its groups do not follow each other");
-        }
-        let bytes = state.bytes;
+        let bytes = std::mem::take(&mut state.bytes);
         state.taken_bytes += bytes;
-        state.bytes = 0;
+        // Whoever writes does not wait for the rest.
         drop(state);
-        let mut writes = Writes::new();
-        for write in groups.into_iter().flat_map(|group| group.writes) {
-            match write {
-                Write::Put { key, value } => writes.insert(key, Some(value)),
-                Write::Delete { key } => writes.insert(key, None),
-            };
+        if groups.iter().zip(groups.iter().skip(1)).any(|(one, next)| one.to != next.from) {
+            let why = "its groups do not follow each other";
+            self.state().broken.get_or_insert(why);
+            return Taken::Broken(why);
         }
+        let writes = Writes::of(groups.into_iter().map(|group| group.rows).collect());
         Taken::Batch(Batch { from, to, writes, bytes })
     }
 
@@ -186,13 +182,27 @@ impl TailBuffer {
 }
 
 impl Tail for TailBuffer {
-    fn wrote(&self, from: Mark, to: Mark, writes: Vec<Write>) {
+    fn begins(&self, at: Mark) {
+        self.state().last_group = at.group;
+    }
+
+    fn wrote(&self, from: Mark, to: Mark, writes: &[Write]) {
+        let wanted = {
+            let mut state = self.state();
+            state.last_group = to.group;
+            state.broken.is_none() && to.group > state.in_base
+        };
+        if !wanted {
+            return;
+        }
+        // Not under the lock. Rows that stay at home need not wait; ones of a space that nobody knows go along and are refused where they would be sent.
+        let sent = |write: &&Write| write.key().first().and_then(|space| class_of(*space)) != Some(Class::Local);
+        let rows = Rows::of(writes.iter().filter(sent));
         let mut state = self.state();
-        state.last_group = to.group;
         if state.broken.is_some() || to.group <= state.in_base {
             return;
         }
-        let bytes = writes.iter().map(|write| write.bytes() + ROW_COST_BYTES).sum::<usize>();
+        let bytes = rows.cost_bytes();
         if state.bytes + state.taken_bytes + bytes > self.bytes_max {
             state.broken = Some("more was written than may wait in memory");
             state.groups = Vec::new();
@@ -201,7 +211,7 @@ impl Tail for TailBuffer {
             return;
         }
         state.bytes += bytes;
-        state.groups.push(Group { from, to, writes, bytes });
+        state.groups.push(Group { from, to, rows });
         let wake = state.bytes > self.bytes_max / 4;
         drop(state);
         if wake {
@@ -226,7 +236,7 @@ mod tests {
     }
 
     fn write(tail: &TailBuffer, group: u64, key: u8, value: &[u8]) {
-        tail.wrote(mark(group - 1), mark(group), vec![Write::put([5, key], value)]);
+        tail.wrote(mark(group - 1), mark(group), &[Write::put([5, key], value)]);
     }
 
     #[test]
@@ -235,10 +245,11 @@ mod tests {
         assert!(matches!(tail.take(), Taken::Nothing));
         write(&tail, 3, 1, b"a");
         write(&tail, 4, 1, b"b");
-        tail.wrote(mark(4), mark(5), vec![Write::delete([5, 2])]);
+        tail.wrote(mark(4), mark(5), &[Write::delete([5, 2]), Write::put([0, 2], [9])]);
         let Taken::Batch(batch) = tail.take() else { panic!() };
         assert_eq!((batch.from, batch.to), (mark(2), mark(5)));
-        assert_eq!(batch.writes, Writes::from([(vec![5, 1], Some(b"b".to_vec())), (vec![5, 2], None)]));
+        let rows: Vec<(&[u8], Option<&[u8]>)> = batch.writes.iter().collect();
+        assert_eq!(rows, [(&[5, 1][..], Some(&b"b"[..])), (&[5, 2], None)], "what is the store's own stays at home");
         assert!(tail.bytes() > 0);
         tail.release(&batch);
         assert_eq!(tail.bytes(), 0);
@@ -249,7 +260,7 @@ mod tests {
         let tail = TailBuffer::new(1000);
         write(&tail, 1, 1, &[0; 400]);
         let Taken::Batch(batch) = tail.take() else { panic!() };
-        write(&tail, 2, 1, &[0; 600]);
+        write(&tail, 2, 1, &[0; 700]);
         assert!(matches!(tail.take(), Taken::Broken(_)));
         tail.release(&batch);
         write(&tail, 3, 1, &[0]);
@@ -263,6 +274,15 @@ mod tests {
         assert_eq!((batch.from, batch.to), (mark(4), mark(6)));
         tail.lost();
         assert!(matches!(tail.take(), Taken::Broken(_)));
+    }
+
+    #[test]
+    fn what_was_there_at_the_start_is_durable() {
+        let tail = TailBuffer::new(1000);
+        tail.begins(mark(7));
+        assert_eq!(tail.last_group(), 7);
+        write(&tail, 8, 1, b"a");
+        assert_eq!(tail.last_group(), 8);
     }
 
     #[test]

@@ -123,6 +123,11 @@ pub trait Target: Send + Sync {
 
     /// The place, for people: no credentials.
     fn describe(&self) -> String;
+
+    /// Whether [`Target::put_new`] finds out without sending an object that its bytes are there already.
+    fn compares(&self) -> bool {
+        false
+    }
 }
 
 /// A target opened with a credential that may remove: another than the server's.

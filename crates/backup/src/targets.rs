@@ -7,16 +7,19 @@
 //! | [`Ssh`] | the program at the other end ([`receive`]) knows no other request | whoever has this machine and its key |
 //! | `S3` | conditional writes, rights without deletion, object lock | whoever has this machine and its credential, with a lock its owner too |
 
+mod apart;
 mod folder;
 pub mod frames;
 mod receive;
 mod s3;
 mod settings;
 mod ssh;
+#[cfg(test)]
+mod tests;
 
 pub use folder::Folder;
 pub use receive::{Receive, ReceiveError, receive};
-pub use s3::S3;
+pub use s3::{Attempt, S3};
 pub use settings::{Lock, S3Settings, SshSettings, TargetSettings};
 pub use ssh::Ssh;
 

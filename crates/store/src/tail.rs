@@ -13,8 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Follows what a store writes. Called by the committer: it must not wait, nor call the store.
 pub trait Tail: Send + Sync {
-    /// A group is durable: these writes bring the store from `from` to `to`. No key occurs twice; rows of the store's own are not shown.
-    fn wrote(&self, from: Mark, to: Mark, writes: Vec<Write>);
+    /// Where the store stood when the following began; what was written until then is durable, and is not shown.
+    fn begins(&self, _at: Mark) {}
+
+    /// A group is durable: these writes bring the store from `from` to `to`. No key occurs twice. Rows of the store's own, whose keys begin with a zero, are
+    /// among them.
+    fn wrote(&self, from: Mark, to: Mark, writes: &[Write]);
 
     /// Something was written that is no group of commits, or failed: what is shown from here on does not follow from what was shown.
     fn lost(&self);
@@ -42,8 +46,9 @@ impl TailedEngine {
     /// # Errors
     /// The chain of commits cannot be read.
     pub fn new(engine: Arc<dyn Engine>, tail: Arc<dyn Tail>) -> Result<Self, StoreError> {
-        let at = Mutex::new(Some(mark_of(engine.as_ref())?));
-        Ok(Self { engine, tail, at })
+        let at = mark_of(engine.as_ref())?;
+        tail.begins(at);
+        Ok(Self { engine, tail, at: Mutex::new(Some(at)) })
     }
 }
 
@@ -77,8 +82,7 @@ impl Engine for TailedEngine {
         match (&written, link, *at) {
             (Ok(()), Some(link), Some(from)) if link.follows(&from) => {
                 *at = Some(link.mark);
-                let rows = writes.iter().filter(|write| write.key().first() != Some(&crate::rows::SPACE_STORE));
-                self.tail.wrote(from, link.mark, rows.cloned().collect());
+                self.tail.wrote(from, link.mark, writes);
             }
             _ => {
                 // The store's own rows at a start, a failure, or rows that came past the committer.
@@ -132,11 +136,11 @@ mod tests {
     struct Seen(Mutex<(Marks, Rows, u32)>);
 
     impl Tail for Seen {
-        fn wrote(&self, from: Mark, to: Mark, writes: Vec<Write>) {
+        fn wrote(&self, from: Mark, to: Mark, writes: &[Write]) {
             let mut seen = self.0.lock().unwrap();
             seen.0.push((from, to));
-            for write in writes {
-                match write {
+            for write in writes.iter().filter(|write| write.key().first() != Some(&crate::rows::SPACE_STORE)) {
+                match write.clone() {
                     Write::Put { key, value } => seen.1.insert(key, value),
                     Write::Delete { key } => seen.1.remove(&key),
                 };

@@ -1,12 +1,12 @@
 //! Where the chains stand at a start: from what was noted, or from the targets. What is missing or damaged there is said, and does not keep the backup from
 //! going on with a base.
 
+use super::whole::Known;
 use super::{Backup, Latest};
 use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
 use crate::manifest::{Kind, Manifest, ManifestRef, Signed, manifest_name, manifest_prefix};
-use crate::sending::is_plain;
 use crate::target::{Target, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,8 +88,9 @@ impl Backup {
             );
             self.vanished.push(ManifestRef { number, id, sha256: [0; 32] });
         }
-        let segments = base.iter().flat_map(|base| &base.unverified().segments);
-        self.known.extend(segments.filter(|segment| is_plain(class, segment)).map(|segment| segment.sha256));
+        if let Some(base) = &base {
+            *self.known_of(class) = Known::of(class, &base.unverified().segments);
+        }
         Ok(Latest {
             reference: signed.reference(),
             to: manifest.to,

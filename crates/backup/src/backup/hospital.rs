@@ -16,10 +16,10 @@ use tacet_store::memory::MemoryEngine;
 use tacet_store::{Commit, Sequencer, Store, StoreOptions, TailedEngine, Write};
 use tacet_types::{ManualClock, SeededRng};
 
-pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Adds rows as a ledger does: one for each commit, and a head for each group.
-pub(super) struct Numbers(pub(super) u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Sequencer for Numbers {
     type Item = ();
@@ -37,28 +37,28 @@ impl Sequencer for Numbers {
     }
 }
 
-pub(super) struct Hospital {
-    pub(super) inner: Arc<MemoryEngine>,
-    pub(super) content: MemoryTarget,
-    pub(super) keys: MemoryTarget,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) state: StateFile,
-    pub(super) tail_bytes: usize,
+pub(crate) struct Hospital {
+    pub(crate) inner: Arc<MemoryEngine>,
+    pub(crate) content: MemoryTarget,
+    pub(crate) keys: MemoryTarget,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) state: StateFile,
+    pub(crate) tail_bytes: usize,
     /// Whether the root key's file cannot be read any more.
-    pub(super) root_gone: Arc<AtomicBool>,
-    pub(super) _folder: tempfile::TempDir,
+    pub(crate) root_gone: Arc<AtomicBool>,
+    pub(crate) _folder: tempfile::TempDir,
 }
 
-pub(super) fn signer(seed: u8) -> BackupSigner {
+pub(crate) fn signer(seed: u8) -> BackupSigner {
     BackupSigner::new(&Key::from_bytes([seed; 32]))
 }
 
-pub(super) fn public() -> PublicKey {
+pub(crate) fn public() -> PublicKey {
     signer(1).public()
 }
 
 /// Two targets in memory are told apart by their names.
-pub(super) struct Named(MemoryTarget, &'static str);
+pub(crate) struct Named(MemoryTarget, &'static str);
 
 impl Target for Named {
     fn put_new(&self, name: &ObjectName, bytes: &[u8], until: Option<Timestamp>) -> Result<crate::Put, TargetError> {
@@ -76,10 +76,14 @@ impl Target for Named {
     fn describe(&self) -> String {
         self.1.to_owned()
     }
+
+    fn compares(&self) -> bool {
+        self.0.compares()
+    }
 }
 
 impl Hospital {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
             inner: Arc::new(MemoryEngine::new()),
@@ -94,11 +98,11 @@ impl Hospital {
     }
 
     /// The machine starts.
-    pub(super) fn start(&self) -> (Store<Numbers>, Backup) {
+    pub(crate) fn start(&self) -> (Store<Numbers>, Backup) {
         self.start_with(false).unwrap()
     }
 
-    pub(super) fn start_with(&self, adopt: bool) -> Result<(Store<Numbers>, Backup), BackupError> {
+    pub(crate) fn start_with(&self, adopt: bool) -> Result<(Store<Numbers>, Backup), BackupError> {
         let tail = Arc::new(TailBuffer::new(self.tail_bytes));
         let engine = Arc::new(TailedEngine::new(self.inner.clone(), tail.clone()).unwrap());
         let entries = self.inner.get(&[0x11]).unwrap().map_or(0, |head| u64::from_be_bytes(head.try_into().unwrap()));
@@ -132,7 +136,7 @@ impl Hospital {
         Ok((store, Backup::open(source, plan, adopt)?))
     }
 
-    pub(super) fn dump(&self) -> Rows {
+    pub(crate) fn dump(&self) -> Rows {
         let mut rows = Rows::new();
         let mut take = |key: &[u8], value: &[u8]| {
             rows.insert(key.to_vec(), value.to_vec());
@@ -142,7 +146,7 @@ impl Hospital {
         rows
     }
 
-    pub(super) fn restored(&self, at: At) -> (Rows, Signed) {
+    pub(crate) fn restored(&self, at: At) -> (Rows, Signed) {
         let content = chain(&self.content, Class::Content, at, Some(&public())).unwrap();
         let keys = chain(&self.keys, Class::Key, At::Newest, Some(&public())).unwrap();
         let mut rows = Rows::new();
@@ -151,7 +155,7 @@ impl Hospital {
         (rows, content.last().unwrap().clone())
     }
 
-    pub(super) fn verify(&self, class: Class, expected: &[Expected]) -> Verified {
+    pub(crate) fn verify(&self, class: Class, expected: &[Expected]) -> Verified {
         let target = if class == Class::Key { &self.keys } else { &self.content };
         let verification = Verification {
             target,
@@ -166,7 +170,7 @@ impl Hospital {
     }
 }
 
-pub(super) fn apply(target: &MemoryTarget, chain: &[Signed], rows: &mut Rows) {
+pub(crate) fn apply(target: &MemoryTarget, chain: &[Signed], rows: &mut Rows) {
     for segment in chain.iter().flat_map(|signed| &signed.unverified().segments) {
         let bytes = target.read(&segment.object, None).unwrap();
         let index = SegmentIndex::of(&segment.sha256, &bytes).unwrap();
@@ -181,7 +185,7 @@ pub(super) fn apply(target: &MemoryTarget, chain: &[Signed], rows: &mut Rows) {
 }
 
 /// A commit of which every row says the same number, and a key row now and then.
-pub(super) fn commit(n: u64) -> Commit<()> {
+pub(crate) fn commit(n: u64) -> Commit<()> {
     let slot = (n * 31 % 97) as u8;
     let value = [&n.to_be_bytes()[..], &vec![slot; (n % 400) as usize]].concat();
     let mut writes = vec![Write::put([2, slot], value.clone()), Write::put([3, slot], value)];
@@ -194,17 +198,17 @@ pub(super) fn commit(n: u64) -> Commit<()> {
     Commit { writes, feed: Some(n.to_be_bytes().to_vec()), ..Commit::default() }
 }
 
-pub(super) fn write(store: &Store<Numbers>, numbers: std::ops::Range<u64>) {
+pub(crate) fn write(store: &Store<Numbers>, numbers: std::ops::Range<u64>) {
     for n in numbers {
         store.submit(commit(n)).wait().unwrap();
     }
 }
 
-pub(super) fn make(backup: &mut Backup, want: Want) -> Vec<Made> {
+pub(crate) fn make(backup: &mut Backup, want: Want) -> Vec<Made> {
     backup.make(want, &mut |_| true).unwrap()
 }
 
-pub(super) fn without_local(mut rows: Rows) -> Rows {
+pub(crate) fn without_local(mut rows: Rows) -> Rows {
     rows.retain(|key, _| class_of(key[0]) != Some(Class::Local));
     rows
 }

@@ -92,7 +92,7 @@ impl Backup {
     pub(super) fn publish_content(
         &mut self,
         manifest: Manifest,
-        sent_bytes: u64,
+        (sent_bytes, damaged): (u64, u64),
         why: Option<&'static str>,
     ) -> Result<Made, BackupError> {
         let (kind, time, to) = (manifest.kind, manifest.time(), manifest.to.into());
@@ -101,7 +101,7 @@ impl Backup {
             return Err(BackupError::Broken("there is no key copy".to_owned()));
         };
         let reference = self.publish(Class::Content, manifest)?;
-        Ok(Made { reference, kind, time, to, segments, rows, bytes, sent_bytes, keys, why })
+        Ok(Made { reference, kind, time, to, segments, rows, bytes, sent_bytes, damaged, keys, why })
     }
 
     /// Signs a manifest and puts it, if nobody else took its number.
@@ -148,8 +148,11 @@ impl Backup {
 
     fn note_state(&self) {
         let reference = |latest: &Option<Latest>| latest.as_ref().map(|latest| latest.reference.clone());
-        let state = State::new(reference(&self.content), reference(&self.keys))
-            .with_next(self.content_next.clone(), self.keys_next.clone());
+        let state = State::new(reference(&self.content), reference(&self.keys)).with_next(
+            self.content_next.clone(),
+            self.keys_next.clone(),
+            self.bases,
+        );
         if let Err(error) = self.plan.state.write(state, &self.plan.target.describe(), &self.plan.keys.describe()) {
             // The next start lists the targets and makes a base.
             tracing::warn!(%error, "it could not be noted how far the backup is");

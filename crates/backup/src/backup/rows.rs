@@ -25,20 +25,18 @@ pub(super) struct BatchReader<'a>(pub(super) &'a Writes);
 
 impl Reader for BatchReader<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
-        Ok(self.0.get(key).cloned().flatten())
+        Ok(self.0.get(key).flatten().map(<[u8]>::to_vec))
     }
 
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let rows = self.0.range(from.to_vec()..to.to_vec());
-        let _ =
-            rows.filter_map(|(key, value)| Some((key, value.as_ref()?))).try_for_each(|(key, value)| visit(key, value));
+        let rows = self.0.range(from, to);
+        let _ = rows.filter_map(|(key, value)| Some((key, value?))).try_for_each(|(key, value)| visit(key, value));
         Ok(())
     }
 
     fn range_rev(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let rows = self.0.range(from.to_vec()..to.to_vec()).rev();
-        let _ =
-            rows.filter_map(|(key, value)| Some((key, value.as_ref()?))).try_for_each(|(key, value)| visit(key, value));
+        let rows = self.0.range(from, to).rev();
+        let _ = rows.filter_map(|(key, value)| Some((key, value?))).try_for_each(|(key, value)| visit(key, value));
         Ok(())
     }
 }

@@ -292,7 +292,7 @@ fn pruning_takes_whole_chains_and_leaves_what_others_need() {
     let plan = prune::plan(&hospital.content, Class::Content, rule, now, &public(), None).unwrap();
     assert!(!plan.removed.is_empty() && plan.kept > 10 && plan.objects() > plan.removed.len());
     let newest = hospital.restored(At::Newest).0;
-    let done = prune::prune(&hospital.content, &plan, &mut |_| {}).unwrap();
+    let done = prune::prune(&hospital.content, &plan, hospital.clock.as_ref(), &mut |_| {}).unwrap();
     assert_eq!((done.removed, done.refused.len()), (plan.objects() as u64, 0));
     let found = hospital.verify(Class::Content, &[]);
     assert_eq!((found.problems, found.unnamed), (vec![], 0));

@@ -351,6 +351,10 @@ impl Target for Folder {
     fn describe(&self) -> String {
         format!("folder {}", self.path.display())
     }
+
+    fn compares(&self) -> bool {
+        true
+    }
 }
 
 impl Prunable for Folder {

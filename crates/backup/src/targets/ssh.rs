@@ -72,7 +72,8 @@ impl Ssh {
         Ok(Self { settings: settings.clone(), session: Mutex::new(None) })
     }
 
-    fn command(&self) -> Command {
+    /// The command that reaches the machine, for who speaks the protocol of [`frames`](super::frames) with it himself. It is not started.
+    pub fn command(&self) -> Command {
         let settings = &self.settings;
         let mut command = Command::new(&settings.command);
         command.arg("-T");
@@ -250,6 +251,10 @@ impl Target for Ssh {
 
     fn describe(&self) -> String {
         format!("SSH {}", self.settings.host)
+    }
+
+    fn compares(&self) -> bool {
+        true
     }
 }
 
