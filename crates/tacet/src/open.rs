@@ -82,7 +82,7 @@ fn open_with(global: &Global, limits: Option<KeeperLimits>, with_index: bool) ->
     let passphrase = passphrase::existing(global)?;
     let root = RootFile::unlock(&paths.root, &passphrase).map_err(CliError::Root)?;
     let limits = limits.unwrap_or_else(|| config.keeper.limits());
-    let vault = open_vault_with(&paths, &config, &root, limits, with_index)?;
+    let vault = open_vault_over(engine(&paths.store, &config)?, &paths, &config, &root, limits, with_index)?;
     let environment = Environment { clock: clock(), rng: rng() };
     wait(take_lock_order(&vault, &data, &environment))?;
     Ok(Opened { vault, config, root })
@@ -145,17 +145,7 @@ pub(crate) fn open_vault(
     root: &RootFile,
     limits: KeeperLimits,
 ) -> Result<Vault, CliError> {
-    open_vault_with(paths, config, root, limits, true)
-}
-
-fn open_vault_with(
-    paths: &Paths,
-    config: &Config,
-    root: &RootFile,
-    limits: KeeperLimits,
-    with_index: bool,
-) -> Result<Vault, CliError> {
-    open_vault_over(engine(&paths.store, config)?, paths, config, root, limits, with_index)
+    open_vault_over(engine(&paths.store, config)?, paths, config, root, limits, true)
 }
 
 /// As [`open_vault`], over an engine that is open.

@@ -14,6 +14,7 @@ use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use tacet_seal::{OnBehalf, Purpose, Sealer, WrappedKey};
 use tacet_types::{ResourceId, ResourceType, Sequence, VersionId};
 
@@ -145,19 +146,14 @@ impl Check<'_> {
         mut each: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         let (from, to) = layout::bounds(space);
-        let mut from = from.to_vec();
-        loop {
-            let rows = self.inner.rows(&from, &to, ROWS_FETCH)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, value) in &rows {
-                self.rows += 1;
-                if self.rows.is_multiple_of(PROGRESS_ROWS) {
-                    (self.progress)(self.rows);
-                }
-                each(self, key, value)?;
+        let inner = self.inner;
+        inner.each_row(&from, &to, &mut |key, value| {
+            self.rows += 1;
+            if self.rows.is_multiple_of(PROGRESS_ROWS) {
+                (self.progress)(self.rows);
             }
-        }
+            each(self, key, value).map(ControlFlow::Continue)
+        })
     }
 
     /// No row stands outside of the known spaces.

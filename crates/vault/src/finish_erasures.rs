@@ -10,10 +10,11 @@ use crate::layout::{self, ERASED, RowKey};
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
 use tacet_types::ResourceId;
 
-/// Rows looked at together.
-const ROWS_FETCH: usize = 1000;
+/// Rows between two reports of progress.
+const PROGRESS_ROWS: u64 = 1000;
 
 /// What comes before what is said of such an erasure in the ledger.
 const WHY: &str = "finished after a restore: ";
@@ -28,9 +29,6 @@ pub struct FinishedErasures {
     /// Versions that went.
     pub versions: u64,
 }
-
-/// What is done with the key and the value of each row.
-type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), VaultError> + 'a;
 
 impl Vault {
     /// Makes an end of every erasure of which rows are left, in whatever mode the store is. `progress` is told how many rows were looked at: all
@@ -61,7 +59,7 @@ impl Inner {
     /// The rows of keys that were destroyed.
     fn erased_keys(&self) -> Result<HashSet<RowKey>, VaultError> {
         let mut erased = HashSet::new();
-        self.each_row(layout::DATA_KEYS, &mut |key, value| {
+        self.each_row_of(layout::DATA_KEYS, &mut |key, value| {
             if value == ERASED
                 && let Ok(row) = RowKey::try_from(key)
             {
@@ -81,7 +79,7 @@ impl Inner {
         let (mut left, mut looked_at) = (BTreeSet::new(), 0);
         let mut note = |owner: &Owner| {
             looked_at += 1;
-            if looked_at % ROWS_FETCH as u64 == 0 {
+            if looked_at % PROGRESS_ROWS == 0 {
                 progress(looked_at);
             }
             if let Some(patient) = owner.patient()
@@ -92,13 +90,13 @@ impl Inner {
             }
         };
         let wrong = |_| VaultError::Damaged("a row has a key of a wrong length");
-        self.each_row(layout::HEADS, &mut |key, value| {
+        self.each_row_of(layout::HEADS, &mut |key, value| {
             let row = RowKey::try_from(key).map_err(wrong)?;
             note(&self.open_head(&row, value)?.current.owner);
             Ok(())
         })?;
         // An earlier version may be under another's key than the record is by now.
-        self.each_row(layout::VERSIONS, &mut |key, value| {
+        self.each_row_of(layout::VERSIONS, &mut |key, value| {
             let row = RowKey::try_from(key).map_err(wrong)?;
             note(&self.open_version_meta(&row, value)?.0.owner);
             Ok(())
@@ -106,17 +104,13 @@ impl Inner {
         Ok(left)
     }
 
-    fn each_row(&self, space: u8, each: &mut EachRow<'_>) -> Result<(), VaultError> {
+    fn each_row_of(
+        &self,
+        space: u8,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
         let (from, to) = layout::bounds(space);
-        let mut from = from.to_vec();
-        loop {
-            let rows = self.rows(&from, &to, ROWS_FETCH)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, value) in &rows {
-                each(key, value)?;
-            }
-        }
+        self.each_row(&from, &to, &mut |key, value| each(key, value).map(ControlFlow::Continue))
     }
 
     fn finish_erasure(&self, caller: &Caller, patient: &ResourceId) -> Result<u64, VaultError> {

@@ -17,9 +17,6 @@ use tacet_store::{Commit, Precondition, StoreError, Write};
 /// Step to which rows are filled up, in bytes.
 pub(crate) const STEP_BYTES: usize = 256;
 
-/// Rows fetched at once.
-const ROWS_FETCH: usize = 1000;
-
 /// Format of a row.
 const FORMAT: u8 = 1;
 
@@ -64,17 +61,7 @@ impl Inner {
         each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>,
     ) -> Result<(), VaultError> {
         let (from, to) = layout::noted_bounds(table as u8);
-        let mut from = from.to_vec();
-        loop {
-            let rows = self.rows(&from, &to, ROWS_FETCH)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, value) in &rows {
-                if each(self.open_noted(key, value)?).is_break() {
-                    return Ok(());
-                }
-            }
-        }
+        self.each_row(&from, &to, &mut |key, value| Ok(each(self.open_noted(key, value)?)))
     }
 
     fn open_noted(&self, key: &[u8], value: &[u8]) -> Result<NotedRow, VaultError> {

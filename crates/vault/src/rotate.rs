@@ -16,6 +16,12 @@ use tacet_store::{Commit, Precondition, StoreError, Write};
 /// Keys wrapped anew in one commit.
 const KEYS_PER_COMMIT: usize = 500;
 
+/// Rows fetched at once.
+pub(crate) const ROWS_FETCH: usize = 1000;
+
+/// What is done with the key and the value of each row, and whether to go on.
+pub(crate) type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, VaultError> + 'a;
+
 /// A row's key and value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
@@ -139,5 +145,20 @@ impl Inner {
             ControlFlow::Continue(())
         })?;
         Ok(rows)
+    }
+
+    /// Calls `each` for every row between two bounds, until it says enough. Rows are fetched some at a time: what is changed meanwhile may be seen or not.
+    pub(crate) fn each_row(&self, from: &[u8], to: &[u8], each: &mut EachRow<'_>) -> Result<(), VaultError> {
+        let mut from = from.to_vec();
+        loop {
+            let rows = self.rows(&from, to, ROWS_FETCH)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in &rows {
+                if each(key, value)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
     }
 }

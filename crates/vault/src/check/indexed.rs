@@ -70,42 +70,16 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Caller, Limits, Origin, PurposeOfUse, Role, Vault, VaultOptions};
+    use crate::Role;
+    use crate::in_memory::{self, caller};
     use pollster::block_on;
-    use std::sync::Arc;
-    use tacet_ledger::Channel;
-    use tacet_seal::root::{PassphraseCost, RootFile, Split};
-    use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
     use tacet_search::Change;
     use tacet_search::document::Key;
-    use tacet_store::StoreOptions;
-    use tacet_store::memory::{Disk, Faults, MemoryEngine};
-    use tacet_types::{ManualClock, OperationId, ResourceId, ResourceType, Timestamp, VersionId};
-
-    fn caller(role: Role) -> Caller {
-        let origin = Origin { address: None, channel: Channel::Http };
-        Caller::new("Dr Test", role, PurposeOfUse::Treatment, origin, OperationId::random(&SecureRng))
-    }
+    use tacet_types::{ResourceId, ResourceType, Timestamp, VersionId};
 
     #[test]
     fn every_difference_is_found() {
-        let directory = tempfile::tempdir().unwrap();
-        let cost = PassphraseCost::DANGEROUSLY_CHEAP;
-        let file = directory.path().join("root.key");
-        let (root, _) = RootFile::create(&file, "correct horse", Split::DEFAULT, cost, &SecureRng).unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-03-01T08:00:00Z").unwrap()));
-        let limits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
-        let keeper = Arc::new(InProcessKeeper::new(root.keys(), clock.clone(), Arc::new(SecureRng), limits));
-        let engine = Arc::new(MemoryEngine::open(&Disk::default(), Faults::default()));
-        let options = VaultOptions {
-            clock,
-            rng: Arc::new(SecureRng),
-            limits: Limits::default(),
-            store: StoreOptions::default(),
-            index: Some(crate::IndexSettings::default()),
-            access: None,
-        };
-        let vault = block_on(Vault::initialize(engine, keeper, options, &caller(Role::Operator))).unwrap();
+        let (vault, _) = in_memory::vault(Some(crate::IndexSettings::default()));
         let patient = ResourceType::parse("Patient").unwrap();
         let id = |text: &str| ResourceId::parse(text).unwrap();
         for name in ["a", "b", "c"] {

@@ -1,40 +1,17 @@
 use super::*;
-use crate::{Caller, Limits, Origin, PurposeOfUse, Role, VaultOptions};
+use crate::Role;
+use crate::in_memory::{self, caller};
 use pollster::block_on;
-use tacet_ledger::{Channel, EventKind, Outcome, SPACE_ENTRY};
-use tacet_seal::root::{PassphraseCost, RootFile, Split};
-use tacet_seal::{InProcessKeeper, KeeperLimits, SecureRng};
-use tacet_store::memory::{Disk, Faults, MemoryEngine};
-use tacet_store::{Commit, StoreOptions, Write};
-use tacet_types::{Clock, ManualClock, OperationId, ResourceId, ResourceType, Timestamp};
+use tacet_ledger::{EventKind, Outcome, SPACE_ENTRY};
+use tacet_store::{Commit, Write};
+use tacet_types::{Clock, ManualClock, ResourceId, ResourceType};
 
 /// How long a pass may take, in seconds.
 const PERIOD_S: u64 = 86_400;
 
-fn caller(role: Role) -> Caller {
-    let origin = Origin { address: None, channel: Channel::Http };
-    Caller::new("Dr Test", role, PurposeOfUse::Treatment, origin, OperationId::random(&SecureRng))
-}
-
-fn vault(entries: usize) -> (Vault, Arc<ManualClock>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let cost = PassphraseCost::DANGEROUSLY_CHEAP;
-    let file = directory.path().join("root.key");
-    let (root, _) = RootFile::create(&file, "correct horse", Split::DEFAULT, cost, &SecureRng).unwrap();
-    let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-03-01T08:00:00Z").unwrap()));
-    let limits = KeeperLimits { burst: u32::MAX, per_second: u32::MAX };
-    let keeper = Arc::new(InProcessKeeper::new(root.keys(), clock.clone(), Arc::new(SecureRng), limits));
-    let engine = Arc::new(MemoryEngine::open(&Disk::default(), Faults::default()));
-    let options = VaultOptions {
-        clock: clock.clone(),
-        rng: Arc::new(SecureRng),
-        limits: Limits::default(),
-        store: StoreOptions::default(),
-        index: None,
-        access: None,
-    };
+fn vault(entries: usize) -> (Vault, Arc<ManualClock>) {
+    let (vault, clock) = in_memory::vault(None);
     let operator = caller(Role::Operator);
-    let vault = block_on(Vault::initialize(engine, keeper, options, &operator)).unwrap();
     let (patient, id) = (ResourceType::parse("Patient").unwrap(), ResourceId::parse("a").unwrap());
     let body = br#"{"resourceType":"Patient","id":"a"}"#;
     block_on(vault.update(&caller(Role::Clinician), patient, &id, body, "", None, false)).unwrap();
@@ -42,7 +19,7 @@ fn vault(entries: usize) -> (Vault, Arc<ManualClock>, tempfile::TempDir) {
         let entry = operator.entry(clock.now(), EventKind::Check, Outcome::Success, None);
         block_on(vault.0.record(vec![entry])).unwrap();
     }
-    (vault, clock, directory)
+    (vault, clock)
 }
 
 fn key(index: u64) -> Vec<u8> {
@@ -73,7 +50,7 @@ fn read(vault: &Vault) -> Result<(), VaultError> {
 
 #[test]
 fn an_entry_changed_in_place_stops_disclosures_while_the_server_runs() {
-    let (vault, clock, _directory) = vault(2600);
+    let (vault, clock) = vault(2600);
     vault.name_log(None).unwrap();
     vault.publish_now().unwrap();
     let (next, steps) = pass(&vault);
@@ -102,14 +79,14 @@ fn an_entry_changed_in_place_stops_disclosures_while_the_server_runs() {
         assert!(!vault.verify_ledger(&mut |_, _| {}).unwrap().is_sound());
         // Put back, and as after a start.
         put(&vault, 300, Some(sound.clone()));
-        vault.0.transparency.set(None);
+        vault.0.transparency.halts.forget();
         assert!(matches!(pass(&vault).0, Next::Rest(_)));
     }
 }
 
 #[test]
 fn kept_tiles_that_were_changed_along_hide_nothing() {
-    let (vault, _, _directory) = vault(1500);
+    let (vault, _) = vault(1500);
     vault.name_log(None).unwrap();
     let signed = vault.publish_now().unwrap().unwrap().checkpoint().size();
     let mut changed = vault.0.store.reader().get(&key(300)).unwrap().unwrap();
@@ -127,7 +104,7 @@ fn kept_tiles_that_were_changed_along_hide_nothing() {
 
 #[test]
 fn without_a_publication_the_head_is_what_it_is_held_against() {
-    let (vault, _, _directory) = vault(1500);
+    let (vault, _) = vault(1500);
     assert!(matches!(pass(&vault).0, Next::Rest(_)));
     let size = vault.ledger_head().unwrap().unwrap().size();
     let other = vault.0.store.reader().get(&key(9)).unwrap().unwrap();
@@ -138,7 +115,7 @@ fn without_a_publication_the_head_is_what_it_is_held_against() {
 
 #[test]
 fn the_thread_finds_it_and_ends_with_the_vault() {
-    let (vault, clock, _directory) = vault(600);
+    let (vault, clock) = vault(600);
     vault.name_log(None).unwrap();
     vault.publish_now().unwrap();
     let other = vault.0.store.reader().get(&key(9)).unwrap().unwrap();

@@ -19,7 +19,7 @@ const PLANTED: &str = "Amieeplantedname";
 
 type Lines = BTreeMap<ResourceType, BTreeSet<String>>;
 
-fn request(scope: CopyScope) -> CopyRequest {
+pub(crate) fn request(scope: CopyScope) -> CopyRequest {
     CopyRequest {
         approval: None,
         scope,

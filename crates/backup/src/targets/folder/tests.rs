@@ -1,4 +1,5 @@
 use super::*;
+use crate::targets::tests::{listed, name};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use tacet_types::{SeededRng, SystemRng};
 
@@ -20,21 +21,6 @@ fn set(ms: i64) -> Arc<Set> {
 
 fn folder(path: &Path) -> Folder {
     Folder::open(path, set(LATE_MS), Arc::new(SystemRng)).unwrap()
-}
-
-fn name(text: &str) -> ObjectName {
-    ObjectName::parse(text).unwrap()
-}
-
-fn listed(target: &dyn Target, prefix: &str) -> Vec<(String, u64)> {
-    let mut all = Vec::new();
-    target
-        .list(prefix, &mut |listed| {
-            all.push((listed.name.to_string(), listed.bytes));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    all
 }
 
 #[test]

@@ -1,9 +1,6 @@
 use super::*;
+use crate::targets::tests::name;
 use proptest::prelude::*;
-
-fn name(text: &str) -> ObjectName {
-    ObjectName::parse(text).unwrap()
-}
 
 fn every_message() -> Vec<Message> {
     let listed = Listed { name: name("segments/0a"), bytes: 7 };

@@ -1,14 +1,11 @@
 use super::store::{State, Store};
 use super::*;
+use crate::targets::tests::{listed, name};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The variable by which `cargo xtask ci` names a real store: a folder with `endpoint`, and the credentials of its accounts.
 const REAL: &str = "TACET_TEST_S3";
-
-fn name(text: &str) -> ObjectName {
-    ObjectName::parse(text).unwrap()
-}
 
 fn credentials(folder: &Path, key: &str) -> PathBuf {
     let path = folder.join(format!("{key}.credentials"));
@@ -54,17 +51,6 @@ impl Place {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.store.state.lock().unwrap()
     }
-}
-
-fn listed(target: &dyn Target, prefix: &str) -> Vec<(String, u64)> {
-    let mut all = Vec::new();
-    target
-        .list(prefix, &mut |listed| {
-            all.push((listed.name.to_string(), listed.bytes));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    all
 }
 
 /// What every place must do, whichever it is.

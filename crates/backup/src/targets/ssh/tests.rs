@@ -1,5 +1,6 @@
 use super::*;
 use crate::targets::frames::{self, GREETING, VERSION};
+use crate::targets::tests::{listed_names, name};
 use crate::targets::{Folder, Receive, ReceiveError, receive};
 use rustix::fs::{CWD, FileType, Mode};
 use std::fs::File;
@@ -75,21 +76,6 @@ fn folder(path: &Path) -> Folder {
     Folder::open(path, Arc::new(SystemClock), Arc::new(SystemRng)).unwrap()
 }
 
-fn name(text: &str) -> ObjectName {
-    ObjectName::parse(text).unwrap()
-}
-
-fn listed(target: &dyn Target, prefix: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    target
-        .list(prefix, &mut |listed| {
-            all.push(listed.name.to_string());
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    all
-}
-
 #[test]
 fn objects_go_to_the_other_machine_and_come_back() {
     let machine = Machine::new();
@@ -109,8 +95,8 @@ fn objects_go_to_the_other_machine_and_come_back() {
     );
     assert_eq!(target.read(&name("segments/a"), Some(9..9)).unwrap(), b"");
     assert!(matches!(target.read(&name("segments/b"), None), Err(TargetError::Absent(_))));
-    assert_eq!(listed(&target, ""), ["segments/a", "snapshots/1"]);
-    assert_eq!(listed(&target, "sn"), ["snapshots/1"]);
+    assert_eq!(listed_names(&target, ""), ["segments/a", "snapshots/1"]);
+    assert_eq!(listed_names(&target, "sn"), ["snapshots/1"]);
     drop(target);
     served.join().unwrap().unwrap();
     assert_eq!(std::fs::read(machine.backups().join("segments/a")).unwrap(), large);
@@ -132,7 +118,7 @@ fn a_listing_of_many_pages_can_be_broken_off_and_the_next_call_works() {
     }
     let served = machine.receive(false, 0);
     let target = Ssh::new(&machine.settings()).unwrap();
-    assert_eq!(listed(&target, "").len(), names.len());
+    assert_eq!(listed_names(&target, "").len(), names.len());
     let mut seen = 0;
     target
         .list("", &mut |_| {
@@ -179,7 +165,7 @@ fn whoever_has_the_key_can_add_and_nothing_else() {
     for name in &names {
         assert_eq!(there.read(name, None).unwrap(), name.as_str().as_bytes());
     }
-    assert_eq!(listed(&there, "").len(), 6);
+    assert_eq!(listed_names(&there, "").len(), 6);
 }
 
 #[test]
@@ -232,7 +218,10 @@ fn the_receiver_refuses_removing_and_strange_messages_whatever_the_client_knows(
     let shell =
         receive(&folder, Receive { prune: true, keep_free_bytes: 0 }, &mut &b"rm -rf / ; exit\n"[..], &mut answered);
     assert!(matches!(shell, Err(ReceiveError::Greeting)));
-    assert_eq!((listed(&folder, ""), folder.read(&name("a"), None).unwrap()), (vec!["a".to_owned()], b"1".to_vec()));
+    assert_eq!(
+        (listed_names(&folder, ""), folder.read(&name("a"), None).unwrap()),
+        (vec!["a".to_owned()], b"1".to_vec())
+    );
     assert_eq!(std::fs::read_dir(place.path().join(".incoming")).unwrap().count(), 0);
 }
 
@@ -262,7 +251,7 @@ fn the_pruning_accounts_receiver_removes_what_is_not_kept_any_more() {
     assert!(target.remove(&name("kept")).unwrap_err().to_string().contains("until"));
     drop(target);
     served.join().unwrap().unwrap();
-    assert_eq!(listed(&there, ""), ["kept"]);
+    assert_eq!(listed_names(&there, ""), ["kept"]);
 }
 
 proptest::proptest! {

@@ -32,13 +32,13 @@ fn against_a_real_sshd_objects_go_and_come_back_and_only_the_pruner_removes() {
     assert_eq!(target.put_new(&name("real/a"), &large, None).unwrap(), Put::Same);
     assert!(matches!(target.put_new(&name("real/a"), b"rubbish", None), Err(TargetError::Different(_))));
     assert_eq!(target.read(&name("real/a"), Some(7..11)).unwrap(), large[7..11]);
-    assert_eq!(listed(&target, "real/"), ["real/a"]);
+    assert_eq!(listed_names(&target, "real/"), ["real/a"]);
     assert!(matches!(target.remove(&name("real/a")), Err(TargetError::Refused(_))));
     assert_eq!(std::fs::read(place.join("backups/real/a")).unwrap(), large);
     let (_, settings) = real("pruner").unwrap();
     let pruner = Ssh::new(&settings).unwrap();
     pruner.remove(&name("real/a")).unwrap();
-    assert_eq!(listed(&target, "real/"), [""; 0]);
+    assert_eq!(listed_names(&target, "real/"), [""; 0]);
 }
 
 /// The attacker with the server's key, who asks for a shell, for files, and for another directory.
