@@ -32,6 +32,8 @@ mod format_page;
 mod head;
 mod history;
 mod import;
+#[cfg(test)]
+mod in_memory;
 mod index;
 mod inline;
 mod keys_locked;
