@@ -3,7 +3,8 @@
     store.py FOLDER     writes FOLDER/endpoint and FOLDER/<account>.credentials, says "ready", and ends when its input does.
 
 `server` may put, read and list, lengthen locks, and nothing else: not delete, not shorten. `pruner` may read, list and delete.
-Signatures and rights are checked from the moment that it is ready. What it holds is in memory.
+Signatures and rights are checked from the moment that it is ready. What it holds is in memory. Locks in compliance mode are what they are in S3:
+moto takes any word about them.
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import boto3
 import requests
+from moto.s3.exceptions import AccessDeniedByLock
+from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
 BUCKETS = {"plain-bucket": False, "locked-bucket": True}
@@ -24,8 +27,23 @@ PRUNER = ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucket
           "s3:DeleteObject", "s3:DeleteObjectVersion"]
 
 
+def keep_locks() -> None:
+    """Lets nobody shorten or loosen a lock in compliance mode."""
+    put = S3Backend.put_object_retention
+
+    def put_object_retention(self, bucket_name, key_name, version_id, retention):
+        key = self.get_object(bucket_name, key_name, version_id=version_id)
+        mode, until = retention
+        if key.lock_mode == "COMPLIANCE" and (mode != "COMPLIANCE" or not until or until < key.lock_until):
+            raise AccessDeniedByLock
+        put(self, bucket_name, key_name, version_id, retention)
+
+    S3Backend.put_object_retention = put_object_retention
+
+
 def main(folder: Path) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    keep_locks()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

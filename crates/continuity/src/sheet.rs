@@ -4,11 +4,9 @@
 
 mod findings;
 mod measures;
-mod missing;
 mod ordered;
 mod person;
 
-pub use missing::Section;
 pub use person::identity;
 
 use crate::dosage::Due;
@@ -19,7 +17,6 @@ use findings::{alerts, allergy, known, problem};
 use measures::measures;
 use ordered::{orders, treatments};
 use person::{contacts, stay};
-use std::collections::BTreeSet;
 use tacet_types::Timestamp;
 
 /// Most allergies on a sheet.
@@ -315,8 +312,6 @@ pub struct Sheet {
     pub contacts: Listed<Contact>,
     /// What could not be read or would have been too much: the sheet is not whole.
     pub gaps: Vec<Gap>,
-    /// In which parts something is missing that could not be read.
-    pub missing: BTreeSet<Section>,
 }
 
 /// Why a sheet is not whole.
@@ -359,7 +354,6 @@ impl Sheet {
             orders: Listed::default(),
             contacts: Listed::default(),
             gaps: vec![gap],
-            missing: BTreeSet::new(),
         }
     }
 
@@ -370,7 +364,7 @@ impl Sheet {
         let patient = dossier.each("Patient").find(|record| record.get_str("id") == Some(asked.patient));
         match patient {
             Some(patient) => sheet.identity = identity(patient),
-            None => sheet.lacks([Section::Identity]),
+            None => sheet.gaps.push(Gap::Unreadable),
         }
         sheet.stay = stay(dossier, asked);
         sheet.alerts = Listed::of(alerts(dossier, asked), ALERTS_MAX);

@@ -38,31 +38,34 @@ pub(crate) fn run() -> Outcome {
     .into())
 }
 
+/// A small drill of ransomware: a snapshot every second, some seconds of work.
+const RANSOMWARE: [&str; 6] = ["--patients", "12", "--backup-seconds", "1", "--load-seconds", "4"];
+
 /// Plays a stolen session, an administrator who goes for records, an intruder who edits the ledger and ransomware, on small hospitals.
 fn accounts(folder: &Path) -> Outcome {
+    play("stolen-session", &["--patients", "24"], folder)?;
+    play("rogue-admin", &["--patients", "4"], folder)?;
+    play("bend-the-ledger", &["--patients", "2"], folder)?;
+    play("ransomware", &RANSOMWARE, folder)
+}
+
+/// Plays ransomware with the backup at the places that these files describe.
+pub(super) fn ransomware_at(content: &Path, keys: &Path, folder: &Path) -> Outcome {
+    let [content, keys] = [content, keys].map(|path| path.display().to_string());
+    play("ransomware", &[&RANSOMWARE[..], &["--target", &content, "--keys-target", &keys]].concat(), folder)
+}
+
+/// Plays a drill with the normal program, which must find nothing.
+fn play(drill: &str, more: &[&str], folder: &Path) -> Outcome {
     let program = workspace::target().join("debug/tacet");
-    let short = ["--backup-seconds", "1", "--load-seconds", "4"];
-    for (drill, patients, more) in [
-        ("stolen-session", "24", &[][..]),
-        ("rogue-admin", "4", &[]),
-        ("bend-the-ledger", "2", &[]),
-        ("ransomware", "12", &short),
-    ] {
-        let output = Command::new(&program)
-            .args(["drill", drill, "--patients", patients])
-            .args(more)
-            .arg("--scratch")
-            .arg(folder)
-            .output()
-            .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            let error = String::from_utf8_lossy(&output.stderr);
-            return Err(
-                format!("the drill {drill} ended with {}: {}\n{}", output.status, said.trim(), error.trim()).into()
-            );
-        }
-        println!("{}", said.trim().lines().last().unwrap_or_default());
+    let mut command = Command::new(&program);
+    command.args(["drill", drill]).args(more).arg("--scratch").arg(folder);
+    let output = command.output().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the drill {drill} ended with {}: {}\n{}", output.status, said.trim(), error.trim()).into());
     }
+    println!("{}", said.trim().lines().last().unwrap_or_default());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Backup targets against what they will meet: an S3-compatible store from PyPI with accounts, rights and locks (`clients/s3`), and a real `sshd` whose
-//! keys run the program's receiver. The tests are those of the workspace; here they are told where the two are.
+//! keys run the program's receiver. The tests are those of the workspace; here they are told where the two are. Then the drill of ransomware keeps its backup there.
 
-use super::cargo;
 use super::clients::{apt_install, finish, is_there, make_environment, unless_made_from};
+use super::{cargo, drill};
 use crate::{Outcome, workspace};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -17,6 +17,9 @@ const SSH: &str = "TACET_TEST_SSH";
 
 /// Where Debian puts the server.
 const SSHD: &str = "/usr/sbin/sshd";
+
+/// The keys by which the drill's backup is reached: each has a folder of its own.
+const DRILL_KEYS: [&str; 2] = ["drill-content", "drill-keys"];
 
 /// The beginning of the names of these tests.
 const TESTS: &str = "against_a_real_";
@@ -54,7 +57,41 @@ pub(crate) fn run() -> Outcome {
     let store = start_store(&folder)?;
     let sshd = start_sshd(&folder.join("run/ssh"))?;
     let (s3, ssh) = (store.folder.to_string_lossy().into_owned(), sshd.folder.to_string_lossy().into_owned());
-    cargo(&["test", "--workspace", "--locked", "--quiet", "--lib", TESTS], &[(S3, &s3), (SSH, &ssh)])
+    cargo(&["test", "--workspace", "--locked", "--quiet", "--lib", TESTS], &[(S3, &s3), (SSH, &ssh)])?;
+    drills(&store.folder, &sshd.folder, &folder.join("run"))
+}
+
+/// The drill of ransomware, with the backup at the store and at the `sshd`: whoever has the server's credential goes for it there.
+fn drills(store: &Path, sshd: &Path, folder: &Path) -> Outcome {
+    let read = |path: PathBuf| -> Outcome<String> { Ok(std::fs::read_to_string(path)?.trim().to_owned()) };
+    let (endpoint, credentials) = (read(store.join("endpoint"))?, store.join("server.credentials"));
+    let bucket = |prefix: &str| {
+        format!(
+            "kind = \"s3\"\nendpoint = \"{endpoint}\"\nbucket = \"locked-bucket\"\nprefix = \"{prefix}\"\ncredentials = {credentials:?}\n\
+             lock = \"compliance\"\n"
+        )
+    };
+    let (user, port) = (read(sshd.join("user"))?, read(sshd.join("port"))?);
+    let receiver = |key: &str| {
+        let (identity, known) = (sshd.join(key), sshd.join("known_hosts"));
+        format!(
+            "kind = \"ssh\"\nhost = \"{user}@127.0.0.1\"\nport = {port}\nidentity = {identity:?}\nknown_hosts = {known:?}\n\
+             arguments = [\"-F\", \"none\"]\n"
+        )
+    };
+    for (name, content, keys) in [
+        ("s3", bucket("drill-content"), bucket("drill-keys")),
+        ("ssh", receiver(DRILL_KEYS[0]), receiver(DRILL_KEYS[1])),
+    ] {
+        let files = [("content", content), ("keys", keys)]
+            .map(|(what, text)| (folder.join(format!("{name}-{what}.toml")), text));
+        for (path, text) in &files {
+            std::fs::write(path, text)?;
+        }
+        let [(content, _), (keys, _)] = &files;
+        drill::ransomware_at(content, keys, folder)?;
+    }
+    Ok(())
 }
 
 /// A process that ends with this.
@@ -93,7 +130,7 @@ fn start_store(folder: &Path) -> Outcome<Running> {
 
 fn start_sshd(folder: &Path) -> Outcome<Running> {
     std::fs::create_dir_all(folder.join("backups"))?;
-    for key in ["host", "server", "pruner", "stranger"] {
+    for key in ["host", "server", "pruner", "stranger"].into_iter().chain(DRILL_KEYS) {
         let mut make = Command::new("ssh-keygen");
         make.args(["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"]).arg(folder.join(key));
         finish(make, "`ssh-keygen`")?;
@@ -101,11 +138,17 @@ fn start_sshd(folder: &Path) -> Outcome<Running> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let public = |key: &str| std::fs::read_to_string(folder.join(format!("{key}.pub")));
     let program = workspace::target().join("debug/tacet");
-    let receiver = |how: &str, key: &str| -> Outcome<String> {
-        let run = format!("{} backup receive {how} {}", program.display(), folder.join("backups").display());
+    let receiver = |how: &str, key: &str, into: &str| -> Outcome<String> {
+        let run = format!("{} backup receive {how} {}", program.display(), folder.join(into).display());
         Ok(format!("command=\"{run}\",restrict {}", public(key)?))
     };
-    let keys = format!("{}{}", receiver("--append-only", "server")?, receiver("--prune", "pruner")?);
+    let mut keys =
+        format!("{}{}", receiver("--append-only", "server", "backups")?, receiver("--prune", "pruner", "backups")?);
+    for key in DRILL_KEYS {
+        let into = format!("{key}-received");
+        std::fs::create_dir_all(folder.join(&into))?;
+        keys += &receiver("--append-only", key, &into)?;
+    }
     std::fs::write(folder.join("authorized_keys"), keys)?;
     std::fs::write(folder.join("known_hosts"), format!("[127.0.0.1]:{port} {}", public("host")?))?;
     let user = Command::new("id").arg("-un").output()?.stdout;

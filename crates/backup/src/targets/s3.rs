@@ -5,6 +5,7 @@
 //! the bucket keeps versions: reading and listing then go by the **first** version of a name, the one that we wrote. A later one on top of it, or a
 //! marker that says that it was deleted, is what somebody else with the credential could do, and changes nothing.
 
+mod attempts;
 mod credentials;
 mod link;
 mod requests;
@@ -17,6 +18,7 @@ use crate::target::{Listed, ObjectName, Prunable, Put, Target, TargetError};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+pub use attempts::Attempt;
 use link::Link;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential, Checksum, S3ConditionalPut};
 use object_store::path::Path as StorePath;

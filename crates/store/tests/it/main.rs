@@ -17,5 +17,4 @@ mod homes;
 mod kills;
 mod model;
 mod speed;
-mod suite;
 mod workload;

@@ -78,7 +78,7 @@ pub(crate) struct RansomwareArgs {
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub(crate) backup_seconds: u64,
     /// Seconds of reading and writing before the attack, at least
-    #[arg(long, default_value_t = 25, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 45, value_name = "SECONDS")]
     pub(crate) load_seconds: u64,
     /// How long the attacker takes to encrypt what a small scratch hospital has
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
@@ -86,6 +86,12 @@ pub(crate) struct RansomwareArgs {
     /// The attacker kills the server first and encrypts then: no tripwire has a chance
     #[arg(long)]
     pub(crate) kill_first: bool,
+    /// Where the backup's content goes, as `tacet restore --from` takes it: an empty place of the drill's own, `ssh` or `s3` (default: receivers in the scratch directory)
+    #[arg(long, value_name = "FILE", requires = "keys_target")]
+    pub(crate) target: Option<PathBuf>,
+    /// Where the backup's keys go: another empty place
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) keys_target: Option<PathBuf>,
     /// Where to put the scratch directory (default: the working directory)
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,

@@ -146,7 +146,7 @@ impl Access {
     }
 
     /// Signs and sends a request, again where that can help. All of them can be repeated without harm.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         method: Method,
         url: &Url,

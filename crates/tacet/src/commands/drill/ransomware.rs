@@ -13,9 +13,12 @@ mod attacker;
 mod compare;
 mod credential;
 mod crowd;
+mod pages;
+mod places;
 mod recovery;
 mod report;
 mod stage;
+mod ward;
 
 use crate::args::RansomwareArgs;
 use crate::error::CliError;

@@ -1,7 +1,7 @@
 //! The attack on the host: files encrypted in place, a piece here and there as such programs do to be fast, renamed, a note left; then the process killed.
 
 use super::crowd::{self, Course, Day};
-use super::stage::{ADMINISTRATOR, Place, Stage, noise, total};
+use super::stage::{ADMINISTRATOR, Stage, noise, total};
 use super::{cannot, now_ms, seconds_since};
 use crate::args::RansomwareArgs;
 use crate::commands::drill::child::Server;
@@ -21,6 +21,9 @@ const PIECE_BYTES: usize = 4096;
 
 /// Distance between two pieces, in bytes: intermittent encryption.
 const STRIDE_BYTES: u64 = 65_536;
+
+/// Between two looks of the workstation.
+const FETCH_EVERY: Duration = Duration::from_millis(200);
 
 /// Snapshots that must come while the crowd works.
 const SNAPSHOTS_MIN: u64 = 2;
@@ -79,7 +82,7 @@ pub(super) fn play(stage: &Stage, args: &RansomwareArgs, say: &dyn Fn(&str)) -> 
         wait_for_work(stage, args, course, &mut server)?;
         // A snapshot was just made: the attack comes at any moment between two.
         let part = u64::from(noise(1).first().copied().unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(args.backup_seconds.saturating_mul(1000) * part / 256));
+        wait_fetching(stage, args.backup_seconds.saturating_mul(1000) * part / 256)?;
         let worked_s = seconds_since(begun);
         say("the attack: files are encrypted while people write");
         Ok::<_, CliError>((encrypt_and_kill(stage, args, server)?, worked_s))
@@ -130,8 +133,18 @@ fn wait_for_work(stage: &Stage, args: &RansomwareArgs, course: &Course, server: 
         if worked_s > WAIT_S {
             return Err(cannot(if has_pack { "too few snapshots or writes came" } else { "the ward got no pack" }));
         }
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(FETCH_EVERY);
     }
+}
+
+/// Lets time pass, in which the workstation goes on fetching its pack.
+fn wait_fetching(stage: &Stage, ms: u64) -> Result<(), CliError> {
+    let until = now_ms().saturating_add(i64::try_from(ms).unwrap_or(0));
+    while now_ms() < until {
+        stage.fetch_pack()?;
+        std::thread::sleep(FETCH_EVERY);
+    }
+    stage.fetch_pack().map(drop)
 }
 
 /// What lies on the hospital's machine: its data with settings and root key, and the packs that it put beside.
@@ -215,15 +228,4 @@ fn encrypt(path: &Path) -> std::io::Result<u64> {
     name.push(".locked");
     std::fs::rename(path, PathBuf::from(name))?;
     Ok(written)
-}
-
-/// Everything that lies on a receiving machine: names and digests.
-pub(super) fn inventory(stage: &Stage, place: Place) -> Result<BTreeMap<PathBuf, Vec<u8>>, CliError> {
-    let mut inventory = BTreeMap::new();
-    for path in files_below(&stage.received(place))? {
-        let bytes = std::fs::read(&path).map_err(CliError::file(&path, "cannot be read"))?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-        inventory.insert(path, digest.as_ref().to_vec());
-    }
-    Ok(inventory)
 }

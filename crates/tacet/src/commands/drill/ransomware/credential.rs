@@ -1,13 +1,17 @@
-//! The attacker at the backup, with the credential that the server had: every call of the protocol, by the rules and against them. What it may do is add.
+//! The attacker at the backup, with the credential that the server had: every call of the receiver's protocol, by the rules and against them, or every request
+//! by which a store might let something go. What it may do is add.
 
-use super::attacker::inventory;
-use super::stage::{Place, Stage, noise};
+mod bucket;
+
+use super::places::{self, Place};
+use super::stage::{Stage, noise};
 use super::{cannot, now_ms};
 use crate::error::CliError;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use tacet_backup::ObjectName;
+use tacet_backup::targets::Ssh;
 use tacet_backup::targets::frames::{self, GREETING, Message, VERSION, Why};
 use tacet_types::Timestamp;
 
@@ -51,17 +55,20 @@ impl Credential {
 pub(super) fn play(stage: &Stage) -> Result<Credential, CliError> {
     let mut outcome = Credential::default();
     for place in Place::BOTH {
-        let before = inventory(stage, place)?;
+        let before = stage.places.inventory(place)?;
         outcome.objects += before.len() as u64;
-        on_place(stage, place, &mut outcome)?;
-        let after = inventory(stage, place)?;
+        match stage.places.credential(place)? {
+            places::Credential::Receiver(receiver) => on_receiver(&receiver, place, &mut outcome)?,
+            places::Credential::Bucket(store) => bucket::on_bucket(stage, &store, place, &mut outcome)?,
+        }
+        let after = stage.places.inventory(place)?;
         outcome.changed += before.iter().filter(|(path, digest)| after.get(*path) != Some(*digest)).count() as u64;
     }
     Ok(outcome)
 }
 
-fn on_place(stage: &Stage, place: Place, outcome: &mut Credential) -> Result<(), CliError> {
-    let mut talk = Talk::open(stage, place)?;
+fn on_receiver(receiver: &Ssh, place: Place, outcome: &mut Credential) -> Result<(), CliError> {
+    let mut talk = Talk::open(receiver)?;
     let names = talk.names()?;
     if names.is_empty() {
         return Err(cannot("the backup is empty, so nothing can be tried on it"));
@@ -75,7 +82,6 @@ fn on_place(stage: &Stage, place: Place, outcome: &mut Credential) -> Result<(),
             outcome.must("an object was written over", is_failed(&put, Why::Different));
         }
     }
-    let fresh = |talk: &str| ObjectName::parse(&format!("segments/{talk}")).ok_or_else(|| cannot("a name is none"));
     let text = noise(5000);
     let kept = talk.put(&fresh("0".repeat(64).as_str())?, &text, Some(Timestamp::from_ms(now_ms() + CENTURY_MS)))?;
     outcome.must("an object was kept for a hundred years", is_failed(&kept, Why::Refused));
@@ -103,20 +109,30 @@ fn on_place(stage: &Stage, place: Place, outcome: &mut Credential) -> Result<(),
         ("a hello was taken twice", 0x01, &[0, 1, 0, 1]),
     ];
     for (what, kind, body) in raw {
-        let mut talk = Talk::open(stage, place)?;
+        let mut talk = Talk::open(receiver)?;
         let answer = talk.raw(&frames::framed(kind, body));
         outcome.must(what, !matches!(&answer, Some(answer) if !matches!(answer, Message::Failed { .. })));
     }
 
     // What the credential is for: more can be put beside. A restore has to live with it.
-    let mut talk = Talk::open(stage, place)?;
-    let manifest = tacet_backup::manifest_name(place.class(), PLANTED, "abadcafeabadcafe");
-    for (name, text) in [(fresh("2".repeat(64).as_str())?, noise(5000)), (manifest, noise(900))] {
+    let mut talk = Talk::open(receiver)?;
+    for (name, text) in planted(place)? {
         if matches!(talk.put(&name, &text, None)?, Message::Written) {
             outcome.added += 1;
         }
     }
     Ok(())
+}
+
+/// A segment's name that nobody has used.
+fn fresh(part: &str) -> Result<ObjectName, CliError> {
+    ObjectName::parse(&format!("segments/{part}")).ok_or_else(|| cannot("a name is none"))
+}
+
+/// What an attacker puts beside what is there: rubbish, and a manifest newer than all.
+fn planted(place: Place) -> Result<[(ObjectName, Vec<u8>); 2], CliError> {
+    let manifest = tacet_backup::manifest_name(place.class(), PLANTED, "abadcafeabadcafe");
+    Ok([(fresh("2".repeat(64).as_str())?, noise(5000)), (manifest, noise(900))])
 }
 
 fn is_failed(answer: &Message, wanted: Why) -> bool {
@@ -131,11 +147,10 @@ struct Talk {
 }
 
 impl Talk {
-    fn open(stage: &Stage, place: Place) -> Result<Self, CliError> {
-        let program = stage.reach(place);
-        let mut command = Command::new(&program);
-        command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(CliError::file(&program, "cannot be run"))?;
+    fn open(receiver: &Ssh) -> Result<Self, CliError> {
+        let mut command = receiver.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| CliError::other("a receiver cannot be reached", error))?;
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(cannot("a receiver has no pipes"));
         };

@@ -1,12 +1,15 @@
-//! Who works in the hospital until it ends: writers that remember each acknowledged write with its time and its text, and readers.
+//! Who works in the hospital until it ends: writers that remember each acknowledged write with its time and its text, somebody who admits patients to the
+//! ward, and readers.
 
 use super::now_ms;
-use super::stage::Stage;
+use super::stage::{self, Stage};
+use super::ward::Admission;
 use crate::commands::drill::http::Client;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tacet_testkit::{PatientFile, Record};
 
 /// Clients that write.
 const WRITERS: u64 = 4;
@@ -19,6 +22,10 @@ const CHANGE_EVERY: u64 = 4;
 
 /// Every so many writes one deletes what the same client wrote before.
 const DELETE_EVERY: u64 = 16;
+
+/// Most patients who are admitted during the day, and the time between two.
+const ADMITTED_MAX: u64 = 30;
+const ADMIT_EVERY: Duration = Duration::from_secs(3);
 
 /// Between two requests of one client: a hospital's interface, not a benchmark.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -51,12 +58,16 @@ pub(super) struct Write {
 pub(super) struct Chart {
     pub(super) path: String,
     pub(super) writes: Vec<Write>,
+    /// How many records came with it, in one transaction; it is one of them.
+    pub(super) records: u64,
 }
 
 /// What a day was.
 #[derive(Default)]
 pub(super) struct Day {
     pub(super) charts: Vec<Chart>,
+    /// Who came to lie on the ward.
+    pub(super) admissions: Vec<Admission>,
     /// Reads that were answered.
     pub(super) reads: u64,
     /// Writes that were refused because the store is locked.
@@ -102,6 +113,7 @@ pub(super) fn work<T>(stage: &Stage, address: SocketAddr, meanwhile: impl FnOnce
             (0..WRITERS).map(|writer| scope.spawn(move || write(stage, client, going, writer))).collect();
         let readers: Vec<_> =
             (0..READERS).map(|reader| scope.spawn(move || read(stage, client, going, reader))).collect();
+        let admitter = scope.spawn(move || admit(stage, client, going));
         let told = meanwhile(&course);
         course.stop();
         let mut day = Day::default();
@@ -110,6 +122,11 @@ pub(super) fn work<T>(stage: &Stage, address: SocketAddr, meanwhile: impl FnOnce
                 day.charts.extend(charts);
                 day.refused += refused;
             }
+        }
+        if let Ok((charts, admissions, refused)) = admitter.join() {
+            day.charts.extend(charts);
+            day.admissions = admissions;
+            day.refused += refused;
         }
         day.reads = readers.into_iter().filter_map(|reader| reader.join().ok()).sum();
         (day, told)
@@ -135,7 +152,7 @@ fn write(stage: &Stage, client: &Client, course: &Course, writer: u64) -> (Vec<C
                 (chart, what)
             }
             None => {
-                charts.push(Chart { path: format!("/Observation/{}", sign.id), writes: Vec::new() });
+                charts.push(Chart { path: format!("/Observation/{}", sign.id), writes: Vec::new(), records: 1 });
                 let Some(chart) = charts.last_mut() else { break };
                 (chart, What::Put(sign.json))
             }
@@ -151,6 +168,50 @@ fn write(stage: &Stage, client: &Client, course: &Course, writer: u64) -> (Vec<C
     }
     charts.retain(|chart| !chart.writes.is_empty());
     (charts, refused)
+}
+
+/// Patients come to lie on the ward, each with all of their records in one transaction.
+fn admit(stage: &Stage, client: &Client, course: &Course) -> (Vec<Chart>, Vec<Admission>, u64) {
+    let (mut charts, mut admissions, mut refused) = (Vec::new(), Vec::new(), 0);
+    for file in stage.to_admit().take(stage::count(ADMITTED_MAX)) {
+        let Some(patient) = file.resources.first().filter(|first| first.id == file.id) else { continue };
+        let Some(lying) = stage.lying_of(&file) else { continue };
+        if !course.goes_on() {
+            break;
+        }
+        let begun_ms = now_ms();
+        let status = client.ask("POST", "/", &[], &transaction(&file)).map(|answer| answer.status);
+        if matches!(status, Ok(503)) {
+            refused += 1;
+            std::thread::sleep(PAUSE_REFUSED);
+            continue;
+        }
+        let acknowledged_ms = matches!(status, Ok(200)).then(now_ms);
+        course.acknowledged.fetch_add(u64::from(acknowledged_ms.is_some()), Ordering::Relaxed);
+        let path = format!("/Patient/{}", file.id);
+        // As the server gives it back; where it died in between, it is compared by what was sent.
+        let body = client.ask("GET", &path, &[], "").ok().filter(|answer| answer.status == 200);
+        let body = body.map(|answer| answer.body()).unwrap_or_default();
+        let write = Write { what: What::Put(patient.json.clone()), begun_ms, acknowledged_ms, body };
+        charts.push(Chart { path, writes: vec![write], records: file.resources.len() as u64 });
+        admissions.push(Admission { lying, acknowledged_ms });
+        let until = now_ms() + i64::try_from(ADMIT_EVERY.as_millis()).unwrap_or(0);
+        while course.goes_on() && now_ms() < until {
+            std::thread::sleep(PAUSE_REFUSED);
+        }
+    }
+    (charts, admissions, refused)
+}
+
+fn transaction(file: &PatientFile) -> String {
+    let entry = |record: &Record| {
+        let Record { resource_type, id, json } = record;
+        format!(
+            r#"{{"fullUrl":"urn:uuid:{id}","resource":{json},"request":{{"method":"PUT","url":"{resource_type}/{id}"}}}}"#
+        )
+    };
+    let entries: Vec<String> = file.resources.iter().map(entry).collect();
+    format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, entries.join(","))
 }
 
 /// Whether the last thing that is known of a record is that it is there.

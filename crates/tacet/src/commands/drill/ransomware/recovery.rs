@@ -2,7 +2,9 @@
 
 use super::attacker::Attacked;
 use super::compare::{self, Compared};
-use super::stage::{self, ADMINISTRATOR, ERASED, LYING, Place, Stage, end, text};
+use super::places::Place;
+use super::stage::{self, ADMINISTRATOR, ERASED, PACK_S, Stage, end, text};
+use super::ward::Held;
 use super::{cannot, now_ms, seconds_since};
 use crate::commands::drill::child::{Children, Server};
 use crate::commands::drill::http::Client;
@@ -23,6 +25,9 @@ use zeroize::Zeroizing;
 
 /// Between two tries to read and to write while the restore runs.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
+
+/// Longest that the making of a ward's pack may take, and its way to the workstation, in seconds.
+pub(super) const MAKING_S_MAX: f64 = 10.0;
 
 /// What the restore says when it is through.
 const BACK: &str = "everything is back and is what was backed up";
@@ -46,17 +51,23 @@ const PROBE: u64 = 77_777_777;
 pub(super) struct Paper {
     /// Seconds to the PDF.
     pub(super) seconds: f64,
+    /// Sheets, by what the pack says of itself.
     pub(super) patients: u64,
-    /// Those who lie there.
-    pub(super) expected: u64,
-    /// Seconds from when it was made to when the server died.
+    /// The sheets themselves, held against who lay there.
+    pub(super) held: Held,
+    /// Seconds from when it was begun to the first file that was encrypted.
     pub(super) age_s: f64,
     pub(super) pdf_bytes: u64,
 }
 
 impl Paper {
     pub(super) fn is_met(&self) -> bool {
-        self.patients == self.expected && self.pdf_bytes > 0
+        self.held.is_met() && self.pdf_bytes > 0
+    }
+
+    /// Whether nobody who came earlier than an interval, and the making of a pack, can have been missed.
+    pub(super) fn is_fresh(&self) -> bool {
+        (0.0..=PACK_S as f64 + MAKING_S_MAX).contains(&self.age_s)
     }
 }
 
@@ -110,11 +121,13 @@ pub(super) fn paper(stage: &Stage, attacked: &Attacked) -> Result<Paper, CliErro
     let made = made.ok_or_else(|| cannot("`tacet pack open --json` does not say when the pack was made"))?;
     let pdf_text = std::fs::read(&pdf).map_err(CliError::file(&pdf, "cannot be read"))?;
     let is_pdf = pdf_text.starts_with(b"%PDF-");
+    let patients = said.get("patients").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let held = Held::against(&pdf_text, patients, made.as_ms(), &stage.on_ward, &attacked.day.admissions);
     Ok(Paper {
         seconds,
-        patients: said.get("patients").and_then(serde_json::Value::as_u64).unwrap_or(0),
-        expected: LYING,
-        age_s: (attacked.killed_ms - made.as_ms()) as f64 / SECOND_MS,
+        patients,
+        held,
+        age_s: (attacked.begun_ms - made.as_ms()) as f64 / SECOND_MS,
         pdf_bytes: if is_pdf { pdf_text.len() as u64 } else { 0 },
     })
 }
@@ -133,8 +146,8 @@ impl NewMachine {
         let machine = Scratch::create(Some(stage.root()), false)?;
         let working = machine.area(Area::Working);
         let [from, keys, shares] = ["from.toml", "keys.toml", "shares"].map(|name| working.join(name));
-        write_private(&from, &stage.described(Place::Content)?)?;
-        write_private(&keys, &stage.described(Place::Keys)?)?;
+        write_private(&from, &stage.places.described(Place::Content)?)?;
+        write_private(&keys, &stage.places.described(Place::Keys)?)?;
         write_private(&shares, &stage.shares)?;
         Ok(Self { machine, passphrase: Zeroizing::new(format!("new {}", play::random_hex())), from, keys, shares })
     }
@@ -200,8 +213,8 @@ pub(super) fn restore(stage: &Stage, attacked: &Attacked, say: &dyn Fn(&str)) ->
     Ok(Recovered {
         snapshots: snapshot.number,
         chain_bytes: chain.iter().map(Manifest::bytes).sum(),
-        backup_bytes: bytes_below(&stage.received(Place::Content))?,
-        key_bytes: bytes_below(&stage.received(Place::Keys))?,
+        backup_bytes: stage.places.bytes(Place::Content)?,
+        key_bytes: stage.places.bytes(Place::Keys)?,
         store_bytes: bytes_below(&new.machine.area(Area::Data))?,
         snapshot,
         first_read_s: meanwhile.first_read_s,

@@ -3,7 +3,7 @@
 use super::attacker::Attacked;
 use super::credential::Credential;
 use super::recovery::{Paper, Recovered};
-use super::stage::Stage;
+use super::stage::{PACK_S, Stage};
 use crate::args::RansomwareArgs;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -39,7 +39,8 @@ impl Report<'_> {
         vec![
             ("the machine's own store was destroyed", !attacked.survived && attacked.files > 0),
             ("the server's credential changed nothing in the backup", credential.is_met()),
-            ("the ward had its pack, with whoever lies there", paper.is_met()),
+            ("the ward had its pack, with whoever lay there, in their beds, and nobody else", paper.is_met()),
+            ("that pack was no older than its interval and the making of one", paper.is_fresh()),
             (
                 "reading worked within a minute",
                 recovered.reads_meanwhile > 0 && recovered.first_read_s <= FIRST_READ_S_MAX,
@@ -86,7 +87,7 @@ impl Report<'_> {
                 "full_service_seconds": round(recovered.full_service_s), "met": self.is_met(),
             },
             "goals": goals, "patients": args.patients, "seed": args.seed, "resources": recovered.resources,
-            "import_seconds": round(stage.import_s), "backup_every_seconds": args.backup_seconds,
+            "backup_lies": stage.places.told(), "import_seconds": round(stage.import_s), "backup_every_seconds": args.backup_seconds,
             "attack": {
                 "kill_first": args.kill_first, "files": attacked.files, "bytes_written_over": attacked.bytes, "tripwire": tripwire,
                 "seconds": round((attacked.killed_ms - attacked.begun_ms) as f64 / 1000.0),
@@ -97,8 +98,10 @@ impl Report<'_> {
                 "objects_changed": credential.changed, "objects_added": credential.added,
             },
             "paper": {
-                "seconds": round(paper.seconds), "patients": paper.patients, "expected": paper.expected,
-                "age_seconds": round(paper.age_s), "pdf_bytes": paper.pdf_bytes,
+                "seconds": round(paper.seconds), "patients": paper.patients, "expected": paper.held.expected,
+                "admitted_that_day": paper.held.admitted, "missing": paper.held.missing, "without_their_bed": paper.held.astray,
+                "came_while_it_was_made": paper.held.late, "nobody_knows": paper.held.foreign,
+                "every_seconds": PACK_S, "age_seconds": round(paper.age_s), "pdf_bytes": paper.pdf_bytes,
             },
             "backup": {
                 "first_base_seconds": round(stage.first_base_s), "snapshots": recovered.snapshots, "base": recovered.snapshot.base,
@@ -136,9 +139,12 @@ impl Report<'_> {
         let compared = &recovered.compared;
         writeln!(
             out,
-            "A hospital of {} patients (seed {}, {} resources), with a backup every {} s on machines that it reaches by a receiver only, a ward \
-             with a workstation, and tripwires as delivered.\n",
-            args.patients, args.seed, stage.resources, args.backup_seconds
+            "A hospital of {} patients (seed {}, {} resources), with a backup every {} s {}, a ward with a workstation, and tripwires as delivered.\n",
+            args.patients,
+            args.seed,
+            stage.resources,
+            args.backup_seconds,
+            stage.places.told()
         )?;
         writeln!(
             out,
@@ -180,8 +186,17 @@ impl Report<'_> {
         }
         writeln!(
             out,
-            "Paper: opened in {:.1} s, {} of {} patients, made {:.0} s before the end.",
-            paper.seconds, paper.patients, paper.expected, paper.age_s
+            "Paper: opened in {:.1} s, begun {:.0} s before the attack (every {PACK_S} s). {} lay on the ward then, {} of them admitted that day: {} have no \
+             sheet, {} one without their bed; {} more came while it was made; {} sheets are of nobody. {} came to the ward that day.",
+            paper.seconds,
+            paper.age_s,
+            paper.held.expected,
+            paper.held.admitted,
+            paper.held.missing,
+            paper.held.astray,
+            paper.held.late,
+            paper.held.foreign,
+            attacked.day.admissions.iter().filter(|one| one.acknowledged_ms.is_some()).count()
         )?;
         writeln!(
             out,

@@ -1,5 +1,7 @@
 //! The hospital before the attack: a store, a backup on machines that the hospital reaches by a receiver only, a ward with a workstation.
 
+use super::places::{Place, Places};
+use super::ward::Lying;
 use super::{cannot, now_ms};
 use crate::args::RansomwareArgs;
 use crate::commands::drill::child::{Children, Server};
@@ -12,13 +14,10 @@ use crate::open;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use tacet_backup::targets::{self, TargetSettings};
-use tacet_backup::{Class, Manifest, PublicKey, Target, list_snapshots, load};
-use tacet_testkit::{Hospital, HospitalOptions};
+use tacet_backup::{Manifest, PublicKey};
+use tacet_testkit::{Hospital, HospitalOptions, PatientFile, Record};
 use tacet_types::Rng;
 use zeroize::Zeroizing;
 
@@ -38,38 +37,16 @@ const WARD_FILE: &str = "cardio";
 pub(super) const ERASED: u64 = 1;
 
 /// Seconds between two packs: as few as the program takes.
-const PACK_S: u64 = 30;
+pub(super) const PACK_S: u64 = 30;
+
+/// Days for which objects are locked where a place can: what the drill puts stays there as long.
+const LOCKED_DAYS: u32 = 1;
 
 /// Who runs the played hospital.
 pub(super) const ADMINISTRATOR: &str = "drill administrator";
 
 /// Looks before a snapshot is given up, 100 ms apart: an hour, for a first base.
 const LOOKS_MAX: u32 = 36_000;
-
-/// The place of a class of objects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    Content,
-    Keys,
-}
-
-impl Place {
-    pub(super) const BOTH: [Self; 2] = [Self::Content, Self::Keys];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Content => "vault-content",
-            Self::Keys => "vault-keys",
-        }
-    }
-
-    pub(super) fn class(self) -> Class {
-        match self {
-            Self::Content => Class::Content,
-            Self::Keys => Class::Key,
-        }
-    }
-}
 
 /// All machines of the drill.
 pub(super) struct Stage {
@@ -87,8 +64,12 @@ pub(super) struct Stage {
     pub(super) backup_key: PublicKey,
     /// Resources that were imported, those of the erased patient taken away.
     pub(super) resources: u64,
-    /// Numbers of the patients on the ward.
+    /// Numbers of the patients who were put on the ward, beyond those whom the hospital has there anyhow.
     pub(super) lying: Vec<u64>,
+    /// Everybody who lies on the ward before the day of the attack.
+    pub(super) on_ward: Vec<Lying>,
+    /// Where the backup is.
+    pub(super) places: Places,
     /// Snapshots before the server was started for its last day.
     pub(super) snapshots_before: u64,
     /// Seconds that the first whole snapshot took from the server's start.
@@ -105,16 +86,6 @@ pub(super) fn text(path: &Path) -> Result<&str, CliError> {
 impl Stage {
     pub(super) fn root(&self) -> &Path {
         self.machine.root()
-    }
-
-    /// Where the other machine keeps what it receives.
-    pub(super) fn received(&self, place: Place) -> PathBuf {
-        self.root().join(place.name())
-    }
-
-    /// What the server starts to reach the other machine: it stands for `ssh` with a forced command there.
-    pub(super) fn reach(&self, place: Place) -> PathBuf {
-        reach(self.root(), place)
     }
 
     /// The folder in which the server puts packs, on its own disk.
@@ -148,30 +119,20 @@ impl Stage {
         Ok(true)
     }
 
-    /// A place, seen by who keeps it.
-    pub(super) fn target(&self, place: Place) -> Result<Arc<dyn Target>, CliError> {
-        let settings = TargetSettings::Folder { path: self.received(place) };
-        let opened = targets::open(&settings, open::clock(), open::rng());
-        Ok(Arc::from(opened.map_err(|error| CliError::other("the drill's backup cannot be read", error))?))
-    }
-
     /// The manifests on a place that the hospital signed, the oldest first, not further back than `last`.
     pub(super) fn manifests(&self, place: Place, last: usize) -> Result<Vec<Manifest>, CliError> {
-        let target = self.target(place)?;
-        let listed = list_snapshots(target.as_ref(), place.class()).map_err(CliError::Backup)?;
-        let mut found = Vec::new();
-        for one in listed.iter().rev() {
-            if found.len() == last {
-                break;
-            }
-            if let Ok(signed) = load(target.as_ref(), &one.object)
-                && signed.verify(&self.backup_key).is_ok()
-            {
-                found.push(signed.unverified().clone());
-            }
-        }
-        found.reverse();
-        Ok(found)
+        self.places.manifests(place, &self.backup_key, last)
+    }
+
+    /// Somebody who lies on the ward by these records.
+    pub(super) fn lying_of(&self, file: &PatientFile) -> Option<Lying> {
+        Lying::of(file, &self.hospital.ward(WARD)?, WARD)
+    }
+
+    /// Patients who are not in the hospital yet, each with a stay on the ward that begins.
+    pub(super) fn to_admit(&self) -> impl Iterator<Item = PatientFile> + '_ {
+        let first = self.lying.last().map_or(self.hospital.options().patients, |last| last + 1);
+        (first..).filter_map(move |n| self.hospital.inpatient(n, WARD, LYING + n - first))
     }
 
     /// Number of the newest snapshot of content that the hospital made.
@@ -196,6 +157,11 @@ impl Stage {
     }
 
     pub(super) fn build(args: &RansomwareArgs, say: &dyn Fn(&str)) -> Result<Self, CliError> {
+        // Said before hours are spent.
+        let given = match (&args.target, &args.keys_target) {
+            (Some(content), Some(keys)) => Some(Places::given(content, keys)?),
+            _ => None,
+        };
         let machine = Scratch::create(args.scratch.as_deref(), false)?;
         let ward = Scratch::create(Some(machine.root()), false)?;
         let passphrase = Zeroizing::new(format!("drill {}", play::random_hex()));
@@ -211,7 +177,7 @@ impl Stage {
 
         say(&format!("importing {} patients, and {LYING} who lie on a ward", args.patients));
         let begun = now_ms();
-        let (imported, lying) = import(&children, &machine, &hospital)?;
+        let (imported, lying, on_ward) = import(&children, &machine, &hospital)?;
         let import_s = super::seconds_since(begun);
         let token = play::token(&children, "token", "drill interface", "integrator")?;
         let key = text_of(&children.run("backup-key", ADMINISTRATOR, &["backup", "key", "--json"])?, "key")?;
@@ -226,19 +192,16 @@ impl Stage {
         let place = hospital.ward(WARD).ok_or_else(|| cannot("the hospital has no such ward"))?;
 
         let root = machine.root();
-        for folder in [root.join("packs"), root.join(Place::Content.name()), root.join(Place::Keys.name())] {
-            private_directory(&folder)?;
-        }
-        for place in Place::BOTH {
-            write_reach(root, place)?;
-        }
+        private_directory(&root.join("packs"))?;
+        let places = given.map_or_else(|| Places::own(root), Ok)?;
+        let locked = if places.locks() { format!("locked_days = {LOCKED_DAYS}\n") } else { String::new() };
         let settings = format!(
-            "[log]\nlevel = \"warn\"\njson = true\n[backup]\ninterval_seconds = {}\n[backup.target]\n{}[backup.keys]\n{}\
+            "[log]\nlevel = \"warn\"\njson = true\n[backup]\ninterval_seconds = {}\n{locked}[backup.target]\n{}[backup.keys]\n{}\
              [packs]\ninterval_seconds = {PACK_S}\nfolders = [{:?}]\n\
              [packs.wards.{WARD_FILE}]\nplace = \"Location/{place}\"\nname = \"{WARD}\"\nrecipients = [\"{recipient}\"]\n",
             args.backup_seconds,
-            described(root, Place::Content)?,
-            described(root, Place::Keys)?,
+            places.described(Place::Content)?,
+            places.described(Place::Keys)?,
             text(&root.join("packs"))?,
         );
         children.configure(&settings)?;
@@ -251,6 +214,8 @@ impl Stage {
             backup_key,
             resources: imported,
             lying,
+            on_ward,
+            places,
             snapshots_before: 0,
             first_base_s: 0.0,
             import_s,
@@ -289,65 +254,43 @@ impl Stage {
         let settings = std::fs::read_to_string(&file).map_err(CliError::file(&file, "cannot be read"))?;
         self.children_configured(&settings)
     }
-
-    /// How somebody who restores describes a place.
-    pub(super) fn described(&self, place: Place) -> Result<String, CliError> {
-        described(self.root(), place)
-    }
 }
 
 fn pack_file() -> String {
     format!("ward-{WARD_FILE}.tacetpack")
 }
 
-fn reach(root: &Path, place: Place) -> PathBuf {
-    root.join(format!("reach-{}", place.name()))
-}
+/// What came of an import: how many resources, the numbers of who was put on the ward, and everybody who lies there.
+type Imported = (u64, Vec<u64>, Vec<Lying>);
 
-fn described(root: &Path, place: Place) -> Result<String, CliError> {
-    let command = reach(root, place);
-    Ok(format!("kind = \"ssh\"\nhost = \"{}.drill.invalid\"\ncommand = {:?}\n", place.name(), text(&command)?))
-}
-
-/// Stands for `ssh` to a machine where the key's forced command is the receiver: whatever it is asked to run, it runs that.
-fn write_reach(root: &Path, place: Place) -> Result<(), CliError> {
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::other("the program does not find itself, so it cannot run a second time", error))?;
-    let (path, folder) = (reach(root, place), root.join(place.name()));
-    let (program, folder) = (text(&program)?, text(&folder)?);
-    if [program, folder].iter().any(|text| text.contains('\'')) {
-        return Err(cannot("the path of the program or of the scratch directory has a quotation mark in it"));
-    }
-    let script = format!("#!/bin/sh\nexec '{program}' backup receive --append-only --keep-free 0 '{folder}'\n");
-    let mut file = std::fs::File::create(&path).map_err(CliError::file(&path, "cannot be written"))?;
-    let written = file.write_all(script.as_bytes()).and_then(|()| {
-        file.set_permissions(std::fs::Permissions::from_mode(0o700))?;
-        file.sync_all()
-    });
-    written.map_err(CliError::file(&path, "cannot be written"))
-}
-
-/// Imports the hospital, and some patients who lie on the ward; gives how many resources, and the numbers of those.
-fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Result<(u64, Vec<u64>), CliError> {
-    play::import(children, machine, hospital)?;
+/// Imports the hospital, and some patients who lie on the ward.
+fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Result<Imported, CliError> {
+    let ward = hospital.ward(WARD).ok_or_else(|| cannot("the hospital has no such ward"))?;
     let patients = hospital.options().patients;
-    let mut lying = Vec::new();
-    for n in patients.. {
-        if lying.len() as u64 == LYING {
-            break;
+    let mut on_ward = Vec::new();
+    let written =
+        |pipe: &mut dyn Write, records: &[Record]| records.iter().try_for_each(|one| writeln!(pipe, "{}", one.json));
+    let said = play::import_through_pipe(children, machine, "import", exit::OK, |pipe| {
+        written(pipe, &hospital.foundation())?;
+        for (n, file) in (0..).zip(hospital.patients()) {
+            written(pipe, &file.resources)?;
+            // Of many patients some lie on the ward anyhow.
+            on_ward.extend(Lying::of(&file, &ward, WARD).filter(|_| n != ERASED));
         }
-        // A child for whom the hospital knows no reason to be admitted has no stay.
-        let file = hospital.inpatient(n, WARD, n - patients);
-        if file.is_some_and(|file| file.resources.len() > hospital.patient(n).resources.len()) {
-            lying.push(n);
-        }
+        Ok(())
+    })?;
+    if play::json_of(&said)?.get("stored_total").and_then(Value::as_u64).is_none_or(|total| total < patients) {
+        return Err(cannot("the import stored less than the hospital has patients"));
     }
+    let mut lying = Vec::new();
+    let put = (patients..).filter_map(|n| Some((n, hospital.inpatient(n, WARD, n - patients)?)));
+    // A child for whom the hospital knows no reason to be admitted has no stay.
+    let put = put.filter_map(|(n, file)| Some((n, Lying::of(&file, &ward, WARD)?, file)));
     let said = play::import_through_pipe(children, machine, "import-ward", exit::OK, |pipe| {
-        for n in &lying {
-            let file = hospital.inpatient(*n, WARD, n - patients);
-            for record in file.into_iter().flat_map(|file| file.resources) {
-                writeln!(pipe, "{}", record.json)?;
-            }
+        for (n, one, file) in put.take(count(LYING)) {
+            written(pipe, &file.resources)?;
+            lying.push(n);
+            on_ward.push(one);
         }
         Ok(())
     })?;
@@ -355,7 +298,12 @@ fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Re
     if stored == 0 {
         return Err(cannot("nobody came to lie on the ward"));
     }
-    Ok((stored, lying))
+    Ok((stored, lying, on_ward))
+}
+
+/// A count of things in memory.
+pub(super) fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// All resources that `tacet check --json` counts.
