@@ -45,11 +45,19 @@ fn one(dosage: &Json<'_>, telling: &Telling, now: Timestamp) -> Option<String> {
     match (structured.is_empty(), written) {
         (true, written) => written,
         (false, None) => Some(structured),
+        // The same once more.
+        (false, Some(written)) if bare(&written) == bare(&structured) => Some(structured),
         (false, Some(written)) => {
             let quoted = telling.of("« %s »", "“%s”").replace("%s", &written);
             Some(format!("{structured} {quoted}"))
         }
     }
+}
+
+/// The words of a text, without what makes no difference in it: commas between words, capitals.
+fn bare(text: &str) -> Vec<String> {
+    let words = text.split_whitespace().map(|word| word.trim_matches([',', ';', '.', ':']));
+    words.filter(|word| !word.is_empty()).map(|word| word.replace(',', ".").to_lowercase()).collect()
 }
 
 fn structured(dosage: &Json<'_>, telling: &Telling, now: Timestamp) -> String {

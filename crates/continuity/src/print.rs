@@ -120,32 +120,46 @@ impl Pack {
             );
             blocks.push(Block::Frame(vec![text.replace("%n", &self.more.to_string())]));
         }
+        let partial = self.sheets.iter().filter(|(_, sheet)| !sheet.gaps.is_empty()).count();
+        if partial > 0 {
+            let text = telling.of(
+                "%n feuilles ne sont pas complètes : ce qui n’a pas pu être lu y est dit en tête. Demander, ne rien en conclure.",
+                "%n sheets are not whole: what could not be read is said at their top. Ask; conclude nothing from it.",
+            );
+            blocks.push(Block::Frame(vec![text.replace("%n", &partial.to_string())]));
+        }
         let column = |french: &'static str, english: &'static str, share: u16, bold: bool| Column {
             title: telling.of(french, english).to_owned(),
             share,
             bold,
         };
         let unknown = || telling.of("identité illisible", "identity unreadable").to_owned();
+        // A ward whose places are beds alone has no column for rooms.
+        let rooms = self.sheets.iter().any(|(_, sheet)| sheet.stay.room.is_some());
         let rows = self.sheets.iter().enumerate().map(|(place, (_, sheet))| GridRow {
-            cells: vec![
-                sheet.stay.room.clone().unwrap_or_default(),
-                sheet.stay.bed.clone().unwrap_or_default(),
-                sheet.identity.name.clone().unwrap_or_else(unknown),
-                sheet.identity.born.as_ref().map(|born| telling.when(born, self.made)).unwrap_or_default(),
-                self.note_of(sheet).to_owned(),
-                String::new(),
-            ],
+            cells: [
+                rooms.then(|| sheet.stay.room.clone().unwrap_or_default()),
+                Some(sheet.stay.bed.clone().unwrap_or_default()),
+                Some(sheet.identity.name.clone().unwrap_or_else(unknown)),
+                Some(sheet.identity.born.as_ref().map(|born| telling.when(born, self.made)).unwrap_or_default()),
+                Some(self.note_of(sheet)),
+                Some(String::new()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             height: 0,
             page_of: Some(place + 1),
         });
-        let columns = vec![
-            column("Chambre", "Room", 3, false),
-            column("Lit", "Bed", 4, false),
-            column("Patient", "Patient", 9, true),
-            column("Né(e) le", "Born", 4, false),
-            column("Attention", "Note", 5, true),
-            column("Page", "Page", 2, true),
+        let columns = [
+            rooms.then(|| column("Chambre", "Room", 3, false)),
+            Some(column("Lit", "Bed", 4, false)),
+            Some(column("Patient", "Patient", 9, true)),
+            Some(column("Né(e) le", "Born", 4, false)),
+            Some(column("Attention", "Note", 6, true)),
+            Some(column("Page", "Page", 2, true)),
         ];
+        let columns = columns.into_iter().flatten().collect();
         blocks.push(match count {
             0 => Block::Text(telling.of("Aucun patient présent.", "No patient present.").to_owned()),
             _ => Block::Grid(Grid { columns, rows: rows.collect(), boxed: false }),
@@ -154,16 +168,18 @@ impl Pack {
     }
 
     /// What the list says beside a name.
-    fn note_of(&self, sheet: &Sheet) -> &'static str {
+    fn note_of(&self, sheet: &Sheet) -> String {
         let telling = &self.telling;
-        let grave = matches!(&sheet.allergies, crate::sheet::Known::Some(all) if all.items.iter().any(|one| one.grave));
-        match () {
-            () if sheet.gaps.contains(&Gap::Nothing) => telling.of("feuille vide", "empty sheet"),
-            () if grave && !sheet.alerts.items.is_empty() => telling.of("! alerte, allergie", "! alert, allergy"),
-            () if grave => telling.of("! allergie grave", "! severe allergy"),
-            () if !sheet.alerts.items.is_empty() => telling.of("! alerte", "! alert"),
-            () if !sheet.gaps.is_empty() => telling.of("incomplet", "incomplete"),
-            () => "",
+        if sheet.gaps.contains(&Gap::Nothing) {
+            return telling.of("! FEUILLE VIDE", "! EMPTY SHEET").to_owned();
         }
+        let grave = matches!(&sheet.allergies, crate::sheet::Known::Some(all) if all.items.iter().any(|one| one.grave));
+        let words = [
+            (!sheet.gaps.is_empty()).then(|| telling.of("incomplet", "incomplete")),
+            (!sheet.alerts.items.is_empty()).then(|| telling.of("alerte", "alert")),
+            grave.then(|| telling.of("allergie grave", "severe allergy")),
+        ];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        if words.is_empty() { String::new() } else { format!("! {}", words.join(", ")) }
     }
 }

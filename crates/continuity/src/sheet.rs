@@ -4,9 +4,11 @@
 
 mod findings;
 mod measures;
+mod missing;
 mod ordered;
 mod person;
 
+pub use missing::Section;
 pub use person::identity;
 
 use crate::dosage::Due;
@@ -17,6 +19,7 @@ use findings::{alerts, allergy, known, problem};
 use measures::measures;
 use ordered::{orders, treatments};
 use person::{contacts, stay};
+use std::collections::BTreeSet;
 use tacet_types::Timestamp;
 
 /// Most allergies on a sheet.
@@ -312,6 +315,8 @@ pub struct Sheet {
     pub contacts: Listed<Contact>,
     /// What could not be read or would have been too much: the sheet is not whole.
     pub gaps: Vec<Gap>,
+    /// In which parts something is missing that could not be read.
+    pub missing: BTreeSet<Section>,
 }
 
 /// Why a sheet is not whole.
@@ -354,6 +359,7 @@ impl Sheet {
             orders: Listed::default(),
             contacts: Listed::default(),
             gaps: vec![gap],
+            missing: BTreeSet::new(),
         }
     }
 
@@ -364,7 +370,7 @@ impl Sheet {
         let patient = dossier.each("Patient").find(|record| record.get_str("id") == Some(asked.patient));
         match patient {
             Some(patient) => sheet.identity = identity(patient),
-            None => sheet.gaps.push(Gap::Unreadable),
+            None => sheet.lacks([Section::Identity]),
         }
         sheet.stay = stay(dossier, asked);
         sheet.alerts = Listed::of(alerts(dossier, asked), ALERTS_MAX);

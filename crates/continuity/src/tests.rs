@@ -3,7 +3,7 @@
 use crate::code::{serial, sheet_code, sheet_name};
 use crate::print::Pack;
 use crate::select::Dossier;
-use crate::sheet::{Asked, Gap, InsKind, Known, Off, Sheet, Standing};
+use crate::sheet::{Asked, Gap, InsKind, Known, Off, Section, Sheet, Standing};
 use crate::{Language, Telling, Zone};
 use tacet_fhir::json::{Json, Limits, parse_str};
 use tacet_paper::{Block, Book};
@@ -151,8 +151,41 @@ fn bad_records_make_a_sheet_that_says_so() {
     let lost = Sheet::empty("q", Gap::Nothing);
     let book = pack(vec![sheet, lost], FRENCH).to_book();
     assert!(words(&book, 1).contains("FEUILLE INCOMPLÈTE") && words(&book, 2).contains("DOSSIER ILLISIBLE"));
-    assert!(words(&book, 0).contains("feuille vide"));
+    let first = words(&book, 0);
+    assert!(first.contains("! FEUILLE VIDE") && first.contains("2 feuilles ne sont pas complètes"), "{first}");
     book.to_pdf().unwrap();
+}
+
+/// An allergy that does not open must not look like no allergy, and what is missing is said where it is looked for.
+#[test]
+fn what_could_not_be_read_is_said_where_it_is_missing() {
+    let denied = r#"{"resourceType":"AllergyIntolerance","id":"n","clinicalStatus":{"coding":[{"code":"active"}]},"code":{"coding":[{"code":"716186003","display":"Pas d’allergie connue"}]}}"#;
+    let told = |texts: &[&str], missing: &[&str]| {
+        let mut sheet = sheet_of(texts, FRENCH);
+        sheet.lacks(missing.iter().map(|kind| Section::of(kind)));
+        let book = pack(vec![sheet], FRENCH).to_book();
+        (words(&book, 1), words(&book, 0))
+    };
+    const ASK: &str = "!! Ce qui figure au dossier n’a pas pu être lu en entier : demander.";
+    for texts in [&[PATIENT][..], &[PATIENT, denied]] {
+        let (sheet, first) = told(texts, &["AllergyIntolerance", "Medication"]);
+        assert!(
+            sheet.contains("FEUILLE INCOMPLÈTE")
+                && sheet.contains("Il manque au moins un élément de : allergies, traitements."),
+            "{sheet}"
+        );
+        assert!(sheet.contains(&format!("ALLERGIES : À DEMANDER\n{ASK}")), "{sheet}");
+        assert!(!sheet.contains("RIEN D’ENREGISTRÉ") && !sheet.contains("AUCUNE CONNUE"), "{sheet}");
+        assert!(
+            sheet.contains(&format!("Traitements\n{ASK}")) && !sheet.contains(&format!("Problèmes en cours\n{ASK}")),
+            "{sheet}"
+        );
+        assert!(first.contains("! incomplet"), "{first}");
+    }
+    let (sheet, _) = told(&[PATIENT], &["Basic"]);
+    assert_eq!(sheet.matches(ASK).count(), 8, "what it is nobody knows: it may be missing in each part\n{sheet}");
+    let (sheet, first) = told(&[PATIENT], &[]);
+    assert!(!sheet.contains("INCOMPLÈTE") && !first.contains("incomplet"), "nothing is missing");
 }
 
 #[test]

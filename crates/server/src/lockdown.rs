@@ -38,9 +38,7 @@ pub(crate) fn may_lift(role: Role) -> bool {
 
 /// Refuses a request that a lockdown lets nobody make, or not this caller.
 pub(crate) fn refuse<S: RecordService>(app: &App<S>, line: &Route, who: Option<&Who>) -> Result<(), ApiError> {
-    if app.service.lockdown().is_none_or(|level| level < LockdownLevel::Cut) {
-        return Ok(());
-    }
+    let Some(level) = app.service.lockdown().filter(|level| *level >= LockdownLevel::Cut) else { return Ok(()) };
     let refused = match (line.access, who) {
         (_, Some(who)) => !may_lift(who.role),
         (Access::Client, None) => true,
@@ -53,13 +51,22 @@ pub(crate) fn refuse<S: RecordService>(app: &App<S>, line: &Route, who: Option<&
         // Public, or a file of the published ledger.
         _ => false,
     };
-    if refused { Err(locked_down()) } else { Ok(()) }
+    match (refused, level) {
+        (false, _) => Ok(()),
+        (true, LockdownLevel::Sealed) => Err(refusal(
+            "the store is locked, sessions are cut and no record can be opened: two people lift that, then the server is started again \
+             (docs/lockdown.md)",
+        )),
+        (true, _) => Err(locked_down()),
+    }
 }
 
 /// 503: sessions are cut.
 pub(crate) fn locked_down() -> ApiError {
-    let message =
-        "the store is locked and sessions are cut: only those are let in who can lift that (docs/lockdown.md)";
+    refusal("the store is locked and sessions are cut: only those are let in who can lift that (docs/lockdown.md)")
+}
+
+fn refusal(message: &'static str) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, IssueType::Transient, message)
         .retry_after_s(ReadOnly::Lockdown.retry_after_s())
 }

@@ -257,6 +257,9 @@ impl Collector for FeedFigures {
     }
 }
 
+/// One figure of drills: its name, its words, and its instant in milliseconds.
+type DrillFigure = (&'static str, &'static str, fn(&tacet_vault::DrillStanding) -> Option<i64>);
+
 #[derive(Debug)]
 struct StoreFigures(tacet_vault::VaultStatistics);
 
@@ -293,6 +296,8 @@ impl Collector for StoreFigures {
             gauge(&mut encoder, "tacet_backup_snapshot", help, signed(backup.snapshot))?;
             let help = "When the backup's last snapshot was made, in seconds since 1970";
             gauge(&mut encoder, "tacet_backup_made_seconds", help, backup.made_s)?;
+            let help = "When the backup did its last step, whether or not there was anything to send, in seconds since 1970";
+            gauge(&mut encoder, "tacet_backup_looked_seconds", help, backup.looked_s)?;
             let help = "Bytes of rows that wait to go out";
             gauge(&mut encoder, "tacet_backup_waiting_bytes", help, signed(backup.waiting_bytes))?;
             let help = "Tries to make a snapshot that failed, in a row";
@@ -301,6 +306,18 @@ impl Collector for StoreFigures {
             gauge(&mut encoder, "tacet_backup_missing", help, signed(backup.missing))?;
             let help = "Whole snapshots since the start that had less than half of the rows of the one before";
             gauge(&mut encoder, "tacet_backup_shrunk", help, signed(backup.shrunk))?;
+        }
+        let held: [DrillFigure; 2] = [
+            ("tacet_drill_held_seconds", "When a drill was held last, in seconds since 1970", |drill| Some(drill.held_ms)),
+            ("tacet_drill_passed_seconds", "When a drill was held and passed last, in seconds since 1970", |drill| {
+                drill.passed_ms
+            }),
+        ];
+        for (name, help, at_ms) in held {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (drill, at_ms) in figures.drills.iter().filter_map(|drill| Some((drill.drill, at_ms(drill)?))) {
+                family.encode_family(&[("drill", drill.as_str())])?.encode_gauge(&(at_ms / 1000))?;
+            }
         }
         let help = "1 where this start found the ledger published less than before: fewer witnesses, or files no longer public";
         gauge(&mut encoder, "tacet_ledger_published_less", help, i64::from(figures.log.less))?;

@@ -20,11 +20,11 @@ use std::time::Duration;
 use tacet_continuity::code::serial;
 use tacet_continuity::container::{About, PackError, sign};
 use tacet_continuity::select::Dossier;
-use tacet_continuity::sheet::{Asked, Gap, Sheet};
+use tacet_continuity::sheet::{Asked, Gap, Section, Sheet};
 use tacet_continuity::{Language, Pack, Telling, Zone};
 use tacet_fhir::json::{self, Json};
 use tacet_types::Timestamp;
-use tacet_vault::{Disclosed, Vault, VaultError, Ward, WardGap, WardPatient, WardRecords};
+use tacet_vault::{Disclosed, Vault, VaultError, Ward, WardPatient, WardRecords};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -164,8 +164,7 @@ impl PackMaker {
         }
         let mut places = BTreeMap::new();
         for (id, ward) in &config.wards {
-            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-            if id.is_empty() || id.len() > ID_BYTES_MAX || !id.bytes().all(fits) {
+            if !is_ward_id(id) {
                 return Err(wrong(format!(
                     "`{id}` is no id of a ward: up to {ID_BYTES_MAX} small letters, digits and hyphens"
                 )));
@@ -233,9 +232,8 @@ impl PackMaker {
         let pack = self.gather(vault, id, environment)?;
         let (patients, serial, made, until) = (pack.sheets.len(), pack.serial.clone(), pack.made, pack.until);
         let pdf = Zeroizing::new(pack.to_pdf()?);
-        let establishment: String = vault.establishment().0.iter().map(|byte| format!("{byte:02x}")).collect();
         let about = About {
-            establishment,
+            establishment: establishment(vault),
             ward: place.text.clone(),
             serial,
             made,
@@ -276,6 +274,31 @@ impl PackMaker {
             _ => Ok(taken),
         }
     }
+
+    /// Lets go of packs that this hospital's server put into the folders for wards that are in the settings no more, once they are not to be trusted any longer.
+    pub fn sweep(&self, vault: &Vault, environment: &Environment) {
+        let wards = self.wards().collect();
+        let time = (environment.clock.now(), self.trusted_ms);
+        for folder in &self.folders {
+            match folder::sweep(folder, &establishment(vault), &wards, time) {
+                Ok(0) => {}
+                Ok(wards) => {
+                    tracing::info!(folder = %folder.display(), wards, "packs of wards that are not in the settings were removed");
+                }
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "old packs cannot be removed here"),
+            }
+        }
+    }
+}
+
+fn establishment(vault: &Vault) -> String {
+    vault.establishment().0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a text is the id of a ward: it is a part of a file's name.
+fn is_ward_id(id: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(fits)
 }
 
 /// The sheets of a ward's records, each with its code. A record that cannot be read is missing on its sheet, which says so.
@@ -287,14 +310,19 @@ fn sheets(records: &WardRecords, now: Timestamp, telling: Telling) -> Vec<(Strin
         if patient.records.is_empty() {
             return Sheet::empty(id, Gap::Nothing);
         }
-        let read: Vec<Json<'_>> = patient.records.iter().filter_map(parsed).collect();
-        let unreadable = read.len() < patient.records.len() || patient.gap == Some(WardGap::Unreadable);
+        let mut missing: Vec<Section> = patient.gaps.unreadable.iter().map(|kind| Section::of(kind.as_str())).collect();
+        missing.extend(patient.gaps.unknown.then_some(Section::Unknown));
+        let mut read: Vec<Json<'_>> = Vec::with_capacity(patient.records.len());
+        for record in &patient.records {
+            match parsed(record) {
+                Some(value) => read.push(value),
+                None => missing.push(Section::of(record.record.resource_type.as_str())),
+            }
+        }
         let asked = Asked { patient: id, encounter: Some(patient.encounter.as_str()), now, telling };
         let mut sheet = Sheet::of(&Dossier::over(read, Arc::clone(&shared)), &asked);
-        if unreadable && !sheet.gaps.contains(&Gap::Unreadable) {
-            sheet.gaps.push(Gap::Unreadable);
-        }
-        if patient.gap == Some(WardGap::TooMuch) {
+        sheet.lacks(missing);
+        if patient.gaps.too_much {
             sheet.gaps.push(Gap::TooMuch);
         }
         sheet
@@ -343,7 +371,7 @@ impl Packs {
         let pause = Duration::from_secs(config.interval_seconds);
         let environment = environment.clone();
         let task = tokio::spawn(async move {
-            if maker.places.is_empty() {
+            if maker.places.is_empty() && maker.folders.is_empty() {
                 return;
             }
             let mut every = tokio::time::interval(pause);
@@ -353,6 +381,10 @@ impl Packs {
                 tokio::select! {
                     _ = stopped.changed() => return,
                     _ = every.tick() => {}
+                }
+                let (sweeping, store, clock) = (Arc::clone(&maker), vault.clone(), environment.clone());
+                if spawn_blocking(move || sweeping.sweep(&store, &clock)).await.is_err() {
+                    tracing::error!("removing old packs ended in a panic");
                 }
                 for id in maker.wards().map(str::to_owned).collect::<Vec<_>>() {
                     if *stopped.borrow() {

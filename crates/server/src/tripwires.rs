@@ -149,7 +149,8 @@ impl Tripwires {
         config: &TripwiresConfig,
         environment: &Environment,
     ) -> Result<Self, VaultError> {
-        orders::take(vault, data, environment).await?;
+        let mut stuck = orders::Stuck::default();
+        orders::take(vault, data, environment, &mut stuck).await?;
         let alarms = Alarms::default();
         let mut watcher = Watcher {
             vault: vault.clone(),
@@ -159,6 +160,7 @@ impl Tripwires {
             told: BTreeMap::new(),
             alarms: alarms.clone(),
             backups: (0, 0),
+            stuck,
         };
         let mut looking = Looking::new(data, config, environment);
         if config.on {
@@ -274,6 +276,8 @@ struct Watcher {
     /// When each wire was written down last.
     told: BTreeMap<Wire, i64>,
     alarms: Alarms,
+    /// An order that was carried out and cannot be taken away.
+    stuck: orders::Stuck,
     /// Snapshots that were missing, and that were far smaller than the one before, when it was last looked.
     backups: (u64, u64),
 }
@@ -288,7 +292,7 @@ impl Watcher {
                 _ = stopped.changed() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = orders::take(&self.vault, &self.data, &self.environment).await {
+            if let Err(error) = orders::take(&self.vault, &self.data, &self.environment, &mut self.stuck).await {
                 tracing::error!(%error, "an order to lock could not be written down; the store is locked until it is opened again");
             }
             self.look_at_backups();

@@ -1,30 +1,41 @@
 //! Accounts of people at the command line: who stands at the machine is an operator, and nobody's second person.
 
+use crate::config::Config;
 use crate::error::CliError;
 use crate::open::{self, Opened};
 use std::sync::Arc;
 use tacet_identity::{Account, Actor, ApprovalId, Identity, IdentityError, Kind, Settings, Url};
-use tacet_ledger::noted::NotedRows;
-use tacet_vault::Caller;
+use tacet_ledger::Entry;
+use tacet_ledger::noted::{NotedRows, RowWrite};
+use tacet_vault::{Caller, Vault};
 
 /// Where the pages of the server are, if nothing else is configured.
 const HERE: &str = "http://localhost:8443";
 
 /// Accounts over an opened store.
 pub(crate) fn identity(opened: &Opened) -> Result<Identity, CliError> {
-    let mut url = Url::parse(&base_url(opened)).map_err(|_| told(IdentityError::Settings))?;
+    identity_over(&opened.vault, &opened.config)
+}
+
+/// The same over a store that was opened in another way.
+pub(crate) fn identity_over(vault: &Vault, config: &Config) -> Result<Identity, CliError> {
+    let mut url = Url::parse(&url_of(config)).map_err(|_| told(IdentityError::Settings))?;
     // Passkeys know names, no addresses.
     if url.domain().is_none() {
         url.set_host(Some("localhost")).map_err(|_| told(IdentityError::Settings))?;
     }
     let host = url.host_str().unwrap_or_default().to_owned();
-    let rows = Arc::new(opened.vault.clone()) as Arc<dyn NotedRows>;
+    let rows = Arc::new(vault.clone()) as Arc<dyn NotedRows>;
     Identity::open(rows, open::clock(), open::rng(), Settings::new(&host, url, "Tacet")).map_err(told)
 }
 
 /// Where people reach the server.
 pub(crate) fn base_url(opened: &Opened) -> String {
-    opened.config.server.base_url.clone().unwrap_or_else(|| HERE.to_owned())
+    url_of(&opened.config)
+}
+
+fn url_of(config: &Config) -> String {
+    config.server.base_url.clone().unwrap_or_else(|| HERE.to_owned())
 }
 
 /// Whoever runs the command.
@@ -93,11 +104,33 @@ pub(crate) fn use_approval(
     approval: Option<&str>,
 ) -> Result<(), CliError> {
     let Some(id) = approval else { return Ok(()) };
+    let (identity, actor, id) = for_who_asked(opened, caller, id)?;
+    open::wait(identity.use_approval(&actor, &id, kind, text)).map_err(told)?;
+    Ok(())
+}
+
+/// The same for what is done by a commit of rows: what uses the approval up in that commit, so that neither is without the other.
+///
+/// # Errors
+/// As [`use_approval`].
+pub(crate) fn using_approval(
+    opened: &Opened,
+    caller: &Caller,
+    kind: Kind,
+    text: &str,
+    approval: Option<&str>,
+) -> Result<Option<(RowWrite, Entry)>, CliError> {
+    let Some(id) = approval else { return Ok(None) };
+    let (identity, actor, id) = for_who_asked(opened, caller, id)?;
+    let using = identity.using(&actor, &id, kind, text).map_err(told)?;
+    Ok(Some((using.write, using.entry)))
+}
+
+/// An approval is carried out here for whoever asked; the entry names who stands at the machine.
+fn for_who_asked(opened: &Opened, caller: &Caller, id: &str) -> Result<(Identity, Actor, ApprovalId), CliError> {
     let absent = || CliError::Usage("there is no such approval: see `tacet approval list`".into());
     let (id, identity) = (ApprovalId::parse(id).ok_or_else(absent)?, identity(opened)?);
     let found = identity.approval(&id).map_err(told)?.ok_or_else(absent)?;
-    // Carried out here for whoever asked; the entry names who stands at the machine.
     let actor = Actor { account: found.asked.account, ..actor(caller) };
-    open::wait(identity.use_approval(&actor, &id, kind, text)).map_err(told)?;
-    Ok(())
+    Ok((identity, actor, id))
 }

@@ -68,7 +68,7 @@ impl Species {
             ["index", folder, name] if hexadecimal(folder) && hexadecimal(name) => Self::Whole(b""),
             ["ledger-index", name] if hexadecimal(name) => Self::Whole(b""),
             ["copies", folder, name] if hexadecimal(folder) && numbered(Some(name)) => Self::Whole(b""),
-            ["backup" | "restore" | "packs" | "continuity", ..] => Self::Loose,
+            ["backup" | "restore" | "packs" | "continuity" | "drills", ..] => Self::Loose,
             _ => Self::Foreign,
         }
     }
@@ -143,6 +143,7 @@ mod tests {
             ("store/rescue.unfinished/0.jnl", Species::Loose),
             ("restore-unfinished", Species::Passing),
             ("backup/state.new", Species::Loose),
+            ("drills/00112233aabbccdd.note", Species::Loose),
             ("lockdown", Species::Passing),
         ] {
             assert_eq!(Species::of(path), species, "{path}");

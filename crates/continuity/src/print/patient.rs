@@ -3,7 +3,7 @@
 use super::Pack;
 use crate::dosage::Due;
 use crate::read::{DAY_MS, When};
-use crate::sheet::{Allergy, Gap, Identity, Known, Listed, Measure, Sheet, Standing, Treatment};
+use crate::sheet::{Allergy, Gap, Identity, Known, Listed, Measure, Section, Sheet, Standing, Treatment};
 use crate::words::Telling;
 use tacet_paper::{Block, Chapter, Column, Grid, GridRow};
 use tacet_types::{Timestamp, civil_from_days};
@@ -44,8 +44,8 @@ pub(super) fn chapter(sheet: &Sheet, pack: &Pack, code: &str, (place, count): (u
     teller.stay(sheet, &mut blocks);
     teller.problems(sheet, &mut blocks);
     teller.treatments(sheet, &mut blocks);
-    teller.measures(("Constantes", "Vital signs"), &sheet.vitals, &mut blocks);
-    teller.measures(("Derniers résultats", "Last results"), &sheet.results, &mut blocks);
+    teller.measures(("Constantes", "Vital signs"), &sheet.vitals, sheet, &mut blocks);
+    teller.measures(("Derniers résultats", "Last results"), &sheet.results, sheet, &mut blocks);
     teller.orders(sheet, &mut blocks);
     teller.contacts(sheet, &mut blocks);
     teller.notes(code, &mut blocks);
@@ -112,7 +112,7 @@ impl Teller<'_> {
         if text.len() != 10 {
             return String::new();
         }
-        let (now_year, now_month, now_day) = civil_from_days(self.telling.zone.local_ms(self.made).div_euclid(DAY_MS));
+        let (now_year, now_month, now_day) = civil_from_days(self.telling.zone.day(self.made));
         let (year, month, day) = civil_from_days(born.as_ms().div_euclid(DAY_MS));
         let years = now_year - year - i64::from((now_month, now_day) < (month, day));
         match years {
@@ -133,10 +133,18 @@ impl Teller<'_> {
                     self.of(("FEUILLE INCOMPLÈTE", "SHEET NOT WHOLE")).to_owned(),
                     self.of(("Ce dossier est plus long que ce qu’une feuille peut lire : des éléments plus anciens manquent.", "This record is longer than what is read for a sheet: older parts are missing.")).to_owned(),
                 ],
-                Gap::Unreadable => vec![
-                    self.of(("FEUILLE INCOMPLÈTE", "SHEET NOT WHOLE")).to_owned(),
-                    self.of(("Une partie de ce dossier n’a pas pu être lue : elle manque ici.", "A part of this record could not be read: it is missing here.")).to_owned(),
-                ],
+                Gap::Unreadable => {
+                    let parts: Vec<&str> = sheet.missing.iter().map(|part| self.of(named(*part))).collect();
+                    let mut lines = vec![
+                        self.of(("FEUILLE INCOMPLÈTE", "SHEET NOT WHOLE")).to_owned(),
+                        self.of(("Une partie de ce dossier n’a pas pu être lue : elle manque ici.", "A part of this record could not be read: it is missing here.")).to_owned(),
+                    ];
+                    if !parts.is_empty() {
+                        let manque = self.of(("Il manque au moins un élément de :", "At least one item is missing of:"));
+                        lines.push(format!("{manque} {}.", parts.join(", ")));
+                    }
+                    lines
+                }
                 Gap::Nothing => vec![
                     self.of(("DOSSIER ILLISIBLE", "RECORD UNREADABLE")).to_owned(),
                     self.of(("Ce patient est présent, mais son dossier n’a pas pu être lu. Rien de ce qui suit ne dit qu’il n’y a rien.", "This patient is present, but the record could not be read. Nothing below says that there is nothing.")).to_owned(),
@@ -148,36 +156,46 @@ impl Teller<'_> {
     fn alerts(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
         if sheet.alerts.items.is_empty() {
             let none = ("Alertes : aucune enregistrée.", "Alerts: none recorded.");
-            blocks.push(Block::Text(self.of(none).to_owned()));
+            blocks.push(match self.lacking(sheet, Section::Alerts) {
+                Some(lacking) => Block::Frame(vec![self.of(("ALERTES", "ALERTS")).to_owned(), lacking]),
+                None => Block::Text(self.of(none).to_owned()),
+            });
             return;
         }
         let mut lines = vec![self.of(("ALERTES", "ALERTS")).to_owned()];
         lines.extend(sheet.alerts.items.iter().map(|alert| format!("! {alert}")));
         lines.extend(self.more(&sheet.alerts));
+        lines.extend(self.lacking(sheet, Section::Alerts));
         blocks.push(Block::Frame(lines));
     }
 
     fn allergies(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
-        blocks.push(match &sheet.allergies {
-            Known::NotRecorded => Block::Frame(vec![
+        let lacking = self.lacking(sheet, Section::Allergies);
+        let mut lines = match &sheet.allergies {
+            // Something is recorded, and nobody knows what.
+            _ if lacking.is_some() && !matches!(sheet.allergies, Known::Some(_)) => {
+                vec![self.of(("ALLERGIES : À DEMANDER", "ALLERGIES: ASK")).to_owned()]
+            }
+            Known::NotRecorded => vec![
                 self.of(("ALLERGIES : RIEN D’ENREGISTRÉ", "ALLERGIES: NOTHING RECORDED")).to_owned(),
                 self.of((
                     "Ce n’est pas « pas d’allergie » : demander au patient.",
                     "This is not “no allergy”: ask the patient.",
                 ))
                 .to_owned(),
-            ]),
-            Known::None(said) => Block::Frame(vec![
-                self.of(("ALLERGIES : AUCUNE CONNUE", "ALLERGIES: NONE KNOWN")).to_owned(),
-                said.join(" ; "),
-            ]),
+            ],
+            Known::None(said) => {
+                vec![self.of(("ALLERGIES : AUCUNE CONNUE", "ALLERGIES: NONE KNOWN")).to_owned(), said.join(" ; ")]
+            }
             Known::Some(listed) => {
                 let mut lines = vec![self.of(("ALLERGIES ET INTOLÉRANCES", "ALLERGIES AND INTOLERANCES")).to_owned()];
                 lines.extend(listed.items.iter().map(|allergy| self.allergy(allergy)));
                 lines.extend(self.more(listed));
-                Block::Frame(lines)
+                lines
             }
-        });
+        };
+        lines.extend(lacking);
+        blocks.push(Block::Frame(lines));
     }
 
     fn allergy(&self, allergy: &Allergy) -> String {
@@ -209,6 +227,15 @@ impl Teller<'_> {
         blocks.push(Block::Text(parts.join(" · ")));
     }
 
+    /// That something of a part could not be read, where that is so.
+    fn lacking(&self, sheet: &Sheet, section: Section) -> Option<String> {
+        let text = (
+            "!! Ce qui figure au dossier n’a pas pu être lu en entier : demander.",
+            "!! What is on record could not be read as a whole: ask.",
+        );
+        sheet.may_lack(section).then(|| self.of(text).to_owned())
+    }
+
     fn problems(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
         blocks.push(self.heading(("Problèmes en cours", "Active problems")));
         match &sheet.problems {
@@ -228,10 +255,12 @@ impl Teller<'_> {
                 blocks.push(Block::List(told.chain(self.more(listed)).collect()));
             }
         }
+        blocks.extend(self.lacking(sheet, Section::Problems).map(Block::Text));
     }
 
     fn treatments(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
         blocks.push(self.heading(("Traitements", "Treatments")));
+        blocks.extend(self.lacking(sheet, Section::Treatments).map(Block::Text));
         let listed = match &sheet.treatments {
             Known::NotRecorded => {
                 blocks.push(Block::Text(self.of(("Rien d’enregistré.", "Nothing recorded.")).to_owned()));
@@ -296,19 +325,20 @@ impl Teller<'_> {
         vec![format!("{standing}{}", one.what), format!("{dose}{ended}"), given, due]
     }
 
-    fn measures(&self, title: (&str, &str), listed: &Listed<Measure>, blocks: &mut Vec<Block>) {
+    fn measures(&self, title: (&str, &str), listed: &Listed<Measure>, sheet: &Sheet, blocks: &mut Vec<Block>) {
         blocks.push(self.heading(title));
+        blocks.extend(self.lacking(sheet, Section::Measures).map(Block::Text));
         if listed.items.is_empty() {
             blocks.push(Block::Text(self.of(("Rien d’enregistré récemment.", "Nothing recorded lately.")).to_owned()));
             return;
         }
         let columns = vec![
-            self.column(("Examen", "What"), 9, false),
-            self.column(("Valeur", "Value"), 6, true),
-            self.column(("Écart", "Flag"), 3, true),
-            self.column(("Usuel", "Range"), 4, false),
-            self.column(("Quand", "When"), 4, false),
-            self.column(("Avant", "Before"), 5, false),
+            self.column(("Examen", "What"), 18, false),
+            self.column(("Valeur", "Value"), 13, true),
+            self.column(("Écart", "Flag"), 7, true),
+            self.column(("Usuel", "Range"), 8, false),
+            self.column(("Quand", "When"), 11, false),
+            self.column(("Avant", "Before"), 15, false),
         ];
         let rows = listed.items.iter().map(|one| {
             let value = one.value.clone().unwrap_or_else(|| self.of(("non rendu", "no value")).to_owned());
@@ -335,6 +365,7 @@ impl Teller<'_> {
 
     fn orders(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
         blocks.push(self.heading(("Demandes en cours, rendez-vous du jour", "Open orders, appointments of the day")));
+        blocks.extend(self.lacking(sheet, Section::Orders).map(Block::Text));
         if sheet.orders.items.is_empty() {
             blocks.push(Block::Text(self.of(("Rien d’enregistré.", "Nothing recorded.")).to_owned()));
             return;
@@ -355,6 +386,7 @@ impl Teller<'_> {
 
     fn contacts(&self, sheet: &Sheet, blocks: &mut Vec<Block>) {
         blocks.push(self.heading(("À prévenir", "Contacts")));
+        blocks.extend(self.lacking(sheet, Section::Contacts).map(Block::Text));
         if sheet.contacts.items.is_empty() {
             blocks.push(Block::Text(self.of(("Personne d’enregistré.", "Nobody recorded.")).to_owned()));
             return;
@@ -384,5 +416,22 @@ impl Teller<'_> {
         ];
         let row = GridRow { cells: vec![String::new(); 3], height: NOTE_HEIGHT, page_of: None };
         blocks.push(Block::Grid(Grid { columns, rows: vec![row; NOTE_ROWS], boxed: true }));
+    }
+}
+
+/// What a part of a sheet is called.
+fn named(section: Section) -> (&'static str, &'static str) {
+    match section {
+        Section::Identity => ("identité", "identity"),
+        Section::Alerts => ("alertes et décisions", "alerts and decisions"),
+        Section::Allergies => ("allergies", "allergies"),
+        Section::Stay => ("séjour et lieu", "stay and place"),
+        Section::Problems => ("problèmes", "problems"),
+        Section::Treatments => ("traitements", "treatments"),
+        Section::Measures => ("constantes et résultats", "vital signs and results"),
+        Section::Orders => ("demandes et rendez-vous", "orders and appointments"),
+        Section::Contacts => ("personnes à prévenir", "contacts"),
+        Section::Names => ("noms de soignants ou de services", "names of staff or places"),
+        Section::Unknown => ("nature inconnue (peut manquer partout)", "unknown kind (may be missing anywhere)"),
     }
 }

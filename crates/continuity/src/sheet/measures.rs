@@ -47,13 +47,34 @@ fn value(record: &Json<'_>, telling: &Telling, now: Timestamp) -> Option<String>
         .or_else(|| text(record, "valueTime"))
 }
 
+/// Systolic and diastolic blood pressure (LOINC): told as everybody writes them, `141/71 mmHg`.
+const PRESSURES: [&str; 2] = ["8480-6", "8462-4"];
+
+/// Both blood pressures of an observation, where both are there and in one unit.
+fn pressures(record: &Json<'_>, telling: &Telling) -> Option<String> {
+    let [above, below] = PRESSURES.map(|code| {
+        let part = each(record, "component").iter().find(|part| has_code(part.get("code"), &[code]))?;
+        let told = quantity(part.get("valueQuantity")?, telling.language.comma())?;
+        told.split_once(' ').map(|(number, unit)| (number.to_owned(), unit.to_owned()))
+    });
+    let ((above, unit), (below, other)) = above.zip(below)?;
+    (unit == other).then(|| format!("{above}/{below} {unit}"))
+}
+
 fn whole_value(record: &Json<'_>, telling: &Telling, now: Timestamp) -> Option<String> {
     let own = value(record, telling, now);
-    let parts = each(record, "component").iter().take(12).filter_map(|part| {
+    let whole = record.get("code").and_then(concept).unwrap_or_default();
+    let pressures = pressures(record, telling);
+    let rest = each(record, "component").iter().take(12).filter_map(|part| {
+        if pressures.is_some() && has_code(part.get("code"), &PRESSURES) {
+            return None;
+        }
         let what = part.get("code").and_then(concept)?;
-        Some(format!("{what} {}", value(part, telling, now)?))
+        // Named after the whole: what is told beside it already.
+        let short = what.strip_prefix(&whole).map(str::trim).filter(|short| !whole.is_empty() && !short.is_empty());
+        Some(format!("{} {}", short.unwrap_or(&what), value(part, telling, now)?))
     });
-    let parts: Vec<String> = parts.collect();
+    let parts: Vec<String> = pressures.clone().into_iter().chain(rest).collect();
     match (own, parts.is_empty()) {
         (own, true) => own,
         (None, false) => Some(parts.join(" ; ")),

@@ -8,6 +8,7 @@ use crate::app::Environment;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tacet_ledger::{Channel, Origin, PurposeOfUse};
 use tacet_types::{OperationId, Role};
@@ -72,11 +73,33 @@ impl LockOrder {
     }
 }
 
-/// Carries out the order that waits, if there is one, and takes its file away.
+/// The file of an order that was carried out and cannot be taken away. It counts once, until it is changed or the program starts again: otherwise no lift would last.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Stuck(Option<(u64, u64, i64, i64)>);
+
+impl Stuck {
+    /// The file that is there now: which one, and when it was changed last.
+    fn at(path: &Path) -> Self {
+        let found = std::fs::symlink_metadata(path).ok();
+        Self(found.map(|found| (found.dev(), found.ino(), found.ctime(), found.ctime_nsec())))
+    }
+}
+
+/// Carries out the order that waits, if there is one, and takes its file away. `stuck`: what could not be taken away before.
 ///
 /// # Errors
 /// The store's. The file stays then.
-pub(super) async fn take(vault: &Vault, data: &Path, environment: &Environment) -> Result<(), VaultError> {
+pub(super) async fn take(
+    vault: &Vault,
+    data: &Path,
+    environment: &Environment,
+    stuck: &mut Stuck,
+) -> Result<(), VaultError> {
+    // Before it is read: one that is put in its place meanwhile is another one.
+    let seen = Stuck::at(&data.join(LOCK_ORDER_FILE));
+    if seen.0.is_some() && seen == *stuck {
+        return Ok(());
+    }
     let Some(order) = LockOrder::waiting(data) else { return Ok(()) };
     let origin = Origin { address: None, channel: Channel::CommandLine };
     let operation = OperationId::random(&*environment.rng);
@@ -84,7 +107,8 @@ pub(super) async fn take(vault: &Vault, data: &Path, environment: &Environment) 
     vault.lock(&caller, order.level, LockdownCause::Machine, &order.reason).await?;
     let order = data.join(LOCK_ORDER_FILE);
     if let Err(error) = std::fs::remove_file(&order).or_else(|_| std::fs::remove_dir(&order)) {
-        tracing::error!(kind = ?error.kind(), "the file `lockdown` could not be taken away: it locks again after each lift");
+        tracing::error!(kind = ?error.kind(), "the file `lockdown` cannot be taken away: remove it, or it locks again at the next start");
+        *stuck = seen;
     }
     Ok(())
 }
@@ -94,5 +118,5 @@ pub(super) async fn take(vault: &Vault, data: &Path, environment: &Environment) 
 /// # Errors
 /// The store's. The file stays then.
 pub async fn take_lock_order(vault: &Vault, data: &Path, environment: &Environment) -> Result<(), VaultError> {
-    take(vault, data, environment).await
+    take(vault, data, environment, &mut Stuck::default()).await
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tacet_continuity::Pack;
 use tacet_continuity::code::{SheetCode, sheet_code};
 use tacet_continuity::container;
-use tacet_continuity::sheet::Known;
+use tacet_continuity::sheet::{Gap, Known, Section};
 use tacet_ledger::{Channel, Entry, EventKind, Outcome, PurposeOfUse};
 use tacet_seal::SecureRng;
 use tacet_server::{Environment, PackMaker, Packs, PacksConfig, PacksError, WardConfig};
@@ -99,6 +99,43 @@ async fn a_pack_has_those_who_lie_there_and_what_the_ward_may_see() {
     assert!(entry.basis.as_deref().unwrap().contains("nurse-care"), "{:?}", entry.basis);
     assert_eq!(of("p-known").len(), 1);
     assert!(of("p-elsewhere").is_empty() && of("p-refuses").is_empty());
+}
+
+/// What a disk does to the records that are stored by this.
+async fn damaged(ward: &Ward, records: &[Value]) {
+    let before = ward.versions();
+    ward.put_all(records).await;
+    for (key, mut value) in ward.versions().into_iter().filter(|(key, _)| !before.contains_key(key)) {
+        *value.last_mut().unwrap() ^= 1;
+        ward.overwrite(key, value);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_does_not_open_is_missing_alone_and_the_sheet_says_of_what_kind() {
+    let ward = Ward::open().await;
+    let config = settings(&age::x25519::Identity::generate().to_public().to_string());
+    let whole = gathered(&ward, config.clone(), "a").await;
+    let of = |pack: &Pack| pack.sheets.iter().find(|(_, sheet)| sheet.patient == "p-open").unwrap().1.clone();
+    assert!(of(&whole).missing.is_empty() && of(&whole).gaps.is_empty());
+    let allergy = json!({"resourceType": "AllergyIntolerance", "id": "lost", "patient": {"reference": "Patient/p-open"},
+        "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]},
+        "code": {"text": "pénicilline"}});
+    let doctor = json!({"resourceType": "Practitioner", "id": "dr-own", "name": [{"family": "DrDrown"}]});
+    damaged(&ward, &[allergy, doctor]).await;
+    let before = all_entries(&ward).len();
+    let pack = gathered(&ward, config, "a").await;
+    let sheet = of(&pack);
+    assert_eq!(sheet.missing.iter().copied().collect::<Vec<_>>(), [Section::Allergies, Section::Names]);
+    assert_eq!((sheet.gaps.as_slice(), sheet.stay.responsible.as_deref()), (&[Gap::Unreadable][..], None));
+    // All else of the patient is there.
+    assert!(sheet.identity.name.is_some() && sheet.problems == of(&whole).problems);
+    let Known::Some(allergies) = &sheet.allergies else { panic!("{:?}", sheet.allergies) };
+    assert_eq!(allergies.items.len(), 1);
+    // And it costs no entry more: one for the patient, one for what is shared.
+    let entries: Vec<Entry> = all_entries(&ward).split_off(before);
+    assert_eq!(entries.iter().filter(|entry| entry.patient.is_some()).count(), 1, "{entries:?}");
+    assert!(entries.len() <= 4, "{entries:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use crate::client::Ask;
 use crate::vaulted::House;
+use crate::ward::{Chart, Ward};
 use serde_json::{Value, json};
 use tacet_ledger::EventKind;
 
@@ -89,4 +90,20 @@ async fn a_summary_has_three_forms_and_two_ways() {
     house.ask(Ask::get("/Patient/$summary?identifier=urn:ins|two")).await.is_refusal(412, "multiple-matches");
     house.ask(Ask::get("/Patient/$summary?identifier=urn:ins|three")).await.is_refusal(404, "not-found");
     house.ask(Ask::get("/Patient/$summary")).await.is_refusal(400, "invalid");
+}
+
+/// Who sees what is about a patient and not who it is gets no summary, and nothing is written down as shown to them: it is looked at before anything opens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_of_a_hidden_patient_opens_nothing() {
+    let ward = Ward::open().await;
+    let labels = [("http://terminology.hl7.org/CodeSystem/v3-ActCode", "HIV")];
+    ward.put_all(&Chart { labels: &labels, ..Chart::of("p-half") }.records()).await;
+    assert_eq!(ward.get("nurse", "/Patient/p-half").await.status, 404);
+    assert_eq!(ward.get("nurse", "/Observation/o-p-half").await.status, 200, "what is about them is seen");
+    let answer = ward.get("nurse", "/Patient/p-half/$summary").await;
+    assert_eq!(answer.status, 404);
+    let entries = ward.entries(&answer);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0].outcome, tacet_ledger::Outcome::Refused);
+    assert!(entries[0].records.iter().all(|record| record.id.as_str() == "p-half"), "{entries:?}");
 }

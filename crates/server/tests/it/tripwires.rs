@@ -196,6 +196,36 @@ async fn an_order_in_a_file_locks_within_a_second_whatever_is_in_it() {
 }
 
 #[tokio::test]
+async fn an_order_that_cannot_be_taken_away_counts_once() {
+    let (house, data) = (House::open().await, data());
+    // A folder that is not empty is an order, and no file of it goes.
+    let order = data.path().join(LOCK_ORDER_FILE);
+    std::fs::create_dir(&order).unwrap();
+    std::fs::write(order.join("x"), "").unwrap();
+    let quiet = TripwiresConfig { on: false, ..config() };
+    let tripwires = Tripwires::start(&house.vault, data.path(), &quiet, &environment()).await.unwrap();
+    let caller = tacet_vault::Caller::new(
+        "officer",
+        tacet_vault::Role::SecurityOfficer,
+        tacet_ledger::PurposeOfUse::SystemAdministration,
+        tacet_ledger::Origin { address: None, channel: tacet_ledger::Channel::CommandLine },
+        tacet_types::OperationId::random(&SecureRng),
+    );
+    assert!(house.vault.lift(&caller, "two people", None).await.unwrap().is_some());
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert_eq!(house.vault.lockdown_level(), None, "the lift lasts");
+    assert!(order.exists());
+    // Somebody orders it again.
+    std::fs::write(order.join("y"), "").unwrap();
+    assert!(until(5_000, || house.vault.lockdown_level() == Some(LockdownLevel::ReadOnly)).await);
+    assert!(house.vault.lift(&caller, "two people", None).await.unwrap().is_some());
+    tripwires.stop().await;
+    // And what is there at a start counts.
+    Tripwires::start(&house.vault, data.path(), &quiet, &environment()).await.unwrap().stop().await;
+    assert_eq!(house.vault.lockdown_level(), Some(LockdownLevel::ReadOnly));
+}
+
+#[tokio::test]
 async fn alarms_of_others_are_written_down_once_a_minute() {
     let (house, data) = (House::open().await, data());
     let tripwires = Tripwires::start(&house.vault, data.path(), &config(), &environment()).await.unwrap();

@@ -17,4 +17,5 @@ mod homes;
 mod kills;
 mod model;
 mod speed;
+mod suite;
 mod workload;

@@ -114,11 +114,15 @@ pub(crate) enum PolicyCommand {
 }
 
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "It locks at once, and two people lift it. To look only: `tacet lockdown status`"
+)]
 pub(crate) struct LockdownArgs {
     /// How much: `read-only` (no changes), `cut` (no sessions either), `sealed` (no keys either)
-    #[arg(long, default_value = "read-only", value_name = "LEVEL")]
-    pub(crate) level: String,
+    #[arg(long, required = true, value_name = "LEVEL", value_parser = ["read-only", "cut", "sealed"])]
+    pub(crate) level: Option<String>,
     /// Why, for the ledger
     #[arg(long, default_value = "locked at the machine", value_name = "TEXT")]
     pub(crate) reason: String,

@@ -34,7 +34,7 @@ pub(crate) fn run(global: &Global, args: &LockdownArgs, output: &Output) -> Resu
 }
 
 fn lock(global: &Global, args: &LockdownArgs, output: &Output) -> Result<u8, CliError> {
-    let level = LockdownLevel::parse(&args.level)
+    let level = LockdownLevel::parse(args.level.as_deref().unwrap_or_default())
         .ok_or_else(|| CliError::Usage("`--level` must be `read-only`, `cut` or `sealed`".into()))?;
     let reason = args.reason.trim();
     if reason.is_empty() || reason.len() > LOCK_REASON_BYTES_MAX {
@@ -104,9 +104,9 @@ fn lift(global: &Global, approval: Option<&str>, output: &Output) -> Result<u8, 
         let found = found.ok_or_else(|| CliError::Usage("the store is not locked".into()))?;
         let words = found.lift_words();
         people::require_named(&opened, Kind::LiftLockdown, &words, approval)?;
-        people::use_approval(&opened, &caller, Kind::LiftLockdown, &words, approval)?;
+        let with = people::using_approval(&opened, &caller, Kind::LiftLockdown, &words, approval)?;
         let by = approval.map_or_else(|| "who set the store up".to_owned(), |id| format!("approval {id}"));
-        Ok(open::wait(opened.vault.lift(&caller, &by, None))?)
+        Ok(open::wait(opened.vault.lift(&caller, &by, with))?)
     });
     opened.vault.close()?;
     let lifted = done?;

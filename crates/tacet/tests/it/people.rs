@@ -75,6 +75,18 @@ fn enrol(identity: &Identity, account: &Value) {
     block_on(identity.finish_enrolment(&offer.ceremony, &answer, "key", None, &connection)).unwrap();
 }
 
+/// A store with two administrators, a security officer and an auditor, who have all enrolled.
+pub(crate) fn staffed(place: &Place) -> Value {
+    let made = place.json(BOOTSTRAP);
+    let (vault, accounts) = identity(place);
+    for account in made["accounts"].as_array().unwrap().iter().rev() {
+        enrol(&accounts, account);
+    }
+    drop(accounts);
+    vault.close().unwrap();
+    made
+}
+
 /// As soon as two people can log in, no right and no erasure comes from the command line alone.
 #[test]
 fn a_second_person_is_asked_for_as_soon_as_there_is_one() {
@@ -125,7 +137,7 @@ fn a_second_person_is_asked_for_as_soon_as_there_is_one() {
 }
 
 /// An approval that anna asked for and the auditor allowed.
-fn approved(place: &Place, made: &Value, kind: Kind, text: &str) -> String {
+pub(crate) fn approved(place: &Place, made: &Value, kind: Kind, text: &str) -> String {
     let (vault, accounts) = identity(place);
     let person = |login: &str, role: Role| {
         let account = accounts.account_by_login(login).unwrap().unwrap();
@@ -282,7 +294,7 @@ fn who_reads_the_ledger_at_the_command_line_is_in_it() {
     assert_eq!(looks(&place), before + 2);
 
     // A command that comes later must be here too. The log's name and keys and its hashes say nothing of what entries say, nor does what
-    // ends its keys or begins it under another name; the report has a test of its own.
+    // ends its keys, begins it under another name or lets disclosures go on; the report has a test of its own.
     let help = place.run(&["ledger", "--help"]).ended(0).out;
     let names = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let mut seen = 0;
@@ -290,7 +302,7 @@ fn who_reads_the_ledger_at_the_command_line_is_in_it() {
         let name = name.split_whitespace().next().unwrap();
         seen += 1;
         let known = reading.iter().any(|(reads, _)| *reads == name)
-            || ["key", "tiles", "report", "retain", "succeed", "help"].contains(&name);
+            || ["key", "tiles", "report", "retain", "succeed", "resume", "help"].contains(&name);
         assert!(known, "`tacet ledger {name}`: does it show entries?");
     }
     assert!(seen >= 8, "{help}");

@@ -1,8 +1,14 @@
 //! Summaries from one hospital's store to another's, by the command line alone.
 
+use crate::people::{approved, staffed};
 use crate::place::Place;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
+use tacet_identity::Kind;
+use tacet_store::fjall::{FjallEngine, FjallOptions};
+use tacet_store::{Durability, Engine, Reader, Write};
 use tacet_testkit::{Hospital, HospitalOptions};
 use tacet_types::{Clock, SystemClock, Timestamp};
 
@@ -107,6 +113,16 @@ fn summaries_go_from_one_hospital_to_another_and_are_taken_once() {
     let new = again["summaries"][1]["patient"].as_str().unwrap().to_owned();
     let third = two.lens.json(&["transfer", "take", "out.transfer"]);
     assert!(third["summaries"].as_array().unwrap().iter().all(|one| one["outcome"] == "taken before"), "{third}");
+    assert_eq!(third["summaries"][0]["patient"], "known-here");
+    // Where a stop came between what was stored and its entry, the next run writes one: each does.
+    let again = entries(&two.lens, "transfer-taken");
+    let before = |id: &str| {
+        again
+            .iter()
+            .filter(|one| one.to_string().contains("in the record already") && one.to_string().contains(id))
+            .count()
+    };
+    assert_eq!((before("known-here"), before(&new)), (2, 1), "{again:?}");
     let told = entries(&two.lens, "transfer-taken");
     for id in ["known-here", new.as_str()] {
         assert!(told.iter().any(|entry| entry.to_string().contains(id)), "{id}: {told:?}");
@@ -236,4 +252,122 @@ fn a_ward_goes_at_once() {
     let taken = lens.json(&command);
     assert_eq!((taken["summaries"].as_array().unwrap().len(), &taken["left_out"]), (5, &json!(0)));
     assert_eq!(lens.assert_sound("after the ward came")["resources"]["Patient"], 5);
+}
+
+/// The rows of versions (docs/formats/vault.md) of a store that nobody has open.
+fn versions(place: &Place) -> (FjallEngine, BTreeMap<Vec<u8>, Vec<u8>>) {
+    let engine = FjallEngine::open(&place.data().join("store"), FjallOptions::default()).unwrap();
+    let mut rows = BTreeMap::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        rows.insert(key.to_vec(), value.to_vec());
+        ControlFlow::Continue(())
+    };
+    engine.range(&[0x03], &[0x04], &mut visit).unwrap();
+    (engine, rows)
+}
+
+#[test]
+fn a_record_that_does_not_open_leaves_one_patient_out_and_nobody_else() {
+    let two = two();
+    let before = versions(&two.lille).1;
+    let allergy = format!(
+        r#"{{"resourceType":"AllergyIntolerance","id":"lost","patient":{{"reference":"Patient/{}"}},"clinicalStatus":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical","code":"active"}}]}},"code":{{"text":"pollen"}}}}"#,
+        two.ids[1]
+    );
+    two.lille.write("more/lost.json", allergy);
+    two.lille.json(&["import", "more"]);
+    let (engine, after) = versions(&two.lille);
+    let (key, mut value) = after.into_iter().find(|(key, _)| !before.contains_key(key)).unwrap();
+    *value.last_mut().unwrap() ^= 1;
+    engine.write(&[Write::Put { key, value }], Durability::Durable).unwrap();
+    drop(engine);
+    let make = |patients: &[usize], name: &str| {
+        let mut command =
+            vec!["transfer", "make", "--to", "CH Lens", "--reason", "moved to Lens", "-o", name, "--json"];
+        for patient in patients {
+            command.extend(["--patient", two.ids[*patient].as_str()]);
+        }
+        two.lille.run(&command)
+    };
+    let made = make(&[0, 1, 2], "out.transfer").ended(4).json();
+    assert_eq!((&made["patients"], &made["left_out"][0]["patient"]), (&json!(2), &json!(two.ids[1])), "{made}");
+    assert_eq!(made["left_out"].as_array().unwrap().len(), 1);
+    let failed = |id: &str| {
+        let of = |entry: &&Value| entry["outcome"] == "failed" && entry.to_string().contains(id);
+        entries(&two.lille, "transfer-made").iter().filter(of).count()
+    };
+    assert_eq!((failed(&two.ids[0]), failed(&two.ids[1]), failed(&two.ids[2])), (0, 1, 0));
+    two.lens.write("out.transfer", std::fs::read(two.lille.path("out.transfer")).unwrap());
+    assert_eq!(two.lens.json(&["transfer", "open", "out.transfer"])["patients"].as_array().unwrap().len(), 2);
+    // Nobody else: no file, and nobody is to read that one was sent. So is it where somebody is named who is not there.
+    assert!(make(&[1], "none.transfer").ended(1).err.contains("no record of these patients opens"));
+    let ghost = ["transfer", "make", "--to", "CH Lens", "--reason", "moved to Lens", "-o", "none.transfer"];
+    two.lille.run(&[&ghost[..], &["--patient", &two.ids[0], "--patient", "ghost"]].concat()).ended(1);
+    assert!(!two.lille.path("none.transfer").exists());
+    assert_eq!((failed(&two.ids[0]), failed(&two.ids[1])), (1, 2));
+}
+
+#[test]
+fn an_approval_is_not_used_up_where_nothing_can_be_written() {
+    let two = two();
+    let made = staffed(&two.lille);
+    let recipient = keys(&two.lens).0;
+    let id = two.ids[0].as_str();
+    let approval =
+        approved(&two.lille, &made, Kind::BulkExport, &format!("transfer of Patient/{id} to CH Lens ({recipient})"));
+    let make = |name: &str| {
+        let command = ["transfer", "make", "--to", "CH Lens", "--reason", "moved to Lens", "--patient", id, "-o", name];
+        two.lille.run(&[&command[..], &["--approval", &approval]].concat())
+    };
+    make("no/such/folder.transfer").ended(1);
+    two.lille.write("there.transfer", "of somebody else");
+    make("there.transfer").ended(1);
+    assert_eq!(std::fs::read(two.lille.path("there.transfer")).unwrap(), b"of somebody else");
+    make("out.transfer").ended(0);
+    assert!(make("again.transfer").ended(1).said().contains("used already"));
+    assert!(!two.lille.path("again.transfer").exists());
+}
+
+#[test]
+fn whose_a_summary_is_is_looked_at_though_somebody_named_it() {
+    let two = two();
+    let known: Value = serde_json::from_slice(&std::fs::read(two.lens.path("in/known.json")).unwrap()).unwrap();
+    let mut old = known.clone();
+    old["id"] = json!("old");
+    old["identifier"] = json!([{ "system": "urn:old", "value": "1" }]);
+    old["active"] = json!(false);
+    old["link"] = json!([{ "other": { "reference": "Patient/known-here" }, "type": "replaced-by" }]);
+    two.lens.write("more/old.json", old.to_string());
+    two.lens.json(&["import", "more"]);
+    two.sent(&[0, 1], "out.transfer");
+    let taken = two.lens.json(&["transfer", "take", "out.transfer", "--as", "1=old", "--new", "2"]);
+    let one = &taken["summaries"][0];
+    assert_eq!(
+        (&one["patient"], &one["warnings"]),
+        (&json!("known-here"), &json!(["Patient/old was replaced by Patient/known-here"]))
+    );
+    assert_eq!(taken["summaries"][1].get("warnings"), None, "nobody here is the second");
+    // Somebody begins a second record where one is certain to be there.
+    two.sent(&[0], "new.transfer");
+    let ran = two.lens.run(&["transfer", "take", "new.transfer", "--new", "1", "--json"]).ended(0);
+    let warnings = ran.json()["summaries"][0]["warnings"].to_string();
+    assert!(warnings.contains("Patient/known-here is certain to be the same person"), "{warnings}");
+    assert!(ran.said().contains("a second record was begun"), "{}", ran.err);
+}
+
+#[test]
+fn what_the_sender_wrote_turns_nothing_round_on_a_terminal() {
+    let two = two();
+    let reason = "moved \u{202e}sneL ot\u{2066} Lens";
+    let id = two.ids[0].as_str();
+    two.lille.json(&["transfer", "make", "--to", "CH Lens", "--reason", reason, "-o", "out.transfer", "--patient", id]);
+    two.lens.write("out.transfer", std::fs::read(two.lille.path("out.transfer")).unwrap());
+    let clean = |text: &str| !text.contains(['\u{202e}', '\u{2066}']);
+    let ran = two.lens.run(&["transfer", "open", "out.transfer"]).ended(0);
+    assert!(clean(&ran.out) && ran.out.contains("moved \u{fffd}sneL ot\u{fffd} Lens"), "{}", ran.out);
+    let ran = two.lens.run(&["transfer", "open", "out.transfer", "--json"]).ended(0);
+    assert!(clean(&ran.out) && ran.out.contains("\\u202e"), "{}", ran.out);
+    assert_eq!(ran.json()["reason"], reason);
+    let ran = two.lille.run(&["ledger", "list", "--kind", "transfer-made"]).ended(0);
+    assert!(clean(&ran.out), "{}", ran.out);
 }

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use tacet_store::memory::{Disk, Faults, MemoryEngine};
 
+/// The suite that every engine of the store is held to.
+#[path = "../../../../store/tests/it/suite.rs"]
+mod suite;
+
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A base in memory that fails when it is told to.
@@ -323,5 +327,29 @@ fn writers_readers_and_the_fill_do_not_undo_each_other() {
             Some(vec![0])
         };
         assert_eq!(engine.get(&key(number)).unwrap(), expected, "{number}");
+    }
+}
+
+#[test]
+fn it_conforms_whatever_is_here_already() {
+    // Rows around those of the suite, so that each write is of a key that the base may have.
+    let around: Map =
+        [1, 0x20, 0x30].iter().flat_map(|space| (0..40).map(|row| (vec![*space, row], vec![row]))).collect();
+    for (rows, filled, finished) in
+        [(Map::new(), 0, false), (around.clone(), 0, false), (around.clone(), 2, false), (around, 99, true)]
+    {
+        let (disk, base) = (Disk::default(), MemoryBase::new(&rows, 7, 5));
+        let open = || {
+            let local = Arc::new(MemoryEngine::open(&disk, Faults::default()));
+            let engine = FillingEngine::open(local, base.clone()).unwrap();
+            (0..base.pieces.len().min(filled)).for_each(|piece| assert!(engine.fill_piece(piece).is_ok()));
+            assert_eq!(finished && engine.finish().unwrap(), finished);
+            Arc::new(engine) as Arc<dyn Engine>
+        };
+        suite::conforms(&open);
+        let engine = open();
+        for (key, value) in &rows {
+            assert_eq!(engine.get(key).unwrap().as_ref(), Some(value), "what was around is untouched");
+        }
     }
 }

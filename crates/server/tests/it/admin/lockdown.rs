@@ -113,7 +113,22 @@ async fn cut_ends_sessions_and_lets_in_only_who_can_lift() {
 #[tokio::test]
 async fn sealed_opens_nothing_until_the_next_start() {
     let (office, staff, _) = open().await;
+    let machine = office.token(Role::Integrator, false).await;
     assert_eq!(lock(&office, &staff.sec, "sealed").await, 200);
+    for (method, path) in [("GET", "/Patient/mine"), ("GET", "/Patient?_count=1"), ("DELETE", "/Patient/mine")] {
+        let refused = Ask::new(method, path).bearer(&machine).send(office.address).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("300")), "{method} {path}");
+        let outcome = refused.value();
+        assert_eq!(
+            (&outcome["resourceType"], &outcome["issue"][0]["code"]),
+            (&json!("OperationOutcome"), &json!("transient"))
+        );
+        let text = outcome.to_string();
+        assert!(text.contains("no record can be opened") && text.contains("two people"), "{text}");
+    }
+    // Whoever lifts it gets in, and whoever watches sees that it lives.
+    assert_eq!(Ask::get("/auth/login").send(office.address).await.status, 200);
+    assert_eq!(Ask::get("/metadata").send(office.address).await.status, 200);
     cut(&office).await;
     let (adm2, aud) = (again(&office, staff.adm2).await, again(&office, staff.aud).await);
     let (status, lifted) = lift(&office, &adm2, &aud).await;
@@ -121,4 +136,5 @@ async fn sealed_opens_nothing_until_the_next_start() {
     let machine = office.token(Role::Integrator, false).await;
     let refused = Ask::get("/Patient/mine").bearer(&machine).send(office.address).await;
     assert_eq!(refused.status, 503, "the keys come with the next start");
+    assert!(refused.value().to_string().contains("the server is started again"), "{:?}", refused.body);
 }

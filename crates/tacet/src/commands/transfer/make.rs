@@ -7,7 +7,7 @@ use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Opened};
 use crate::output::Output;
 use crate::people;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,8 +16,8 @@ use tacet_fhir::json::{self, Json};
 use tacet_identity::Kind;
 use tacet_ledger::{PurposeOfUse, QUERY_BYTES_MAX};
 use tacet_summary::{Language, SummarySettings, TYPES};
-use tacet_transfer::{Manifest, PATIENTS_MAX, Recipient};
-use tacet_types::{OperationId, ResourceId, ResourceType, Timestamp};
+use tacet_transfer::{CONTENT_BYTES_MAX, Manifest, PATIENTS_MAX, Recipient};
+use tacet_types::{OperationId, ResourceId, ResourceType};
 use tacet_vault::{Asked, Caller, Role, VaultError, Ward};
 use zeroize::Zeroizing;
 
@@ -67,9 +67,7 @@ pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> 
         }
         let text = format!("transfer of {what} to {to_name} ({recipient})");
         if !args.emergency {
-            let approval = args.approval.as_deref();
-            people::require_named(opened, Kind::BulkExport, &text, approval)?;
-            people::use_approval(opened, &caller, Kind::BulkExport, &text, approval)?;
+            people::require_named(opened, Kind::BulkExport, &text, args.approval.as_deref())?;
         }
         let now = open::clock().now();
         let expires = now.plus_ms(i64::from(args.expires_days) * DAY_MS);
@@ -84,38 +82,70 @@ pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> 
                 "the reason is longer than the {QUERY_BYTES_MAX} bytes that the ledger keeps"
             )));
         }
-        // Nothing is opened before the place to write to is there.
+        // Nothing is opened, and no approval used up, before the place to write to is there.
         let mut file = create(&args.output)?;
-        let written = summaries(opened, &caller, &patients, &query, language, now).and_then(|made| {
+        let mut gathering = Gathering {
+            opened,
+            caller: &caller,
+            query: &query,
+            transfer: &id,
+            settings: SummarySettings {
+                hospital: opened.config.access.name.clone(),
+                hospital_identifier: None,
+                base: Some(people::base_url(opened)),
+                language,
+                now,
+            },
+            is_ward: ward.is_some(),
+            made: Vec::new(),
+            gathered: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let allowed = match args.emergency {
+            true => Ok(()),
+            false => people::use_approval(opened, &caller, Kind::BulkExport, &text, args.approval.as_deref()),
+        };
+        let written = allowed.and_then(|()| gathering.all(&patients)).and_then(|()| {
             let hospital = opened.config.access.name.clone();
             let mut manifest =
                 Manifest::new(id.clone(), hospital, to_name.clone(), now, expires, purpose.as_str().to_owned());
             manifest.by = caller.owner.clone();
             manifest.reason = args.reason.trim().to_owned();
-            let sealed =
-                tacet_transfer::seal(manifest, &made, &opened.vault.transfer_keys(), &recipient).map_err(told)?;
+            let keys = opened.vault.transfer_keys();
+            let sealed = tacet_transfer::seal(manifest, &gathering.made, &keys, &recipient).map_err(told)?;
             let unwritten = CliError::file(&args.output, "the transfer cannot be written");
             file.write_all(&sealed).and_then(|()| file.sync_all()).map_err(unwritten)?;
-            Ok((made.len(), sealed.len()))
+            Ok(sealed.len())
         });
-        let (count, bytes) = match written {
+        let bytes = match written {
             Ok(written) => written,
             Err(error) => {
-                // A part of a transfer is of no use to anyone.
+                // A part of a transfer is of no use to anyone, and nobody is to read in the ledger that one was sent.
                 let _ = std::fs::remove_file(&args.output);
+                let note = format!("transfer {id} was not made: nothing was written");
+                open::wait(opened.vault.note_transfer_failed(&caller, &gathering.gathered, &note))?;
                 return Err(error);
             }
         };
+        let (count, left_out) = (gathering.made.len(), &gathering.left_out);
+        let named: Vec<Value> =
+            left_out.iter().map(|(patient, why)| json!({ "patient": patient.as_str(), "why": why })).collect();
         let value = json!({
             "file": args.output, "transfer": id, "patients": count, "bytes": bytes, "to": to_name, "recipient": recipient.to_string(),
-            "expires": expires.to_string(), "emergency": args.emergency,
+            "expires": expires.to_string(), "emergency": args.emergency, "left_out": named,
         });
-        let text = format!(
+        let mut text = format!(
             "{count} patients in `{}`, sealed to {to_name}. It may be taken until {expires}; destroy your copy once it has arrived.",
             args.output.display()
         );
+        if !left_out.is_empty() {
+            text += &format!("\n{} LEFT OUT, who go on paper or by another way:", left_out.len());
+            for (patient, why) in left_out {
+                text += &format!("\n  Patient/{}: {why}", patient.as_str());
+            }
+        }
         output.result("transfer make", value, &text);
-        Ok(exit::OK)
+        Ok(if left_out.is_empty() { exit::OK } else { exit::REJECTED })
     })
 }
 
@@ -146,49 +176,99 @@ fn create(path: &Path) -> Result<std::fs::File, CliError> {
         .map_err(CliError::file(path, "the transfer cannot be made here; it must not exist yet"))
 }
 
-/// The summaries of these patients: each written down, with whom it goes to, before it is opened.
-fn summaries(
-    opened: &Opened,
-    caller: &Caller,
-    patients: &[ResourceId],
-    query: &str,
-    language: Language,
-    now: Timestamp,
-) -> Result<Vec<Made>, CliError> {
-    let types: Vec<ResourceType> = TYPES.iter().filter_map(|name| ResourceType::parse(name)).collect();
-    let settings = SummarySettings {
-        hospital: opened.config.access.name.clone(),
-        hospital_identifier: None,
-        base: Some(people::base_url(opened)),
-        language,
-        now,
-    };
-    let asked = Asked::Transfer(query.to_owned());
-    let mut made = Vec::with_capacity(patients.len());
-    for patient in patients {
-        let caller = Caller { operation: OperationId::random(open::rng().as_ref()), ..caller.clone() };
-        let records = match open::wait(opened.vault.whole_record(&caller, patient, &types, &asked)) {
-            Ok(records) => records,
-            Err(VaultError::NotFound | VaultError::Gone { .. } | VaultError::Erased) => {
-                return Err(CliError::Usage(format!("there is no Patient/{}: nothing was written", patient.as_str())));
-            }
-            Err(other) => return Err(other.into()),
-        };
-        made.push(one(patient, &records, &settings)?);
-    }
-    Ok(made)
+/// Summaries that are gathered for a transfer.
+struct Gathering<'a> {
+    opened: &'a Opened,
+    caller: &'a Caller,
+    /// What the ledger says beside each patient whose record is opened.
+    query: &'a str,
+    /// The transfer's id.
+    transfer: &'a str,
+    settings: SummarySettings,
+    /// Whether whoever lies on a ward goes; otherwise somebody named them.
+    is_ward: bool,
+    made: Vec<Made>,
+    /// Whose they are.
+    gathered: Vec<ResourceId>,
+    /// Who does not go, and why.
+    left_out: Vec<(ResourceId, String)>,
 }
 
-fn one(patient: &ResourceId, records: &[tacet_vault::Disclosed], settings: &SummarySettings) -> Result<Made, CliError> {
+impl Gathering<'_> {
+    /// The summaries of these patients: each written down, with whom it goes to, before it is opened. A record that does not open keeps nobody else from
+    /// going: that patient is left out and named, and the ledger says so too.
+    fn all(&mut self, patients: &[ResourceId]) -> Result<(), CliError> {
+        let types: Vec<ResourceType> = TYPES.iter().filter_map(|name| ResourceType::parse(name)).collect();
+        let asked = Asked::Transfer(self.query.to_owned());
+        let mut bytes = 0;
+        for patient in patients {
+            let caller = Caller { operation: OperationId::random(open::rng().as_ref()), ..self.caller.clone() };
+            let records = match open::wait(self.opened.vault.whole_record(&caller, patient, &types, &asked)) {
+                Err(VaultError::NotFound | VaultError::Gone { .. } | VaultError::Erased) if !self.is_ward => {
+                    return Err(CliError::Usage(format!(
+                        "there is no Patient/{}: nothing was written",
+                        patient.as_str()
+                    )));
+                }
+                records => records,
+            };
+            let one = match records {
+                Ok(records) => one(patient, &records, &self.settings),
+                Err(VaultError::Internal(_) | VaultError::Damaged(_)) => {
+                    Err("a record does not open: run `tacet check`".to_owned())
+                }
+                Err(error) if is_of_one(&error) => Err(error.to_string()),
+                Err(error) => {
+                    self.gathered.push(patient.clone());
+                    return Err(error.into());
+                }
+            };
+            match one {
+                Ok(made) => {
+                    bytes += made.0.len() + made.1.len();
+                    if bytes > CONTENT_BYTES_MAX {
+                        self.gathered.push(patient.clone());
+                        return Err(CliError::Usage(format!(
+                            "a transfer has at most {CONTENT_BYTES_MAX} bytes, which {} of these {} patients fill: send them in several",
+                            self.made.len(),
+                            patients.len()
+                        )));
+                    }
+                    self.made.push(made);
+                    self.gathered.push(patient.clone());
+                }
+                Err(why) => {
+                    let note =
+                        format!("transfer {} is without this patient: the record could not be opened", self.transfer);
+                    open::wait(self.opened.vault.note_transfer_failed(&caller, std::slice::from_ref(patient), &note))?;
+                    self.left_out.push((patient.clone(), why));
+                }
+            }
+        }
+        if self.made.is_empty() {
+            return Err(CliError::Usage(
+                "no record of these patients opens: nothing was written; run `tacet check`".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error is one of a single patient's record. Any other would be that of the next one too.
+fn is_of_one(error: &VaultError) -> bool {
+    matches!(error, VaultError::TooLarge { .. } | VaultError::NotFound | VaultError::Gone { .. } | VaultError::Erased)
+}
+
+/// A patient's document and PDF; or why there is none, with nothing of the record in it.
+fn one(patient: &ResourceId, records: &[tacet_vault::Disclosed], settings: &SummarySettings) -> Result<Made, String> {
     let limits = json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() };
     let parsed = records.iter().map(|one| json::parse(&one.body, &limits)).collect::<Result<Vec<_>, _>>();
-    let resources = parsed.map_err(|_| CliError::Vault(VaultError::Damaged("a record is no JSON")))?;
+    let resources = parsed.map_err(|_| VaultError::Damaged("a record is no JSON").to_string())?;
     let is_it = |one: &&Json<'_>| one.resource_type() == Some("Patient") && one.get_str("id") == Some(patient.as_str());
-    let subject = resources.iter().find(is_it).ok_or(CliError::Vault(VaultError::NotFound))?;
+    let subject = resources.iter().find(is_it).ok_or_else(|| VaultError::NotFound.to_string())?;
     let summary = tacet_summary::summarize(subject, &resources, settings, open::rng().as_ref())
-        .map_err(|error| CliError::other("a summary could not be made", error))?;
-    let pdf = tacet_summary::to_paper(&summary)
-        .to_pdf()
-        .map_err(|error| CliError::other("a PDF could not be made", error))?;
+        .map_err(|error| format!("no summary can be made: {error}"))?;
+    let pdf =
+        tacet_summary::to_paper(&summary).to_pdf().map_err(|error| format!("the PDF could not be made: {error}"))?;
     Ok((Zeroizing::new(json::write(&summary.bundle)), Zeroizing::new(pdf)))
 }

@@ -15,9 +15,10 @@ use base64::Engine;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tacet_fhir::json::{self, Json};
+use tacet_fhir::reference::Reference;
 use tacet_ledger::PurposeOfUse;
 use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, VersionId};
-use tacet_vault::{Caller, Handling, MatchCall, ReturnPreference, Role, Scope, SearchCall, VaultError};
+use tacet_vault::{Caller, Disclosed, Handling, MatchCall, ReturnPreference, Role, Scope, SearchCall, VaultError};
 
 /// The system of identifiers that are URNs.
 const URNS: &str = "urn:ietf:rfc:3986";
@@ -28,12 +29,15 @@ const SENDERS: &str = "https://tacet.invalid/NamingSystem/transfer-key";
 /// Longest identifier of a document that is taken, in bytes.
 const URN_BYTES_MAX: usize = 200;
 
+/// How often a Patient that was replaced by another is followed to that one.
+const REPLACED_MAX: usize = 5;
+
 /// What became of a summary.
 enum Taken {
     /// It is in this patient's record now.
     Now(ResourceId),
-    /// It was there already.
-    Before,
+    /// It was there already, in this patient's record.
+    Before(Option<ResourceId>),
     /// Nobody is certain to be the one.
     Uncertain,
     /// This one does not go into the records: why.
@@ -65,9 +69,11 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
             let (Some(bundle), Some(pdf)) = (transfer.bundle(at), transfer.pdf(at)) else { continue };
             let number = at + 1;
             let caller = Caller { operation: OperationId::random(open::rng().as_ref()), ..caller.clone() };
+            let mut warnings = Vec::new();
             let taken = match summary(number, bundle, pdf) {
                 Ok(summary) => {
-                    take(opened, &caller, &transfer, &summary, known.get(&number), args.new.contains(&number))
+                    let chosen = Chosen { known: known.get(&number), is_new: args.new.contains(&number) };
+                    take(opened, &caller, &transfer, &summary, chosen, &mut warnings)
                 }
                 Err(error) => Ok(Taken::Refused(error.to_string())),
             };
@@ -78,7 +84,7 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
             })?;
             let (what, patient) = match &taken {
                 Taken::Now(patient) => ("taken", Some(patient.as_str().to_owned())),
-                Taken::Before => ("taken before", None),
+                Taken::Before(patient) => ("taken before", patient.as_ref().map(|id| id.as_str().to_owned())),
                 Taken::Uncertain => ("left out", None),
                 Taken::Refused(why) => {
                     output.note(&format!("summary {number} is not taken: {why}"));
@@ -89,7 +95,12 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
             refused += usize::from(matches!(taken, Taken::Refused(_)));
             let whom = patient.as_deref().map(|id| format!(": Patient/{id}")).unwrap_or_default();
             lines += &format!("  {number}  {what}{whom}\n");
-            listed.push(json!({ "number": number, "outcome": what, "patient": patient }));
+            let mut line = json!({ "number": number, "outcome": what, "patient": patient });
+            if let Some(members) = line.as_object_mut().filter(|_| !warnings.is_empty()) {
+                warnings.iter().for_each(|warning| output.note(&format!("summary {number}: {warning}")));
+                members.insert("warnings".to_owned(), json!(warnings));
+            }
+            listed.push(line);
         }
         if uncertain > 0 {
             output.note(&format!(
@@ -103,6 +114,11 @@ pub(super) fn run(global: &Global, args: &TransferTakeArgs, output: &Output) -> 
         output.result("transfer take", value, &format!("From {}:\n{lines}", transfer.sender));
         Ok(if uncertain + refused > 0 { exit::REJECTED } else { exit::OK })
     })
+}
+
+/// Bounds of what is parsed here: it was within those of a transfer, or of the store.
+fn limits() -> json::Limits {
+    json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() }
 }
 
 /// Whether an error is one of a single summary. Any other would be that of the next one too.
@@ -138,12 +154,18 @@ fn known(text: &str) -> Result<(usize, ResourceId), CliError> {
 
 fn summary<'d>(number: usize, bundle: &'d [u8], pdf: &'d [u8]) -> Result<Summary<'d>, CliError> {
     let wrong = || CliError::Usage(format!("summary {number} of this transfer is no FHIR document about a patient"));
-    let limits = json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() };
-    let document = json::parse(bundle, &limits).map_err(|_| wrong())?;
+    let document = json::parse(bundle, &limits()).map_err(|_| wrong())?;
     let is_document = document.resource_type() == Some("Bundle") && document.get_str("type") == Some("document");
     let urn = document.get("identifier").and_then(|one| one.get_str("value")).filter(|urn| is_urn(urn));
     let urn = urn.filter(|_| is_document && read::patient(&document).is_some()).ok_or_else(wrong)?.to_owned();
     Ok(Summary { number, document, urn, bundle, pdf })
+}
+
+/// What somebody said of whose a summary is.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    known: Option<&'a ResourceId>,
+    is_new: bool,
 }
 
 fn take(
@@ -151,26 +173,35 @@ fn take(
     caller: &Caller,
     transfer: &tacet_transfer::Opened,
     summary: &Summary<'_>,
-    known: Option<&ResourceId>,
-    is_new: bool,
+    chosen: Chosen<'_>,
+    warnings: &mut Vec<String>,
 ) -> Result<Taken, CliError> {
     let base_url = people::base_url(opened);
     let identifier = format!("{URNS}|{}", summary.urn);
-    if found(opened, caller, "DocumentReference", &[("identifier", &identifier)], &base_url)? > 0 {
-        return Ok(Taken::Before);
+    let told = format!(
+        "summary {} of transfer {} from {} (key {})",
+        summary.number, transfer.manifest.id, transfer.sender, transfer.manifest.from.key
+    );
+    let before = found(opened, caller, "DocumentReference", &[("identifier", &identifier)], &base_url)?;
+    if let Some(document) = before.first() {
+        // A stop may have come between what was stored and its entry, so each run that finds it writes one.
+        let patient = json::parse(&document.body, &limits()).ok().and_then(|document| subject(&document));
+        let told = format!("{told}: it is in the record already");
+        let records = vec![document.record.clone()];
+        open::wait(opened.vault.note_transfer_taken(caller, patient.as_ref(), records, told))?;
+        return Ok(Taken::Before(patient));
     }
-    let patient = match (known, is_new) {
-        (Some(id), _) => {
-            if found(opened, caller, "Patient", &[("_id", id.as_str())], &base_url)? == 0 {
-                return Err(CliError::Usage(format!(
-                    "there is no Patient/{} for summary {}",
-                    id.as_str(),
-                    summary.number
-                )));
+    let patient = match (chosen.known, chosen.is_new) {
+        (Some(id), _) => Some(standing(opened, caller, summary.number, id, &base_url, warnings)?),
+        (None, true) => {
+            if let Some(certain) = certain(opened, caller, summary, &base_url)? {
+                warnings.push(format!(
+                    "Patient/{} is certain to be the same person: a second record was begun, to be merged by whoever keeps identities",
+                    certain.as_str()
+                ));
             }
-            Some(id.clone())
+            None
         }
-        (None, true) => None,
         (None, false) => match certain(opened, caller, summary, &base_url)? {
             Some(id) => Some(id),
             None => return Ok(Taken::Uncertain),
@@ -184,22 +215,68 @@ fn take(
         records.iter().find(|record| record.resource_type.as_str() == "Patient").map(|record| record.id.clone())
     });
     let patient = patient.ok_or(CliError::Vault(VaultError::NotFound))?;
-    let told = format!(
-        "summary {} of transfer {} from {} (key {})",
-        summary.number, transfer.manifest.id, transfer.sender, transfer.manifest.from.key
-    );
     open::wait(opened.vault.note_transfer_taken(caller, Some(&patient), records, told))?;
     Ok(Taken::Now(patient))
 }
 
-/// How many records fit, of at most two.
+/// The patient of a DocumentReference.
+fn subject(document: &Json<'_>) -> Option<ResourceId> {
+    let (kind, id) = Reference::parse(document.get("subject")?.get_str("reference")?).target_id()?;
+    (kind.as_str() == "Patient").then_some(id)
+}
+
+/// The record of a patient who was named; where it was replaced by another, that one (<https://hl7.org/fhir/R4/patient.html#merging>).
+fn standing(
+    opened: &Opened,
+    caller: &Caller,
+    number: usize,
+    named: &ResourceId,
+    base_url: &str,
+    warnings: &mut Vec<String>,
+) -> Result<ResourceId, CliError> {
+    let mut id = named.clone();
+    for _ in 0..REPLACED_MAX {
+        let records = found(opened, caller, "Patient", &[("_id", id.as_str())], base_url)?;
+        let Some(record) = records.first() else {
+            return Err(CliError::Usage(format!("there is no Patient/{} for summary {number}", id.as_str())));
+        };
+        let patient = json::parse(&record.body, &limits())
+            .map_err(|_| CliError::Vault(VaultError::Damaged("a record is no JSON")))?;
+        match replaced_by(&patient) {
+            Some(next) => {
+                warnings.push(format!("Patient/{} was replaced by Patient/{}", id.as_str(), next.as_str()));
+                id = next;
+            }
+            None => {
+                if patient.get("active") == Some(&Json::Bool(false)) {
+                    warnings.push(format!("Patient/{} is not in use any more", id.as_str()));
+                }
+                return Ok(id);
+            }
+        }
+    }
+    Err(CliError::Usage(format!(
+        "Patient/{} was replaced by another, and that one again, {REPLACED_MAX} times: name the record that is in use",
+        named.as_str()
+    )))
+}
+
+/// The record that replaces this one.
+fn replaced_by(patient: &Json<'_>) -> Option<ResourceId> {
+    let links = patient.get("link")?.items();
+    let link = links.iter().find(|link| link.get_str("type") == Some("replaced-by"))?;
+    let (kind, id) = Reference::parse(link.get("other")?.get_str("reference")?).target_id()?;
+    (kind.as_str() == "Patient").then_some(id)
+}
+
+/// The records that fit, of at most two.
 fn found(
     opened: &Opened,
     caller: &Caller,
     of: &str,
     parameters: &[(&str, &str)],
     base_url: &str,
-) -> Result<usize, CliError> {
+) -> Result<Vec<Disclosed>, CliError> {
     let of = ResourceType::parse(of).ok_or(CliError::Vault(VaultError::NotFound))?;
     let mut parameters: Vec<_> =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -211,7 +288,7 @@ fn found(
         base_url: base_url.to_owned(),
         cursor: None,
     };
-    Ok(open::wait(opened.vault.search(caller, &call))?.entries.len())
+    Ok(open::wait(opened.vault.search(caller, &call))?.entries.into_iter().map(|entry| entry.disclosed).collect())
 }
 
 /// The one patient of whom the rules for identities are certain.
