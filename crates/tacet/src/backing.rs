@@ -6,18 +6,19 @@
 //!                                                  └─ failed:  loud, tried again after 1 s to 5 min; what waits is bounded
 //! ```
 //!
-//! The thread touches no record, and no request waits for it.
+//! The thread touches no record, and no request waits for it. A fault of the program in it is a try that failed.
 
 mod settings;
 mod status;
 
-pub(crate) use settings::{BackupConfig, Files};
+pub(crate) use settings::{BackupConfig, Files, NamedTargets};
 pub(crate) use status::{Last, Status};
 
 use crate::config::Config;
 use crate::error::CliError;
 use crate::open;
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -43,6 +44,13 @@ const LOOKED_FOR_MAX: usize = 10;
 /// How long a stop waits for the last snapshot to go out, and between two looks, in milliseconds. Below what service managers wait before they kill.
 const END_MS_MAX: u64 = 75_000;
 const END_LOOK_MS: u64 = 20;
+
+/// How much the thread stands back where everything wants the processor: of its share it keeps a third. Higher, and it could not keep up with a machine
+/// that is busy for hours.
+const NICE: i32 = 5;
+
+/// How often a step that takes long says that it is at work.
+const SAID_EVERY_MS: i64 = 5_000;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -75,6 +83,7 @@ pub(crate) struct Maker {
     named_at: Option<Timestamp>,
     missing: BTreeSet<u64>,
     keys_missing: BTreeSet<u64>,
+    segments_missing: u64,
     shrunk: u64,
     /// A whole snapshot is due, because one before it is not whole any more.
     base_due: bool,
@@ -91,7 +100,13 @@ impl Maker {
         let files = Files::of(data);
         std::fs::create_dir_all(&files.folder).map_err(CliError::file(&files.folder, "cannot be made"))?;
         let before = Status::read(&files.status).unwrap_or_default();
-        let mut status = Status { public_key: vault.backup_signer().public().to_string(), ..before };
+        let mut status = Status {
+            public_key: vault.backup_signer().public().to_string(),
+            interval_seconds: config.backup.interval_seconds,
+            stopped: false,
+            damaged: 0,
+            ..before
+        };
         // One that cannot be reached now is tried again and again.
         if let Ok((target, keys)) = config.backup.targets() {
             status.last = status.last.filter(|_| status.target == target.describe());
@@ -111,6 +126,7 @@ impl Maker {
             named_at: None,
             missing,
             keys_missing: BTreeSet::new(),
+            segments_missing: 0,
             shrunk: 0,
             base_due: false,
         })
@@ -126,11 +142,19 @@ impl Maker {
             None => Backup::open(self.source(), self.config.plan(&self.data)?, adopt)?,
         };
         let (tail, clock, rate) = (&self.following.tail, &self.clock, self.config.base_mib_per_second << 20);
+        let (status, file) = (&mut self.status, Files::of(&self.data).status);
         let begun = clock.now();
+        let mut said = begun;
         let made = backup.make(want, &mut |sent| {
+            let now = clock.now();
+            if (now.as_ms() - said.as_ms()).abs() >= SAID_EVERY_MS {
+                said = now;
+                (status.at, status.waiting_bytes) = (now.to_string(), tail.bytes() as u64);
+                status.write(&file);
+            }
             // So that the disk and the line have room for those who work.
             let due_ms = sent.saturating_mul(1000).checked_div(rate).unwrap_or(0);
-            let ahead = i64::try_from(due_ms).unwrap_or(i64::MAX) - (clock.now().as_ms() - begun.as_ms());
+            let ahead = i64::try_from(due_ms).unwrap_or(i64::MAX) - (now.as_ms() - begun.as_ms());
             tail.pause(Duration::from_millis(u64::try_from(ahead).unwrap_or(0)))
         });
         self.missing.extend(backup.vanished().iter().map(|reference| reference.number));
@@ -153,6 +177,7 @@ impl Maker {
                 );
             }
             self.hold_size(made);
+            self.hold_segments(made);
             self.name(made);
         }
         if let Some(last) = made.last() {
@@ -175,6 +200,23 @@ impl Maker {
                 "THE STORE HAS SHRUNK: find out why before old snapshots go"
             );
             self.shrunk += 1;
+        }
+    }
+
+    /// Says so where a whole snapshot found that segments of earlier ones are not what was written.
+    fn hold_segments(&mut self, made: &Made) {
+        if made.damaged == 0 {
+            return;
+        }
+        self.status.damaged = made.damaged;
+        let detail = format!("{} segments on the target are not what was written", made.damaged);
+        tracing::error!(
+            segments = made.damaged,
+            "SEGMENTS OF EARLIER SNAPSHOTS ARE DAMAGED: they went out anew, and `tacet backup verify` names the snapshots that are not whole"
+        );
+        let note = self.vault.note_with(&self.caller, EventKind::BackupMissing, Outcome::Failed, Some(detail));
+        if let Err(error) = open::wait(note) {
+            tracing::warn!(%error, "the ledger could not name damaged segments");
         }
     }
 
@@ -223,6 +265,14 @@ impl Maker {
             self.following.tail.hurry();
             self.base_due = true;
         }
+        let segments = self.backup.as_mut().map(Backup::segments_missing).transpose()?.unwrap_or_default();
+        if segments > 0 {
+            let detail = format!("{segments} segments of the last whole snapshot");
+            open::wait(self.vault.note_with(&self.caller, EventKind::BackupMissing, Outcome::Failed, Some(detail)))?;
+            self.segments_missing += segments;
+            self.following.tail.hurry();
+            self.base_due = true;
+        }
         let named = self.vault.backups_named()?;
         let Some(newest) = named.last().map(|expected| expected.time) else { return Ok(()) };
         let (target, _) = self.config.targets()?;
@@ -260,8 +310,11 @@ impl Maker {
             made_s: made.and_then(|last| Timestamp::parse(&last.time).ok()).map_or(0, |time| time.as_ms() / 1000),
             waiting_bytes: self.status.waiting_bytes,
             failures: self.status.failures,
-            missing: (self.missing.len() + self.keys_missing.len()) as u64,
+            missing: (self.missing.len() + self.keys_missing.len()) as u64
+                + self.segments_missing
+                + self.status.damaged,
             shrunk: self.shrunk,
+            looked_s: self.clock.now().as_ms() / 1000,
         });
     }
 
@@ -288,10 +341,10 @@ impl Maker {
             }
             let usual = if self.base_due { Want::Base } else { Want::Due };
             let (want, adopt) = wanted.unwrap_or((usual, false));
-            let mut done = self.make(want, adopt).map(|_| ());
+            let mut done = self.guarded(|maker| maker.make(want, adopt).map(|_| ()));
             self.base_due &= done.is_err() || want != Want::Base;
             if done.is_ok() && self.clock.now() >= look_at {
-                done = self.look();
+                done = self.guarded(Self::look);
                 look_at = self.clock.now().plus_ms(look_ms);
             }
             let problem = done.err().filter(|error| !matches!(error, CliError::Backup(BackupError::Stopped)));
@@ -312,16 +365,35 @@ impl Maker {
         }
     }
 
+    /// Does a step. Where the program has a fault there, the step has failed: it is said as loudly, and tried again from what the targets have.
+    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> Result<(), CliError>) -> Result<(), CliError> {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| step(self))) {
+            Ok(done) => done,
+            Err(_) => {
+                // It may be in the middle of something.
+                self.backup = None;
+                let fault = std::io::Error::other("the log says where; please report it");
+                Err(CliError::other("a fault of the program stopped the backup", fault))
+            }
+        }
+    }
+
+    /// Says that nothing more comes, and that nothing is left.
+    pub(crate) fn stopped(&mut self, problem: Option<&CliError>) {
+        self.status.stopped = problem.is_none();
+        self.tell(problem);
+    }
+
     /// The last log, once the store was closed.
     fn end(&mut self) {
-        let problem = self.make(Want::LogOnly, false).err();
+        let problem = self.guarded(|maker| maker.make(Want::LogOnly, false).map(|_| ())).err();
         if let Some(error) = &problem {
             tracing::warn!(
                 problem = explain(error),
                 "the last changes did not go out: the next start makes a whole snapshot"
             );
         }
-        self.tell(problem.as_ref());
+        self.stopped(problem.as_ref());
     }
 }
 
@@ -348,6 +420,8 @@ impl Backing {
         let thread = Builder::new()
             .name("backup".to_owned())
             .spawn(move || {
+                // Of this thread alone. Where it may not, it does without.
+                let _ = rustix::process::nice(NICE);
                 maker.run();
                 maker.end();
             })

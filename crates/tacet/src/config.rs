@@ -250,6 +250,12 @@ pub(crate) fn template(engine: EngineKind) -> String {
          # roots = \"/etc/ssl/certs/ca-certificates.crt\"\n\n\
          [access]\n# name = \"Hospital\"\n# tokens_for_people = false\n# session_idle_minutes = 15\n# session_minutes_max = 600\n\
          # step_up_minutes = 5\n# policies = \"/etc/tacet/policies\"\n\n\
+         [ledger]\n# origin = \"records.example.org/_ledger/log\"\n\n\
+         [backup]\n# target = {{ kind = \"ssh\", host = \"tacet-backup@vault.example.org\" }}\n\
+         # keys = {{ kind = \"folder\", path = \"/mnt/keys\" }}\n# interval_seconds = 10\n# base_days = 7\n# locked_days = 0\n\n\
+         [packs]\n# folders = [\"/srv/packs\"]\n# interval_seconds = 300\n# language = \"fr\"\n\
+         # wards.emergency = {{ place = \"Location/emergency\", name = \"Emergency\", recipients = [\"age1...\"] }}\n\n\
+         [transfer]\n# recipients = {{ \"Other hospital\" = \"age1...\" }}\n# senders = {{ \"Other hospital\" = \"64 hexadecimal digits\" }}\n\n\
          [tripwires]\n# lock = \"read-only\"\n# interval_ms = 2000\n\n\
          [log]\n# level = \"info\"\n# json = true\n"
     )

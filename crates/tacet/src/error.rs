@@ -29,7 +29,9 @@ pub(crate) enum CliError {
     NoPassphrase,
 
     #[error("the store could not be opened")]
-    #[diagnostic(help("another process may have it open; otherwise restore it from a copy"))]
+    #[diagnostic(help(
+        "a running server or another command may have it: much is answered over HTTP meanwhile, the rest when it is stopped; a damaged store is restored from a backup"
+    ))]
     Store(#[from] StoreError),
 
     #[error("the store could not be opened")]
@@ -41,7 +43,7 @@ pub(crate) enum CliError {
 
     #[error(transparent)]
     #[diagnostic(help(
-        "docs/restore.md says what to do when a part of a backup is missing or is not what was written"
+        "docs/backup.md says how places for backups are set up and tried by hand, docs/restore.md what to do when a part of one is missing or is not what was written"
     ))]
     Backup(#[from] tacet_backup::BackupError),
 

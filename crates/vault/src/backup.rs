@@ -33,10 +33,12 @@ pub struct BackupFigures {
     pub waiting_bytes: u64,
     /// Tries in a row that failed.
     pub failures: u64,
-    /// Snapshots that are not where they were put.
+    /// Snapshots, and segments of the last whole one, that are not where they were put or not what was put.
     pub missing: u64,
     /// Whole snapshots since the start that had far fewer rows than the one before.
     pub shrunk: u64,
+    /// When the last step was done, whether or not there was anything to send, in seconds since 1970.
+    pub looked_s: i64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -11,6 +11,9 @@ use tacet_backup::{Plan, StateFile, Target};
 /// The target of content, and that of keys.
 pub(crate) type Targets = (Arc<dyn Target>, Arc<dyn Target>);
 
+/// The same, of which one may be missing.
+pub(crate) type NamedTargets = (Option<Arc<dyn Target>>, Option<Arc<dyn Target>>);
+
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -37,6 +40,8 @@ pub(crate) struct BackupConfig {
     pub(crate) look_hours: u32,
     /// Days for which targets that can are asked to let nobody remove what is put. 0: not asked.
     pub(crate) locked_days: u32,
+    /// Days after which a rehearsal of the restore is due again. 0: nobody is reminded.
+    pub(crate) rehearse_days: u32,
 }
 
 impl Default for BackupConfig {
@@ -50,6 +55,7 @@ impl Default for BackupConfig {
             base_mib_per_second: 50,
             look_hours: 24,
             locked_days: 0,
+            rehearse_days: 31,
         }
     }
 }
@@ -71,10 +77,11 @@ impl BackupConfig {
                 "backups need two places: name them under `[backup.target]` and `[backup.keys]` (docs/backup.md)";
             return Err(CliError::Usage(text.to_owned()));
         };
-        if target == keys {
-            let text =
-                "`[backup.target]` and `[backup.keys]` are one place: give the keys another, kept by other people";
-            return Err(CliError::Usage(text.to_owned()));
+        if let Some(why) = target.shares_place_with(keys) {
+            let text = format!(
+                "`[backup.target]` and `[backup.keys]` are one place ({why}): give the keys another, kept by other people"
+            );
+            return Err(CliError::Usage(text));
         }
         Ok((target, keys))
     }
@@ -90,11 +97,15 @@ impl BackupConfig {
     /// The target of content, and that of keys.
     pub(crate) fn targets(&self) -> Result<Targets, CliError> {
         let (target, keys) = self.places()?;
-        let open = |settings| targets::open(settings, open::clock(), open::rng()).map(Arc::from);
-        Ok((
-            open(target).map_err(tacet_backup::BackupError::from)?,
-            open(keys).map_err(tacet_backup::BackupError::from)?,
-        ))
+        Ok((opened(target)?, opened(keys)?))
+    }
+
+    /// Those of the two that are named, one at least: for whoever reads on the machine that has one of them.
+    pub(crate) fn named_targets(&self) -> Result<NamedTargets, CliError> {
+        if self.target.is_some() && self.keys.is_some() || !self.is_on() {
+            return self.targets().map(|(target, keys)| (Some(target), Some(keys)));
+        }
+        Ok((self.target.as_ref().map(opened).transpose()?, self.keys.as_ref().map(opened).transpose()?))
     }
 
     /// Where backups go, and how.
@@ -108,6 +119,11 @@ impl BackupConfig {
             state: StateFile(Some(Files::of(data).state)),
         })
     }
+}
+
+fn opened(settings: &TargetSettings) -> Result<Arc<dyn Target>, CliError> {
+    let target = targets::open(settings, open::clock(), open::rng()).map_err(tacet_backup::BackupError::from)?;
+    Ok(Arc::from(target))
 }
 
 /// What is noted of the backup in the data directory.

@@ -3,8 +3,9 @@
 mod elsewhere;
 
 use crate::args::{BackupArgs, BackupCommand, Global};
-use crate::backing::{Files, Following, Last, Maker, Status, explain};
+use crate::backing::{Files, Following, Last, Maker, NamedTargets, Status, explain};
 use crate::config::{Config, data_directory};
+use crate::drilled::rehearsed;
 use crate::error::CliError;
 use crate::open::{self, MAINTENANCE_LIMITS, Paths};
 use crate::output::Output;
@@ -12,6 +13,7 @@ use crate::{exit, passphrase};
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tacet_backup::{
     Class, Depth, Expected, Kind, Made, PublicKey, Signed, Target, Verification, Verified, Want, list_snapshots, load,
@@ -68,7 +70,7 @@ fn now(global: &Global, base: bool, adopt: bool, wait_s: u64, output: &Output) -
     vault.close()?;
     // The entry that names it goes out too.
     let rest = maker.make(Want::LogOnly, false);
-    maker.tell(rest.as_ref().err());
+    maker.stopped(rest.as_ref().err());
     let made: Vec<Made> = made.into_iter().chain(rest?).collect();
     let whole = made.iter().find(|made| made.kind == Kind::Base).or(made.last());
     let Some(one) = whole else {
@@ -125,6 +127,10 @@ fn ask(data: &Path, base: bool, adopt: bool, wait_s: u64, output: &Output) -> Re
 
 fn status(global: &Global, output: &Output) -> Result<u8, CliError> {
     let data = data_directory(global);
+    let paths = Paths::of(&data);
+    if !paths.root.exists() && !paths.store.exists() {
+        return Err(CliError::NoStore(data));
+    }
     let Some(status) = Status::read(&Files::of(&data).status) else {
         let on = Config::load(global)?.backup.is_on();
         let text = if on {
@@ -144,8 +150,29 @@ fn status(global: &Global, output: &Output) -> Result<u8, CliError> {
     if !status.missing.is_empty() {
         text.push_str(&format!("\nSNAPSHOTS ARE MISSING from the target: {:?}", status.missing));
     }
-    let well = status.problem.is_none() && status.missing.is_empty() && status.last.is_some();
-    output.result("backup status", json!({ "configured": true, "well": well, "status": status }), &text);
+    if status.damaged > 0 {
+        text.push_str(&format!(
+            "\n{} SEGMENTS ON THE TARGET ARE NOT WHAT WAS WRITTEN: the last whole snapshot has them anew; `tacet backup verify` names those of before.",
+            status.damaged
+        ));
+    }
+    let now = open::clock().now();
+    let stale = status.is_stale(now);
+    if stale {
+        text.push_str(
+            "\nNOBODY HAS LOOKED SINCE: is the server running, and does the target answer? Its log says more.",
+        );
+    } else if status.stopped {
+        text.push_str("\nWho made it has ended, and nothing was left to send.");
+    }
+    let rehearsed = rehearsed(&data, &Config::load(global)?.backup, now);
+    if let Some(rehearsed) = &rehearsed {
+        text.push_str(&format!("\nRehearsed restore: {}.", rehearsed.says));
+    }
+    let well = status.is_well(now);
+    let rehearsal = rehearsed.map(|rehearsed| rehearsed.value);
+    let value = json!({ "configured": true, "well": well, "stale": stale, "status": status, "rehearsal": rehearsal });
+    output.result("backup status", value, &text);
     Ok(if well { exit::OK } else { exit::FINDINGS })
 }
 
@@ -156,7 +183,11 @@ fn noted_key(data: &Path) -> Option<PublicKey> {
 
 fn list(global: &Global, count: usize, output: &Output) -> Result<u8, CliError> {
     let (config, data) = (Config::load(global)?, data_directory(global));
-    let (target, _) = config.backup.targets()?;
+    let Some(target) = config.backup.named_targets()?.0 else {
+        return Err(CliError::Usage(
+            "snapshots are listed where content is: name it under `[backup.target]`".to_owned(),
+        ));
+    };
     let key = noted_key(&data);
     let listed = list_snapshots(target.as_ref(), Class::Content)?;
     let (mut rows, mut text, mut sound) = (Vec::new(), String::new(), true);
@@ -200,45 +231,58 @@ fn list(global: &Global, count: usize, output: &Output) -> Result<u8, CliError> 
 }
 
 fn key(global: &Global, output: &Output) -> Result<u8, CliError> {
-    let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
-    let public = opened.vault.backup_signer().public().to_string();
-    opened.vault.close()?;
+    let public = match open::open_without_index(global, Some(MAINTENANCE_LIMITS)) {
+        Ok(opened) => {
+            let public = opened.vault.backup_signer().public().to_string();
+            opened.vault.close()?;
+            public
+        }
+        // A running server has noted it.
+        Err(error @ CliError::Store(StoreError::Locked { .. })) => {
+            noted_key(&data_directory(global)).ok_or(error)?.to_string()
+        }
+        Err(error) => return Err(error),
+    };
     output.result("backup key", json!({ "key": public }), &public);
     Ok(exit::OK)
 }
 
 fn verify(global: &Global, key: Option<&str>, listed: bool, kept_days: u32, output: &Output) -> Result<u8, CliError> {
     let config = Config::load(global)?;
-    let (target, keys) = config.backup.targets()?;
     let depth = if listed { Depth::Listed } else { Depth::Everything };
     let before = open::clock().now().plus_ms(-i64::from(kept_days) * DAY_MS);
     let Some(text) = key else {
+        let data = data_directory(global);
+        if !Paths::of(&data).root.exists() {
+            return Err(CliError::NoStore(data));
+        }
+        let (target, keys) = config.backup.targets()?;
         let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
         let (public, expected) = (opened.vault.backup_signer().public(), opened.vault.backups_named()?);
-        let found = both(target.as_ref(), keys.as_ref(), public, depth, &expected, before, output);
+        let found = both(&(Some(target), Some(keys)), public, depth, &expected, before, output);
         let noted = note_verified(&opened.vault, &caller(global), &found);
         opened.vault.close()?;
-        let (content, keys) = found?;
+        let found = found?;
         noted?;
-        return Ok(report(&content, &keys, expected.len(), output));
+        return Ok(report(&found, expected.len(), output));
     };
     let public = PublicKey::parse(text)
         .ok_or_else(|| CliError::Usage("this is no public key: take what `tacet backup key` prints".to_owned()))?;
-    let (content, keys) = both(target.as_ref(), keys.as_ref(), public, depth, &[], before, output)?;
-    Ok(report(&content, &keys, 0, output))
+    let found = both(&config.backup.named_targets()?, public, depth, &[], before, output)?;
+    Ok(report(&found, 0, output))
 }
 
-fn note_verified(
-    vault: &Vault,
-    caller: &Caller,
-    found: &Result<(Verified, Verified), CliError>,
-) -> Result<(), CliError> {
+/// What was found of content and of keys; none of what was not looked at.
+type Found = (Option<Verified>, Option<Verified>);
+
+fn note_verified(vault: &Vault, caller: &Caller, found: &Result<Found, CliError>) -> Result<(), CliError> {
     let (outcome, detail) = match found {
         Ok((content, keys)) => {
-            let problems = content.problem_count + keys.problem_count;
-            let newest = content.newest.as_ref().map_or(0, |newest| newest.number);
+            let problems: u64 = content.iter().chain(keys).map(|found| found.problem_count).sum();
+            let newest = content.as_ref().and_then(|content| content.newest.as_ref()).map_or(0, |newest| newest.number);
+            let snapshots = content.as_ref().map_or(0, |content| content.snapshots);
             let outcome = if problems == 0 { Outcome::Success } else { Outcome::Failed };
-            (outcome, format!("up to snapshot {newest}, {} snapshots, {problems} problems", content.snapshots))
+            (outcome, format!("up to snapshot {newest}, {snapshots} snapshots, {problems} problems"))
         }
         Err(error) => (Outcome::Failed, format!("it could not be read: {}", explain(error))),
     };
@@ -246,28 +290,29 @@ fn note_verified(
 }
 
 fn both(
-    target: &dyn Target,
-    keys: &dyn Target,
+    (target, keys): &NamedTargets,
     key: PublicKey,
     depth: Depth,
     expected: &[Expected],
     pruned_before: Timestamp,
     output: &Output,
-) -> Result<(Verified, Verified), CliError> {
-    let of = |target, class, expected| {
+) -> Result<Found, CliError> {
+    let of = |target: &Option<Arc<dyn Target>>, class, expected| {
+        let Some(target) = target else { return Ok(None) };
         let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let target = target.as_ref();
         let verification = Verification { target, class, key, establishment: None, depth, expected, pruned_before };
         let found = verification.run(&mut |done, all| {
             bar.set_length(all);
             bar.set_position(done);
         });
         bar.finish_and_clear();
-        found
+        found.map(Some)
     };
     Ok((of(target, Class::Content, expected)?, of(keys, Class::Key, &[])?))
 }
 
-fn report(content: &Verified, keys: &Verified, expected: usize, output: &Output) -> u8 {
+fn report((content, keys): &Found, expected: usize, output: &Output) -> u8 {
     let value = |found: &Verified| {
         let problems: Vec<_> =
             found.problems.iter().map(|problem| json!({ "object": problem.object, "what": problem.what })).collect();
@@ -278,7 +323,8 @@ fn report(content: &Verified, keys: &Verified, expected: usize, output: &Output)
             "pruned": found.pruned, "unnamed": found.unnamed, "problem_count": found.problem_count, "problems": problems,
         })
     };
-    let line = |name: &str, found: &Verified| {
+    let line = |name: &str, found: &Option<Verified>| {
+        let Some(found) = found else { return format!("{name}: not named in the settings here, and not looked at.\n") };
         let newest = found.newest_time.map_or_else(|| "none".to_owned(), |time| time.to_string());
         let mut text = format!(
             "{name}: {} snapshots in {} chains, {} segments, {} bytes, the newest of {newest}; {} problems.\n",
@@ -289,14 +335,15 @@ fn report(content: &Verified, keys: &Verified, expected: usize, output: &Output)
         }
         text
     };
-    let sound = content.problem_count + keys.problem_count == 0 && content.snapshots > 0 && keys.snapshots > 0;
+    let sound = content.iter().chain(keys).all(|found| found.problem_count == 0 && found.snapshots > 0);
     let text = format!(
         "{}{}{expected} snapshots that the ledger names were looked for. {}",
         line("Content", content),
         line("Keys", keys),
         if sound { "The backup is what was written." } else { "THE BACKUP IS NOT WHAT WAS WRITTEN." }
     );
-    let value = json!({ "sound": sound, "content": value(content), "keys": value(keys), "named_by_ledger": expected });
+    let (content, keys) = (content.as_ref().map(value), keys.as_ref().map(value));
+    let value = json!({ "sound": sound, "content": content, "keys": keys, "named_by_ledger": expected });
     output.result("backup verify", value, &text);
     if sound { exit::OK } else { exit::FINDINGS }
 }

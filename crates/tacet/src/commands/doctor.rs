@@ -1,10 +1,13 @@
 //! `tacet doctor`: looks at the machine and the store from outside, without the passphrase, and says what to mend.
 
+mod backups;
+
 use crate::args::Global;
 use crate::config::{Config, data_directory};
+use crate::drilled::rehearsed;
 use crate::error::CliError;
 use crate::exit;
-use crate::open::Paths;
+use crate::open::{self, Paths};
 use crate::output::Output;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +34,8 @@ pub(crate) fn run(global: &Global, output: &Output) -> Result<u8, CliError> {
         let says = format!("none in `{}`: make one with `tacet init`", data.display());
         findings.push(Finding { what: "store", good: false, says });
     }
+    findings.extend(backups::findings(global, &data));
+    findings.extend(rehearsal(global, &data));
     if let Some(path) = &global.passphrase_file {
         findings.push(private(path, "passphrase file"));
         let beside = path.canonicalize().ok().zip(data.canonicalize().ok()).is_some_and(|(a, b)| a.starts_with(b));
@@ -60,6 +65,13 @@ fn configuration(global: &Global) -> Finding {
         Err(error) => (false, error.to_string()),
     };
     Finding { what: "configuration", good, says }
+}
+
+/// Whether the backup was brought back in rehearsal lately; nothing where there is none.
+fn rehearsal(global: &Global, data: &Path) -> Option<Finding> {
+    let config = Config::load(global).ok()?;
+    let rehearsed = rehearsed(data, &config.backup, open::clock().now())?;
+    Some(Finding { what: "rehearsed restore", good: rehearsed.good, says: rehearsed.says })
 }
 
 /// The process switches them off for itself; this says whether that worked.

@@ -62,6 +62,7 @@ fn a_backup_follows_a_server_over_its_starts_and_what_is_bent_is_named() {
     let asked = place.json(&["backup", "now"]);
     assert!(asked["snapshot"]["number"].as_u64().unwrap() > 1, "{asked}");
     put(&mut client, 20..25);
+    let key = place.json(&["backup", "key"])["key"].as_str().unwrap().to_owned();
     let (code, log) = serving.stop();
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("Moreau") && !log.contains("ERROR"), "{log}");
@@ -74,7 +75,18 @@ fn a_backup_follows_a_server_over_its_starts_and_what_is_bent_is_named() {
 
     let status = place.json(&["backup", "status"]);
     assert_eq!((status["well"].as_bool(), status["status"]["waiting_bytes"].as_u64()), (Some(true), Some(0)));
-    let key = place.json(&["backup", "key"])["key"].as_str().unwrap().to_owned();
+    // Whoever made it has ended, and that is no silence; one who was killed is.
+    let file = place.data().join("backup/status.json");
+    let killed = std::fs::read_to_string(&file).unwrap();
+    let mut killed: Value = serde_json::from_str(&killed).unwrap();
+    assert_eq!(killed["stopped"], true);
+    let stopped = killed.clone();
+    (killed["stopped"], killed["at"]) = (false.into(), "2020-01-01T00:00:00.000Z".into());
+    std::fs::write(&file, killed.to_string()).unwrap();
+    let ran = place.run(&["backup", "status", "--json"]).ended(3);
+    assert_eq!((ran.json()["stale"].as_bool(), ran.json()["well"].as_bool()), (Some(true), Some(false)));
+    std::fs::write(&file, stopped.to_string()).unwrap();
+    assert_eq!(place.json(&["backup", "key"])["key"], key.as_str(), "what the running server had noted");
     let sound = place.json(&["backup", "verify", "--key", &key]);
     assert_eq!((sound["sound"].as_bool(), sound["content"]["unnamed"].as_u64()), (Some(true), Some(0)), "{sound}");
     let verified = place.json(&["backup", "verify"]);
@@ -141,6 +153,25 @@ fn targets_that_cannot_be_are_refused_and_pruning_says_what_it_does() {
     assert_eq!(planned["pruned"][0]["snapshots"].as_array().unwrap().len(), 0, "{planned}");
     place.json(&["backup", "prune", "--rule", rule.to_str().unwrap()]);
     assert_eq!(objects(&place, "content"), before, "all of it is younger than the rule's days");
+    // What somebody plants keeps nobody from pruning, and is named.
+    let planted = "snapshots/000000000099-00000000deadbeef.json";
+    std::fs::write(place.path("content").join(planted), "rubbish").unwrap();
+    let ran = place.run(&["backup", "prune", "--rule", rule.to_str().unwrap(), "--json"]).ended(3);
+    assert_eq!(ran.json()["pruned"][0]["not_ours_count"], 1, "{}", ran.out);
+    assert!(ran.out.contains(planted), "{}", ran.out);
+    std::fs::remove_file(place.path("content").join(planted)).unwrap();
+    // On the machine that has one of the two places, with the public key.
+    for (here, there) in [("target", "keys"), ("keys", "target")] {
+        let folder = place.path(if here == "target" { "content" } else { "keys" });
+        let text = format!("[backup.{here}]\nkind = \"folder\"\npath = \"{}\"\n", folder.display());
+        let settings = place.write("one.toml", text);
+        let settings = settings.to_str().unwrap();
+        let found = place.json(&["--config", settings, "backup", "verify", "--key", &key]);
+        let looked = |name: &str| !found[if name == "target" { "content" } else { "keys" }].is_null();
+        assert!(found["sound"].as_bool().unwrap() && looked(here) && !looked(there), "{found}");
+        let listed = place.run(&["--config", settings, "backup", "list", "--json"]);
+        assert_eq!(listed.code, Some(if here == "target" { 0 } else { 1 }), "{}", listed.said());
+    }
     let wrong = place.write("wrong.toml", std::fs::read_to_string(&rule).unwrap().replace(&key, &"0".repeat(64)));
     assert!(place.run(&["backup", "prune", "--rule", wrong.to_str().unwrap()]).ended(3).said().contains("not signed"));
 
@@ -149,6 +180,16 @@ fn targets_that_cannot_be_are_refused_and_pruning_says_what_it_does() {
     let content = place.path("content").display().to_string();
     std::fs::write(&settings, text.replace(&place.path("keys").display().to_string(), &content)).unwrap();
     assert!(place.run(&["backup", "now"]).ended(1).said().contains("one place"));
+    // However it is written.
+    std::os::unix::fs::symlink(place.path("content"), place.path("link")).unwrap();
+    for other in ["link", "content/", "keys/../content"] {
+        std::fs::write(
+            &settings,
+            text.replace(&place.path("keys").display().to_string(), &place.path(other).display().to_string()),
+        )
+        .unwrap();
+        assert!(place.run(&["backup", "now"]).ended(1).said().contains("one place"), "{other}");
+    }
     std::fs::write(&settings, text.split("[backup.keys]").next().unwrap()).unwrap();
     assert!(place.run(&["backup", "now"]).ended(1).said().contains("two places"));
     std::fs::write(&settings, &text).unwrap();

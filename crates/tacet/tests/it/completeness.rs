@@ -197,8 +197,22 @@ fn the_doctor_says_what_to_mend() {
     std::fs::remove_file(place.path("data/tacet.toml")).unwrap();
     // The rest is the machine's own: its swap, its free room.
     let ran = place.run(&["doctor", "--json"]);
+    assert!(!says(&ran, "backup"), "none is set up: {}", ran.out);
     for what in ["data directory", "passphrase file", "configuration"] {
         assert!(says(&ran, what), "{what}: {}", ran.out);
+    }
+    // On the disk of the data, and both on one.
+    let folder = |name: &str| format!("{{ kind = \"folder\", path = \"{}\" }}", place.path(name).display());
+    place.write("data/tacet.toml", format!("[backup]\ntarget = {}\nkeys = {}\n", folder("content"), folder("keys")));
+    std::fs::create_dir(place.path("content")).unwrap();
+    let ran = place.run(&["doctor", "--json"]).ended(3);
+    assert!(!says(&ran, "backup") && ran.out.contains("is not there"), "{}", ran.out);
+    std::fs::create_dir(place.path("keys")).unwrap();
+    place.run(&["backup", "now"]).ended(0);
+    let ran = place.run(&["doctor", "--json"]).ended(3);
+    assert!(says(&ran, "backup"), "{}", ran.out);
+    for what in ["backup target", "backup keys", "backup apart"] {
+        assert!(!says(&ran, what), "{what}: {}", ran.out);
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn prune(path: &Path, dry_run: bool, output: &Output) -> Result<u8, C
         .ok_or_else(|| CliError::Usage("`key` is no public key: take what `tacet backup key` prints".to_owned()))?;
     let content = Rule { all_days: rule.all_days, weekly: rule.weekly };
     let keys = Rule { all_days: rule.keys_keep_days, weekly: 0 };
-    let (mut values, mut text, mut refused) = (Vec::new(), String::new(), 0);
+    let (mut values, mut text, mut findings) = (Vec::new(), String::new(), 0);
     for (name, class, settings, rule) in
         [("content", Class::Content, &rule.target, content), ("keys", Class::Key, &rule.keys, keys)]
     {
@@ -74,22 +74,30 @@ pub(super) fn prune(path: &Path, dry_run: bool, output: &Output) -> Result<u8, C
         );
         // Before it is done.
         output.note(&said);
-        let done = if dry_run { None } else { Some(prune_objects(target.as_ref(), &plan, &mut |_| {})?) };
+        let clock = open::clock();
+        let done =
+            if dry_run { None } else { Some(prune_objects(target.as_ref(), &plan, clock.as_ref(), &mut |_| {})?) };
         text.push_str(&said);
         text.push_str(if dry_run { " (nothing was removed).\n" } else { ".\n" });
         let refusals = done.as_ref().map(|done| done.refused.clone()).unwrap_or_default();
         refusals.iter().for_each(|line| text.push_str(&format!("  not let go: {line}\n")));
-        refused += refusals.len();
+        plan.passed.iter().for_each(|line| text.push_str(&format!("  NOT OURS, stays: {line}\n")));
+        let spared = done.as_ref().map_or(0, |done| done.spared);
+        if spared > 0 {
+            text.push_str(&format!("  {spared} segments stay: a snapshot that was made meanwhile needs them.\n"));
+        }
+        findings += refusals.len() as u64 + plan.passed_count;
         values.push(json!({
             "what": name, "kept": plan.kept, "snapshots": plan.removed, "objects": plan.objects(), "bytes": plan.bytes,
             "removed": done.map(|done| done.removed), "refused": refusals,
+            "not_ours": plan.passed, "not_ours_count": plan.passed_count, "spared": spared,
         }));
     }
     if values.is_empty() {
         return Err(CliError::Usage("the rule names neither `[target]` nor `[keys]`".to_owned()));
     }
     output.result("backup prune", json!({ "dry_run": dry_run, "pruned": values }), &text);
-    Ok(if refused == 0 { exit::OK } else { exit::FINDINGS })
+    Ok(if findings == 0 { exit::OK } else { exit::FINDINGS })
 }
 
 /// Speaks the protocol on stdin and stdout; nothing else may be written there.
