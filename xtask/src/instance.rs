@@ -122,6 +122,18 @@ impl Instance {
         Ok(std::fs::write(self.settings_file(), format!("{settings}\n[access]\ntokens_for_people = true\n"))?)
     }
 
+    /// Has the server back up to two folders, every so many seconds.
+    pub(crate) fn back_up(&self, content: &Path, keys: &Path, interval_s: u64) -> Outcome {
+        let settings = std::fs::read_to_string(self.settings_file())?;
+        let folder = |path: &Path| format!("kind = \"folder\"\npath = \"{}\"\n", path.display());
+        let backup = format!(
+            "\n[backup]\ninterval_seconds = {interval_s}\n[backup.target]\n{}[backup.keys]\n{}",
+            folder(content),
+            folder(keys)
+        );
+        Ok(std::fs::write(self.settings_file(), settings + &backup)?)
+    }
+
     /// Makes the first accounts, one administrator and one security officer; gives them with their codes, as JSON.
     pub(crate) fn first_accounts(&self) -> Outcome<serde_json::Value> {
         let more = ["--administrator", "anna", "--security-officer", "sec", "--json"].map(OsStr::new);

@@ -1,6 +1,7 @@
 //! What the kernel says of a process: processor time and memory. Linux only, like the figures that are published.
 
 use crate::Outcome;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Ticks a second in `/proc/<pid>/stat`: Linux shows 100 to programs on every machine we build for (`USER_HZ`, proc(5)).
@@ -19,6 +20,27 @@ const CHILDREN_FIELD: usize = 16;
 pub(crate) fn cpu_s(pid: u32) -> Outcome<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     parse_ticks_s(&stat, OWN_FIELD).ok_or_else(|| format!("/proc/{pid}/stat has an unknown shape").into())
+}
+
+/// Processor time of the threads of a process that run now, in seconds by name; those that differ by a number at their end together.
+pub(crate) fn threads_cpu_s(pid: u32) -> Outcome<BTreeMap<String, f64>> {
+    let mut threads: BTreeMap<String, f64> = BTreeMap::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // One that ends meanwhile is none.
+        let Ok(stat) = std::fs::read_to_string(entry?.path().join("stat")) else { continue };
+        let (Some(name), Some(cpu_s)) = (parse_name(&stat), parse_ticks_s(&stat, OWN_FIELD)) else {
+            return Err(format!("/proc/{pid}/task has an unknown shape").into());
+        };
+        *threads.entry(name.to_owned()).or_default() += cpu_s;
+    }
+    Ok(threads)
+}
+
+/// The name in a `stat`, without a number at its end.
+fn parse_name(stat: &str) -> Option<&str> {
+    let (before, _) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    Some(name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-' || c == '#'))
 }
 
 /// Processor time of this process's children that have ended, in seconds.
@@ -73,6 +95,7 @@ mod tests {
         assert_eq!(parse_ticks_s(stat, OWN_FIELD), Some(2.0));
         assert_eq!(parse_ticks_s(stat, CHILDREN_FIELD), Some(0.5));
         assert_eq!(parse_ticks_s("7 (a S 1", OWN_FIELD), None);
+        assert_eq!((parse_name(stat), parse_name("8 (store-12) S 1")), (Some("a) b (c"), Some("store")));
     }
 
     #[test]

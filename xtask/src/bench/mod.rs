@@ -13,6 +13,7 @@
 //! It is not a profiler, and its figures are not a hospital's.
 
 mod access;
+mod backup;
 mod draw;
 mod growing;
 mod hospital;
@@ -37,6 +38,8 @@ pub(crate) enum What {
     Access(access::Arguments),
     /// Measure the ledger: durable entries, verification, the index and questions
     Ledger(ledger::Arguments),
+    /// Measure what a continuous backup costs those who write
+    Backup(backup::Arguments),
 }
 
 /// What to measure; by default imports, reads and writes.
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Some(What::Search(arguments)) => return search::run(arguments),
         Some(What::Access(arguments)) => return access::run(arguments),
         Some(What::Ledger(arguments)) => return ledger::run(arguments),
+        Some(What::Backup(arguments)) => return backup::run(arguments),
         None => {}
     }
     if arguments.rounds == 0 || arguments.connections.contains(&0) || !(0.1..=3_600.0).contains(&arguments.seconds) {
