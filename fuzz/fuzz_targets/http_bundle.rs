@@ -31,7 +31,14 @@ impl Bench {
         let keeper = InProcessKeeper::new(&RootKeys::random(rng.as_ref()), clock.clone(), rng.clone(), limits);
         let origin = Origin { address: None, channel: Channel::Http };
         let caller = Caller::new("fuzz", Role::Clinician, PurposeOfUse::Treatment, origin, OperationId([0; 16]));
-        let options = VaultOptions { clock, rng, limits: Limits::default(), store: StoreOptions::default(), index: None, access: None };
+        let options = VaultOptions {
+            clock,
+            rng,
+            limits: Limits::default(),
+            store: StoreOptions::default(),
+            index: None,
+            access: None,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let vault = Vault::initialize(Arc::new(MemoryEngine::new()), Arc::new(keeper), options, &caller);
         let vault = runtime.block_on(vault).expect("a vault");

@@ -18,7 +18,8 @@ fuzz_target!(|text: &str| {
             class.patients = PatientSet::Only(Arc::new([ann.clone()].into()));
         }
     }
-    let of_patients_only = scopes.iter().all(|scope| text.contains("patient/") && scope.to_string().starts_with("patient/"));
+    let of_patients_only =
+        scopes.iter().all(|scope| text.contains("patient/") && scope.to_string().starts_with("patient/"));
     for access in [Access::Create, Access::Read, Access::Update, Access::Delete, Access::Search] {
         let cut = scopes.cut(&seen, access, Some(&bob));
         let parts = std::iter::once(&cut.open).chain(cut.under.iter().map(|part| &part.visibility));

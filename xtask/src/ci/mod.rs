@@ -3,6 +3,7 @@
 mod clients;
 mod drill;
 mod foreign;
+mod fuzz;
 mod licences;
 mod smoke;
 mod targets;
@@ -27,7 +28,7 @@ struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "tidy", about: "the shape of the repository", run: tidy::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lints", about: "clippy on everything, warnings are errors", run: lints },
@@ -36,6 +37,7 @@ const STEPS: [Step; 12] = [
     Step { name: "licences", about: "every package's licence is one that deny.toml allows", run: licences::run },
     Step { name: "deny", about: "the same from the licence texts, and more (when cargo-deny is installed)", run: deny },
     Step { name: "smoke", about: "the program starts on an empty directory and answers", run: smoke::run },
+    Step { name: "fuzz", about: "every fuzz target builds, and holds on its seeds and their like", run: fuzz::run },
     Step { name: "clients", about: "stock FHIR clients from npm and PyPI work against the program", run: clients::run },
     Step { name: "foreign", about: "a verifier in Go rejects every log that was tampered with", run: foreign::run },
     Step { name: "targets", about: "backup targets against a real object store and a real sshd", run: targets::run },

@@ -8,6 +8,9 @@ use toml::{Table, Value};
 /// The one registry that packages come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// What cargo locks.
+const LOCK: &str = "Cargo.lock";
+
 /// Packages that must not come in by any way, and why.
 const REFUSED: [(&str, &str); 3] = [
     ("openssl-sys", "one provider of cryptography: aws-lc-rs"),
@@ -18,28 +21,20 @@ const REFUSED: [(&str, &str); 3] = [
 /// Every locked package is ours or the registry's, and none is refused.
 pub(crate) fn packages(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
-        let Some(text) = tree.text(lock) else {
-            continue;
-        };
-        let parsed = text.parse::<Table>().unwrap_or_default();
-        let Some(packages) = parsed.get("package").and_then(Value::as_array) else {
-            findings.push(Finding::new(lock, 0, "not readable, or without packages"));
-            continue;
-        };
-        for package in packages {
-            let field = |name: &str| package.get(name).and_then(Value::as_str);
-            let name = field("name").unwrap_or_default();
-            if let Some(source) = field("source").filter(|source| *source != REGISTRY) {
-                findings.push(Finding::new(
-                    lock,
-                    0,
-                    format!("`{name}` comes from `{source}`: only crates.io is allowed"),
-                ));
-            }
-            if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-                findings.push(Finding::new(lock, 0, format!("`{name}` is refused: {reason}")));
-            }
+    let Some(text) = tree.text(LOCK) else { return findings };
+    let parsed = text.parse::<Table>().unwrap_or_default();
+    let Some(packages) = parsed.get("package").and_then(Value::as_array) else {
+        findings.push(Finding::new(LOCK, 0, "not readable, or without packages"));
+        return findings;
+    };
+    for package in packages {
+        let field = |name: &str| package.get(name).and_then(Value::as_str);
+        let name = field("name").unwrap_or_default();
+        if let Some(source) = field("source").filter(|source| *source != REGISTRY) {
+            findings.push(Finding::new(LOCK, 0, format!("`{name}` comes from `{source}`: only crates.io is allowed")));
+        }
+        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            findings.push(Finding::new(LOCK, 0, format!("`{name}` is refused: {reason}")));
         }
     }
     findings
