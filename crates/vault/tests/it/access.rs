@@ -5,6 +5,7 @@
 mod detained;
 mod emergency;
 mod own_word;
+mod wards;
 mod ways;
 
 use crate::house::*;

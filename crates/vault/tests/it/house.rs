@@ -49,11 +49,15 @@ impl House {
 
     /// One in which the built-in policies decide who may see what.
     pub(crate) fn guarded() -> Self {
+        Self::guarded_with(unbounded())
+    }
+
+    pub(crate) fn guarded_with(limits: KeeperLimits) -> Self {
         let settings = tacet_vault::AccessSettings {
             policies: tacet_policy::Policies::built_in(),
             care: tacet_policy::CareSettings::default(),
         };
-        Self::made(unbounded(), Some(settings))
+        Self::made(limits, Some(settings))
     }
 
     fn made(limits: KeeperLimits, access: Option<tacet_vault::AccessSettings>) -> Self {

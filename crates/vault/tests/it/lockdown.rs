@@ -9,7 +9,7 @@ use tacet_ledger::{EventKind, Outcome};
 use tacet_store::memory::{Crash, Effect, Operation};
 use tacet_types::Clock;
 use tacet_vault::{
-    CopyRequest, CopyScope, ImportOptions, ImportUnit, LOCKS_MAX, LOCKS_WINDOW_MS, LockdownCause, LockdownLevel,
+    CopyScope, ImportOptions, ImportUnit, LOCKS_MAX, LOCKS_WINDOW_MS, LockdownCause, LockdownLevel,
     MetaChange, Patch, ReadOnly, ReturnPreference, Role, VaultError,
 };
 
@@ -44,18 +44,7 @@ fn ways(house: &House, directory: &std::path::Path) -> Vec<(&'static str, Result
     let add = br#"{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"system":"urn:t","code":"x"}]}}]}"#;
     let unit = patient("imported", "Quatre");
     let options = ImportOptions { strict: false, again: true, base_url: BASE_URL };
-    let copy = CopyRequest {
-        approval: None,
-        scope: CopyScope::System,
-        types: Vec::new(),
-        since: None,
-        filters: Vec::new(),
-        base_url: BASE_URL.to_owned(),
-        note: "a study".to_owned(),
-        recipients: vec!["the registry".to_owned()],
-        life_ms: 86_400_000,
-        request: format!("{BASE_URL}/$export"),
-    };
+    let copy = crate::copies::request(CopyScope::System);
     let _ = block_on(vault.keep_copies_in(directory, &caller(Role::Operator)));
     let subscription = r#"{"resourceType":"Subscription","id":"s","status":"requested","reason":"r","criteria":"Observation?code=x","channel":{"type":"rest-hook","endpoint":"https://x.example/h"}}"#;
     let patched = |patch: Patch<'_>| block_on(vault.patch(&who, kind("Patient"), &rid("a"), &patch, BASE_URL, None));
@@ -247,6 +236,32 @@ fn an_account_that_locks_again_and_again_is_refused_and_others_are_not() {
                 && house.vault.read_only().is_none()
         );
     }
+}
+
+/// A token that is nobody's account is bounded as an account is; who stands at the machine, and tripwires, are not.
+#[test]
+fn a_token_without_an_account_locks_no_more_often_than_an_account() {
+    let house = filled();
+    let by = |owner: &str, cause| {
+        let who = tacet_vault::Caller { owner: owner.to_owned(), ..caller(Role::Administrator) };
+        block_on(house.vault.lock(&who, LockdownLevel::ReadOnly, cause, "because"))
+    };
+    for cause in [LockdownCause::Machine, LockdownCause::Tripwire] {
+        for _ in 0..=LOCKS_MAX {
+            by("script", cause).unwrap();
+            lift(&house).unwrap();
+        }
+    }
+    for _ in 0..LOCKS_MAX {
+        by("script", LockdownCause::Person).unwrap();
+        lift(&house).unwrap();
+    }
+    assert!(matches!(by("script", LockdownCause::Person), Err(VaultError::NotAllowed(_))));
+    assert!(house.vault.read_only().is_none());
+    by("another", LockdownCause::Person).unwrap();
+    lift(&house).unwrap();
+    house.clock.advance_ms(LOCKS_WINDOW_MS);
+    assert!(by("script", LockdownCause::Person).is_ok());
 }
 
 #[test]
