@@ -34,6 +34,9 @@ pub(crate) fn run(global: &Global, output: &Output) -> Result<u8, CliError> {
         let says = format!("none in `{}`: make one with `tacet init`", data.display());
         findings.push(Finding { what: "store", good: false, says });
     }
+    if let Some(tls) = Config::load(global).ok().and_then(|config| config.server.tls) {
+        findings.push(private(&tls.key, "TLS key"));
+    }
     findings.extend(backups::findings(global, &data));
     findings.extend(rehearsal(global, &data));
     if let Some(path) = &global.passphrase_file {

@@ -1,6 +1,6 @@
 //! What the doctor says of backups: whether there are any, where they lie, and who could destroy them. From settings and files alone: no place is written to.
 
-use super::Finding;
+use super::{Finding, private};
 use crate::args::Global;
 use crate::backing::{BackupConfig, Files, Status};
 use crate::config::Config;
@@ -19,6 +19,15 @@ pub(super) fn findings(global: &Global, data: &Path) -> Vec<Finding> {
     let mut findings = vec![standing(&backup, data)];
     let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
     let mut devices = Vec::new();
+    for settings in [&backup.target, &backup.keys].into_iter().flatten() {
+        match settings {
+            TargetSettings::Ssh(ssh) => {
+                findings.extend(ssh.identity.as_deref().map(|path| private(path, "backup identity")))
+            }
+            TargetSettings::S3(s3) => findings.push(private(&s3.credentials, "backup credentials")),
+            TargetSettings::Folder { .. } => {}
+        }
+    }
     for (what, settings) in [("backup target", &backup.target), ("backup keys", &backup.keys)] {
         let Some(settings) = settings else { continue };
         let TargetSettings::Folder { path } = settings else {
