@@ -99,6 +99,41 @@ fn against_a_real_store_whoever_has_the_credential_takes_nothing_away() {
     assert_eq!(seen, names.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
 
+/// What a drill tries is what a store does for whoever has the right: a refusal says something.
+#[test]
+fn against_a_real_store_attempts_are_refused_for_want_of_a_right_and_not_for_their_form() {
+    let Some(settings) = real("server", "locked-bucket", Lock::Compliance) else { return };
+    let settings = S3Settings { prefix: "attempted".into(), ..settings };
+    let server = S3::new(&settings).unwrap();
+    let account = real("pruner", "locked-bucket", Lock::Compliance).unwrap().credentials;
+    let pruner = S3::new(&S3Settings { credentials: account, ..settings.clone() }).unwrap();
+    for (at, attempt) in [Attempt::Remove, Attempt::RemoveFirst, Attempt::RemoveMany].iter().enumerate() {
+        let name = name(&format!("free-{at}"));
+        server.put_new(&name, b"1", None).unwrap();
+        assert!(!server.attempt(&name, attempt).unwrap(), "{attempt:?}");
+        assert_eq!(server.read(&name, None).unwrap(), b"1");
+        assert!(pruner.attempt(&name, attempt).unwrap(), "{attempt:?}");
+    }
+    let held = name("held");
+    server.put_new(&held, b"1", Timestamp::parse("2040-01-01T00:00:00Z").ok()).unwrap();
+    let until = |text: &str| Timestamp::parse(text).unwrap();
+    assert!(server.attempt(&held, &Attempt::WriteOver(b"2".to_vec())).unwrap(), "who may put may put again");
+    assert!(!server.attempt(&held, &Attempt::CutLock(until("2039-01-01T00:00:00Z"))).unwrap());
+    assert!(server.attempt(&held, &Attempt::CutLock(until("2041-01-01T00:00:00Z"))).unwrap(), "longer is no harm");
+    for attempt in [Attempt::LoosenLock(until("2050-01-01T00:00:00Z")), Attempt::DropLock] {
+        assert!(!server.attempt(&held, &attempt).unwrap(), "{attempt:?}");
+    }
+    for attempt in [Attempt::RemoveFirst, Attempt::RemoveMany] {
+        assert!(!pruner.attempt(&held, &attempt).unwrap(), "{attempt:?} of what is locked");
+    }
+    for attempt in
+        [Attempt::SuspendVersions, Attempt::Expire, Attempt::UnlockBucket, Attempt::OpenBucket, Attempt::RemoveBucket]
+    {
+        assert!(!server.attempt(&held, &attempt).unwrap(), "{attempt:?}");
+    }
+    assert_eq!(S3::new(&settings).unwrap().read(&held, None).unwrap(), b"1");
+}
+
 #[test]
 fn against_a_real_store_the_pruning_account_removes_what_is_not_locked() {
     let Some(settings) = real("server", "locked-bucket", Lock::Compliance) else { return };

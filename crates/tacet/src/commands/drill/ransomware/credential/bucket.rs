@@ -1,6 +1,6 @@
 //! The attacker at a bucket of an object store: every request by which something might go, under the server's credential.
 
-use super::{CENTURY_MS, Credential, TRIED_MAX, planted};
+use super::{CENTURY_MS, Credential, planted};
 use crate::commands::drill::ransomware::places::Place;
 use crate::commands::drill::ransomware::stage::{Stage, noise};
 use crate::commands::drill::ransomware::{cannot, now_ms};
@@ -11,6 +11,9 @@ use tacet_types::Timestamp;
 
 /// Milliseconds of a minute: how long a lock would last that is cut short.
 const MINUTE_MS: i64 = 60_000;
+
+/// Objects of a place on which everything is tried: each try is some requests over a network. Whether anything is gone is looked at on all of them.
+const TRIED_MAX: usize = 16;
 
 /// What is tried on an object.
 fn on_object() -> [(&'static str, Attempt); 6] {
