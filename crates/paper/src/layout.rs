@@ -38,9 +38,11 @@ pub(crate) const BARS_MODULE: f32 = 1.0;
 const LEADING: f32 = 1.32;
 /// Between a line of a table and its text.
 const CELL_GAP: f32 = 3.0;
-/// Most lines of what stands at the top of every page.
-/// Beside a barcode they are short: a long name takes two, and the code of a sheet must not be what is left out.
-const ABOUT_LINES_MAX: usize = 8;
+/// Most lines of each text of what stands at the top of every page: of the first (a name), and of the others. A name is never what has another text left out.
+const NAME_LINES_MAX: usize = 4;
+const ABOUT_LINES_MAX: usize = 2;
+/// Most texts there.
+const ABOUT_TEXTS_MAX: usize = 8;
 
 /// What a part of the paper is, for who has it read aloud.
 #[derive(Clone, PartialEq, Debug)]
@@ -240,11 +242,21 @@ impl Setter<'_> {
         self.bars = chapter.code.and_then(code128);
         let beside = self.bars.as_deref().map_or(0.0, |bars| bars_width(bars) + 14.0);
         self.about.clear();
-        for (text, size) in &chapter.about {
-            let lines = self.fonts.lines(&self.fonts.printable(bounded(text)), true, (WIDTH - beside) / size);
-            self.about.extend(lines.into_iter().map(|line| (line, *size)));
+        let mut down = 0.0;
+        for (place, (text, size)) in chapter.about.iter().take(ABOUT_TEXTS_MAX).enumerate() {
+            // What stands below the barcode has all of the width.
+            let width = if down < BARS_HEIGHT + 4.0 { WIDTH - beside } else { WIDTH };
+            let mut lines = self.fonts.lines(&self.fonts.printable(bounded(text)), true, width / size);
+            let max = if place == 0 { NAME_LINES_MAX } else { ABOUT_LINES_MAX };
+            if lines.len() > max {
+                lines.truncate(max);
+                lines.last_mut().into_iter().for_each(|line| line.push('…'));
+            }
+            for line in lines {
+                self.about.push((line, *size));
+                down += size * LEADING;
+            }
         }
-        self.about.truncate(ABOUT_LINES_MAX);
         self.new_page()?;
         self.laid.begins.push(self.laid.pages.len());
         if !chapter.title.is_empty() {

@@ -211,10 +211,17 @@ fn rows_to_be_written_into_do_not_stand_alone_at_the_end_of_a_page() {
 /// The last line at the head of a page was once left out where a long name had taken its place.
 #[test]
 fn a_long_name_leaves_room_for_all_of_the_head() {
+    let endless = "Anne-Élisabeth-Marguerite ".repeat(40);
+    for name in ["Jeanne Marguerite Raphaëlle DE LA ROCHEFOUCAULD", &endless] {
+        head_of(name);
+    }
+}
+
+fn head_of(name: &str) {
     let chapter = Chapter {
         title: String::new(),
         about: vec![
-            "Jeanne Marguerite Raphaëlle DE LA ROCHEFOUCAULD".into(),
+            name.into(),
             "né(e) le 04/04/1947 (79 ans) · F".into(),
             "INS 247049403828008 (NIR TEST) · IPP 80000000000".into(),
             "lit 1 · patient 1/127 · feuille 20261122-1205-7K3Q-012-R4TWX".into(),
@@ -234,5 +241,7 @@ fn a_long_name_leaves_room_for_all_of_the_head() {
         layout::Mark::Text { text, .. } => Some(text.as_str()),
         _ => None,
     });
-    assert!(texts.collect::<String>().contains("R4TWX"));
+    let texts = texts.collect::<Vec<_>>().join("\n");
+    assert!(texts.contains("lit 1 · patient 1/127 · feuille 20261122-1205-7K3Q-012-R4TWX"), "on one line\n{texts}");
+    assert_eq!(texts.contains('…'), name.len() > 500, "what is cut is said to be cut");
 }
