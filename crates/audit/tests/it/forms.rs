@@ -38,7 +38,7 @@ fn each_fifth(mut with: impl FnMut(&str, &tacet_ledger::Entry)) {
 }
 
 /// Kinds whose remark is about the machine.
-const OF_THE_MACHINE: [EventKind; 16] = [
+const OF_THE_MACHINE: [EventKind; 17] = [
     EventKind::Login,
     EventKind::LoginFailed,
     EventKind::Logout,
