@@ -43,6 +43,8 @@ const TRUE_TIMES: [&str; 17] = [
 pub enum Wrong {
     /// The code is none.
     Code,
+    /// The code is one, and not written as it stands on the sheet: a search for it would not find the record.
+    Letters,
     /// It does not say when it was.
     NoTime,
     /// It was before the pack was made.
@@ -60,6 +62,9 @@ impl Wrong {
     pub fn told(self) -> &'static str {
         match self {
             Self::Code => "is no code of a sheet of a paper pack: read it again, its last letter shows a slip",
+            Self::Letters => {
+                "has the code of a sheet of paper otherwise than it stands there: write it in capitals, without spaces"
+            }
             Self::NoTime => "comes from a sheet of paper and must say when it was (effective, occurred, date, ..)",
             Self::Before => "was before the paper pack was made: the time or the code is wrong",
             Self::TooMany => "names more sheets of paper than a note can be from",
@@ -89,9 +94,10 @@ pub fn sheets(record: &Json<'_>) -> Vec<SheetCode> {
 /// What is wrong with a record as a note from a sheet; nothing for one that names no sheet.
 pub fn wrong(record: &Json<'_>, now: Timestamp) -> Option<Wrong> {
     let mut latest = i64::MIN;
-    for (place, code) in named(record).enumerate() {
-        match SheetCode::parse(code) {
+    for (place, given) in named(record).enumerate() {
+        match SheetCode::parse(given) {
             _ if place >= SHEETS_MAX => return Some(Wrong::TooMany),
+            Some(code) if code.as_str() != given => return Some(Wrong::Letters),
             Some(code) => latest = latest.max(code.made_ms()),
             None => return Some(Wrong::Code),
         }
@@ -145,7 +151,8 @@ mod tests {
             assert_eq!(observed(&code, time), expected, "{time}");
         }
         assert_eq!(observed(&code.replace("-012", "-013"), "2026-11-22T14:40:00Z"), Some(Wrong::Code));
-        assert_eq!(observed(&code.to_lowercase(), "2026-11-22T14:40:00Z"), None);
+        assert_eq!(observed(&code.to_lowercase(), "2026-11-22T14:40:00Z"), Some(Wrong::Letters));
+        assert_eq!(observed(&format!(" {code}"), "2026-11-22T14:40:00Z"), Some(Wrong::Letters));
         let traced = |time: &str| {
             of(format!(
                 r#"{{"resourceType":"Provenance","occurredDateTime":"{time}","entity":[{{"role":"source","what":{{"identifier":{{"system":"{SHEET_SYSTEM}","value":"{code}"}}}}}}]}}"#

@@ -54,7 +54,7 @@ fn words(book: &Book, chapter: usize) -> String {
             Block::Grid(grid) => grid.rows.iter().map(|row| row.cells.join(" | ")).collect::<Vec<_>>().join("\n"),
         };
         out.push('\n');
-        out.push_str(&text);
+        out.push_str(&text.replace('\u{a0}', " "));
     }
     out
 }

@@ -98,8 +98,11 @@ pub enum PacksError {
     #[error("`[packs]`: {0}")]
     Settings(String),
     /// There is no ward of this id in the settings.
-    #[error("there is no ward of this id under `[packs.wards]`")]
-    NoWard,
+    #[error("there is no ward of this id under `[packs.wards]`; there is: {known}")]
+    NoWard {
+        /// The ids that there are.
+        known: String,
+    },
     /// The store refuses.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -198,12 +201,17 @@ impl PackMaker {
         self.places.keys().map(String::as_str)
     }
 
+    fn place(&self, id: &str) -> Result<&Place, PacksError> {
+        let none = || PacksError::NoWard { known: self.wards().collect::<Vec<_>>().join(", ") };
+        self.places.get(id).ok_or_else(none)
+    }
+
     /// What is to be printed of a ward, in clear: entries in the ledger first, one for each patient. May block.
     ///
     /// # Errors
     /// There is no such ward, or the store refuses.
     pub fn gather(&self, vault: &Vault, id: &str, environment: &Environment) -> Result<Pack, PacksError> {
-        let place = self.places.get(id).ok_or(PacksError::NoWard)?;
+        let place = self.place(id)?;
         let made = environment.clock.now();
         let mut chance = [0; 4];
         environment.rng.fill(&mut chance);
@@ -228,7 +236,7 @@ impl PackMaker {
     /// # Errors
     /// There is no such ward, the store refuses, or the pages cannot be made.
     pub fn make(&self, vault: &Vault, id: &str, environment: &Environment) -> Result<MadePack, PacksError> {
-        let place = self.places.get(id).ok_or(PacksError::NoWard)?;
+        let place = self.place(id)?;
         let pack = self.gather(vault, id, environment)?;
         let (patients, serial, made, until) = (pack.sheets.len(), pack.serial.clone(), pack.made, pack.until);
         let pdf = Zeroizing::new(pack.to_pdf()?);

@@ -98,8 +98,11 @@ fn newest(place: Place, mut entries: Vec<usize>, resources: &[Json<'_>]) -> Chos
     Chosen { older: all - entries.len(), entries }
 }
 
-/// What is over stands behind what is not.
+/// What is over stands behind what is not, and what was given behind what is to be given.
 fn standing(resource: &Json<'_>) -> u8 {
+    if resource.resource_type() == Some("MedicationAdministration") {
+        return 2;
+    }
     let status = resource.get("clinicalStatus").map(|status| codings(status).any(|(_, code)| code == "active"));
     let critical = resource.get_str("criticality") == Some("high");
     match status {

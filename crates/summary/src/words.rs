@@ -208,6 +208,8 @@ fn timing(timing: &Json<'_>, language: Language) -> String {
     });
     let lists = ["timeOfDay", "when", "dayOfWeek"].map(|name| {
         let items = repeat.get(name).into_iter().flat_map(|list| list.items()).filter_map(Json::as_str);
+        // Whole minutes, as people write them: 08:00 for 08:00:00.
+        let items = items.map(|item| item.strip_suffix(":00").filter(|short| short.len() == 5).unwrap_or(item));
         cell(&items.collect::<Vec<_>>().join(" "))
     });
     let bounds = repeat.get("boundsPeriod").map(|bounds| period(bounds, language)).unwrap_or_default();

@@ -306,7 +306,7 @@ impl Teller<'_> {
         let given = match &one.last {
             Some(given) => {
                 let refused = if given.refused { self.of((" NON DONNÉ", " NOT GIVEN")) } else { "" };
-                let dose = given.dose.as_ref().map(|dose| format!(" ({dose})")).unwrap_or_default();
+                let dose = given.dose.as_ref().map(|dose| format!(" ({})", whole(dose))).unwrap_or_default();
                 format!("{}{dose}{refused}", self.when(Some(&given.at)))
             }
             None if one.standing == Standing::Taken => String::new(),
@@ -344,7 +344,7 @@ impl Teller<'_> {
             let value = one.value.clone().unwrap_or_else(|| self.of(("non rendu", "no value")).to_owned());
             let preliminary = if one.preliminary { self.of((" (provisoire)", " (preliminary)")) } else { "" };
             let before = one.before.as_ref().map(|(value, at)| match at {
-                Some(at) => format!("{value} ({})", self.when(Some(at))),
+                Some(at) => format!("{value} ({})", whole(&self.when(Some(at)))),
                 None => value.clone(),
             });
             GridRow {
@@ -417,6 +417,11 @@ impl Teller<'_> {
         let row = GridRow { cells: vec![String::new(); 3], height: NOTE_HEIGHT, page_of: None };
         blocks.push(Block::Grid(Grid { columns, rows: vec![row; NOTE_ROWS], boxed: true }));
     }
+}
+
+/// A text that no line ends within.
+fn whole(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
 }
 
 /// What a part of a sheet is called.

@@ -58,7 +58,7 @@ fn key(global: &Global, output: &Output) -> Result<u8, CliError> {
 fn failed(error: PacksError) -> CliError {
     match error {
         PacksError::Vault(error) => CliError::Vault(error),
-        error @ (PacksError::Settings(_) | PacksError::NoWard) => CliError::Usage(error.to_string()),
+        error @ (PacksError::Settings(_) | PacksError::NoWard { .. }) => CliError::Usage(error.to_string()),
         other => CliError::other("the pack could not be made", other),
     }
 }
@@ -170,7 +170,13 @@ fn print(command: &str, pdf: &[u8]) -> Result<(), CliError> {
     let mut words = command.split_whitespace();
     let program = words.next().ok_or_else(|| CliError::Usage("`--print` names no command".into()))?;
     let unprinted = |error: std::io::Error| CliError::other("the command that prints failed", error);
-    let mut child = Command::new(program).args(words).stdin(Stdio::piped()).spawn().map_err(unprinted)?;
+    let started = Command::new(program).args(words).stdin(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| {
+        CliError::Usage(format!(
+            "`{program}` cannot be started ({}): name another command with `--print COMMAND`, or write the pages with `--pdf FILE`",
+            error.kind()
+        ))
+    })?;
     let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(pdf));
     let ended = child.wait().map_err(unprinted)?;
     written.map_err(unprinted)?;

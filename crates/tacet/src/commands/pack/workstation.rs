@@ -41,7 +41,8 @@ pub(super) fn init(
     without_passphrase: bool,
     output: &Output,
 ) -> Result<u8, CliError> {
-    let key = VerifierKey::parse(hospital).map_err(|error| CliError::Usage(error.to_string()))?;
+    let key = VerifierKey::parse(hospital)
+        .map_err(|_| CliError::Usage("`--hospital` is the key that `tacet pack key` prints at the server".into()))?;
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
     let secret = identity.to_string();
