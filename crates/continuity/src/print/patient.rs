@@ -140,8 +140,8 @@ impl Teller<'_> {
                         self.of(("Une partie de ce dossier n’a pas pu être lue : elle manque ici.", "A part of this record could not be read: it is missing here.")).to_owned(),
                     ];
                     if !parts.is_empty() {
-                        let manque = self.of(("Il manque au moins un élément de :", "At least one item is missing of:"));
-                        lines.push(format!("{manque} {}.", parts.join(", ")));
+                        let told = self.of(("Il manque au moins un élément de :", "At least one item is missing of:"));
+                        lines.push(format!("{told} {}.", parts.join(", ")));
                     }
                     lines
                 }
