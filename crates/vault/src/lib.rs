@@ -21,6 +21,7 @@ mod conditional;
 mod copies;
 mod deriving;
 mod disclose;
+mod drills;
 mod erase;
 mod error;
 mod everything;
@@ -67,7 +68,7 @@ mod write;
 
 pub use access::{
     AccessSettings, BREAK_GLASS_A_DAY_MAX, BREAK_GLASS_MINUTES_MAX, BREAK_GLASS_OPEN_MAX, BREAK_GLASS_TEXT_BYTES_MIN,
-    BreakGlassDeclared, WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGap, WardPatient, WardRecords, usual_purpose,
+    BreakGlassDeclared, WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGaps, WardPatient, WardRecords, usual_purpose,
 };
 pub use access_report::PatientLedger;
 pub use audit::{AUDIT_LOOK_MAX, AUDIT_SCAN_MAX, FEED_ENTRIES_MAX, is_audit_id};
@@ -84,6 +85,8 @@ pub use deriving::{DERIVED_A_SECOND_MAX, DERIVED_A_SECOND_MIN, DerivationFigures
 pub use disclose::Disclosed;
 pub use erase::{ErasePreview, EraseReport};
 pub use error::VaultError;
+pub use drills::note::{DRILL_NOTE_BYTES_MAX, NoteId, drill_answer, drill_note};
+pub use drills::{DRILL_FIGURES_BYTES_MAX, Drill, DrillNoted, DrillReport, DrillStanding, LedgerBack, Sample};
 pub use everything::{Asked, EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery, WHOLE_RECORD_BYTES_MAX};
 pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
 pub use finish_erasures::FinishedErasures;
@@ -117,7 +120,7 @@ pub use search::{
     CURSOR_LIFE_MS, INCLUDES_MAX, SEARCH_PAGE_DEFAULT, SEARCH_PAGE_MAX, SearchCall, SearchEntry, SearchMode, SearchPage,
 };
 pub use subscriptions::{
-    Announced, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX,
+    Announced, EVENTS_AHEAD, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX,
     SubscriberEnd, Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall,
     SubscriptionState,
 };
@@ -126,6 +129,6 @@ pub use tacet_search::IndexStatistics;
 pub use tacet_search::request::{Handling, QueryLimits, Scope, Summary};
 pub use tacet_types::Role;
 pub use tokens::{NewToken, Token, TokenSecret};
-pub use transparency::{Halt, LogFigures};
+pub use transparency::{Halt, LogFigures, RESUME_REASON_BYTES_MAX};
 pub use vault::{Health, Limits, Vault, VaultOptions, VaultStatistics};
 pub use write::{Deleted, Stored};

@@ -73,18 +73,32 @@ impl Vault {
         root: [u8; 32],
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<LedgerHeld, VaultError> {
+        self.hold_ledger_at(&[(size, root)], progress)
+    }
+
+    /// The same against several: what the backup says, and what somebody outside saw.
+    ///
+    /// # Errors
+    /// As [`Vault::hold_ledger`].
+    pub fn hold_ledger_at(
+        &self,
+        known: &[(u64, [u8; 32])],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<LedgerHeld, VaultError> {
         let snapshot = self.0.store.snapshot()?;
         let verification = tacet_ledger::verify(snapshot.as_ref(), &self.0.ledger_keys, progress)?;
         let mut problems: Vec<String> = verification.problems.iter().map(ToString::to_string).collect();
         let entries = verification.head.as_ref().map_or(0, tacet_ledger::TreeHead::size);
-        match verification.derived_root {
-            Some(derived) if entries >= size => {
-                let proof = log::extension(snapshot.as_ref(), size, entries)?;
-                if !verify_consistency(size, &TreeHash(root), entries, &derived, &proof) {
-                    problems.push(format!("the first {size} entries are not those that were backed up"));
+        for (size, root) in known {
+            match verification.derived_root {
+                Some(derived) if entries >= *size => {
+                    let proof = log::extension(snapshot.as_ref(), *size, entries)?;
+                    if !verify_consistency(*size, &TreeHash(*root), entries, &derived, &proof) {
+                        problems.push(format!("the first {size} entries are not those that were known before"));
+                    }
                 }
+                _ => problems.push(format!("there are {entries} entries, and {size} were known before")),
             }
-            _ => problems.push(format!("there are {entries} entries and {size} were backed up")),
         }
         Ok(LedgerHeld { entries, problems })
     }
@@ -126,7 +140,7 @@ impl Vault {
         let item = vec![Prepared::new(&entry)?];
         let committed = inner.store.submit(Commit { preconditions, writes, feed: None, item }).wait()?;
         inner.note_published(None);
-        inner.transparency.set(None);
+        inner.end_halts_of_log(caller, origin)?;
         let entry = committed.outcome.first().map_or(0, tacet_ledger::Receipt::index);
         Ok(LogSucceeded { origin: identity.origin().to_owned(), keys: identity.keys(), before: before.origin, entry })
     }

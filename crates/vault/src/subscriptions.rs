@@ -14,11 +14,13 @@ mod active;
 mod announce;
 mod catch_up;
 mod events;
+mod restored;
 mod row;
 mod standing;
 mod status;
 
 pub use events::{SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall};
+pub use restored::EVENTS_AHEAD;
 pub use standing::SubscriberEnd;
 
 pub(crate) use active::Subscribed;

@@ -114,6 +114,9 @@ pub struct NewToken<'a> {
     pub supplier: bool,
 }
 
+/// Tokens ended in one commit, where all are: far fewer than a commit may have entries.
+const REVOKED_TOGETHER: usize = 100;
+
 /// Tokens found valid lately.
 #[derive(Default)]
 pub(crate) struct TokenCache(RwLock<HashMap<RowKey, (Token, Timestamp)>>);
@@ -236,6 +239,26 @@ impl Vault {
         self.0.store.submit(commit).await?;
         self.0.tokens.clear();
         Ok(true)
+    }
+
+    /// Ends every token, each with its entry. Gives how many. `why` is told in the entries.
+    ///
+    /// # Errors
+    /// The store's; what was ended until then stays so.
+    pub async fn revoke_all_tokens(&self, caller: &Caller, why: &str) -> Result<usize, VaultError> {
+        let rows = self.0.token_rows()?;
+        for some in rows.chunks(REVOKED_TOGETHER) {
+            let mut commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item: Vec::new() };
+            for (row, token) in some {
+                let mut entry = caller.entry(self.0.clock.now(), EventKind::TokenRevoked, Outcome::Success, None);
+                entry.detail = Some(format!("token {} revoked, {why}: role {}", token.id, token.role.as_str()));
+                commit.writes.push(Write::Delete { key: row.clone() });
+                commit.item.push(tacet_ledger::Prepared::new(&entry)?);
+            }
+            self.0.store.submit(commit).await?;
+        }
+        self.0.tokens.clear();
+        Ok(rows.len())
     }
 }
 

@@ -250,7 +250,7 @@ impl Listing {
         };
         // Places between the last that is known to be of before the moment, and the first after it that is known not to be.
         let mut between: Vec<(Option<Placed>, Range<usize>)> = vec![(None, 0..numbers.len())];
-        let mut found: Vec<Option<Placed>> = Vec::new();
+        let (mut found, mut oldest): (Vec<Option<Placed>>, Option<Placed>) = (Vec::new(), None);
         while let Some((mut last, range)) = between.pop() {
             if range.is_empty() {
                 found.push(last);
@@ -273,6 +273,7 @@ impl Listing {
             for (place, looked) in places.into_iter().zip(looked) {
                 passed.extend(looked.passed);
                 let Some(time) = looked.signed.map(|signed| signed.unverified().time()) else { continue };
+                oldest = oldest.filter(|(known, _)| *known <= place).or(Some((place, time)));
                 if time <= at {
                     (last, from, before) = (Some((place, time)), place + 1, true);
                 } else if before {
@@ -289,11 +290,10 @@ impl Listing {
         }
         let named = |(place, time): &Placed| numbers.get(*place).map(|number| (*number, *time));
         match found.as_slice() {
-            [one] => one
-                .as_ref()
-                .and_then(named)
-                .map(|(number, _)| number)
-                .ok_or_else(|| BackupError::NoSnapshot(format!("of {at} or before"))),
+            [one] => one.as_ref().and_then(named).map(|(number, _)| number).ok_or_else(|| {
+                let oldest = oldest.map(|(_, time)| format!("; the oldest is of {time}")).unwrap_or_default();
+                BackupError::NoSnapshot(format!("of {at} or before{oldest}"))
+            }),
             several => {
                 let mut candidates: Vec<(u64, Timestamp)> = several.iter().flatten().filter_map(named).collect();
                 candidates.sort_unstable_by_key(|(number, _)| *number);

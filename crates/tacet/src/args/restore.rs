@@ -33,6 +33,18 @@ pub(crate) struct RestoreArgs {
     /// Nothing was acknowledged after the snapshot: the published ledger goes on under its name though witnesses have seen it
     #[arg(long)]
     pub(crate) same_log: bool,
+    /// Keep the machine tokens (`tacet token`) of the snapshot: none was revoked since. Everything else that lets somebody in is ended
+    #[arg(long)]
+    pub(crate) keep_tokens: bool,
+    /// Look at the copies of keys from this number downwards only, where others were put above yours
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) key_copy: Option<u64>,
+    /// Refuse a snapshot whose ledger has fewer entries than a witness, a receiver or a report has seen
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) expect_entries: Option<u64>,
+    /// The ledger's root at that many entries, as the checkpoint has it: what comes back must be that ledger
+    #[arg(long, value_name = "ROOT", requires = "expect_entries")]
+    pub(crate) expect_root: Option<String>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
 }

@@ -7,20 +7,25 @@
 //! Nothing is believed before it was verified, and nothing of an establishment is written before its keys opened. Killed anywhere, the same
 //! command goes on where it stopped.
 
+mod ending;
 mod filling;
 mod report;
 pub(crate) mod state;
+mod unlocking;
 
 use crate::args::{Global, RestoreArgs};
 use crate::commands::init::private_directory;
 use crate::config::{self, Config, data_directory};
 use crate::error::CliError;
+use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Paths};
 use crate::output::Output;
-use crate::{exit, passphrase};
-use report::{Outcome, Progress};
+use base64::Engine as _;
+use ending::Ended;
+pub(in crate::commands) use filling::FIRST;
+use report::Expected;
+pub(in crate::commands) use report::{Outcome, Progress};
 use state::State;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,19 +33,17 @@ use tacet_backup::restore::{Chain, KeyCopy, Restoring, Wanted, content_chain};
 use tacet_backup::targets::{self, TargetSettings};
 use tacet_backup::{BackupSigner, Manifest, Target};
 use tacet_ledger::PurposeOfUse;
-use tacet_seal::root::{RecoveryShare, RootFile};
-use tacet_seal::{EstablishmentKeys, SecureRng, SigningUse};
+use tacet_seal::root::RootFile;
+use tacet_seal::{EstablishmentKeys, SigningUse};
 use tacet_types::Timestamp;
 use tacet_vault::{Caller, Role, Vault};
 
-/// Most copies of keys that are opened by trying: beyond, somebody has put so many there that people must look.
-const KEY_COPIES_TRIED_MAX: usize = 100;
-
-/// Longest file of shares, in bytes: 255 shares of a line.
-const SHARES_FILE_BYTES_MAX: u64 = 64 * 1024;
-
 /// Longest file that describes a target, in bytes.
 const TARGET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Said where the store that came back has no backup of its own.
+const NO_BACKUP: &str =
+    "NO BACKUP is set up for this store, and none will be made: put `[backup]` into its tacet.toml (docs/backup.md)";
 
 /// A restore that has its keys and its chain, and whose rows come.
 struct Begun {
@@ -71,15 +74,19 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, output: &Output) -> Resul
             "not everything of the backup could be brought back: run the same command again".to_owned(),
         ));
     }
-    let outcome = settle(global, args, &data, begun.state, &begun.restoring, &begun.snapshot, &progress, || {
-        let engine = Arc::new(begun.restoring.engine().clone());
-        let keeper = open::keeper(&begun.root, MAINTENANCE_LIMITS);
+    let Begun { config, root, restoring, snapshot, state, .. } = begun;
+    let outcome = settle(global, args, &config, state, &restoring, &snapshot, &progress, || {
+        let engine = Arc::new(restoring.engine().clone());
+        let keeper = open::keeper(&root, MAINTENANCE_LIMITS);
         Vault::open(engine, keeper, open::vault_options()).map_err(CliError::Opening)
     })?;
     progress.end();
-    let chain = begun.restoring.chain();
-    let text = report::text(&begun.snapshot, chain, &outcome, open::clock().now());
-    output.result("restore", report::value(&begun.snapshot, chain, &outcome), &text);
+    let chain = restoring.chain();
+    let text = report::text(&snapshot, chain, &outcome, open::clock().now());
+    output.result("restore", report::value(&snapshot, chain, &outcome), &text);
+    if !config.backup.is_on() {
+        output.note(NO_BACKUP);
+    }
     Ok(if outcome.is_sound() { exit::OK } else { exit::FINDINGS })
 }
 
@@ -88,14 +95,14 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, output: &Output) -> Resul
 fn settle(
     global: &Global,
     args: &RestoreArgs,
-    data: &Path,
+    config: &Config,
     mut state: State,
     restoring: &Restoring,
     snapshot: &Manifest,
     progress: &Progress,
     vault: impl FnOnce() -> Result<Vault, CliError>,
 ) -> Result<Outcome, CliError> {
-    let mut outcome = Outcome::default();
+    let (data, mut outcome) = (&data_directory(global), Outcome { expected: expected(args)?, ..Outcome::default() });
     if !state.counted {
         progress.step("rows are counted");
         outcome.counted = restoring.count()?;
@@ -107,6 +114,8 @@ fn settle(
     }
     let vault = vault()?;
     let caller = operator(global);
+    progress.step("sessions and tokens are ended");
+    outcome.ended = end_once(args, data, &mut state, &vault, config, &caller)?;
     succeed_log(args, data, &mut state, &vault, &caller, snapshot)?;
     finish(&vault, &caller, snapshot, progress, &mut outcome)?;
     progress.step("every seal is opened");
@@ -123,7 +132,7 @@ fn settle(
 }
 
 /// What is done once all rows are there, whether or not somebody is served meanwhile.
-fn finish(
+pub(in crate::commands) fn finish(
     vault: &Vault,
     caller: &Caller,
     snapshot: &Manifest,
@@ -132,13 +141,80 @@ fn finish(
 ) -> Result<(), CliError> {
     if let Some(ledger) = snapshot.ledger {
         progress.step("the ledger's tree is derived");
-        let held = vault.hold_ledger(ledger.entries, ledger.root, &mut |_, _| {})?;
+        let mut known = vec![(ledger.entries, ledger.root)];
+        known.extend(outcome.expected.and_then(|expected| Some((expected.entries, expected.root?))));
+        let held = vault.hold_ledger_at(&known, &mut |_, _| {})?;
         outcome.ledger_entries = held.entries;
         outcome.ledger_problems = held.problems;
     }
     progress.step("erasures are finished");
     outcome.finished = vault.finish_erasures(caller, &mut |_| {})?;
     Ok(())
+}
+
+/// Ends what came back, unless an earlier run of this restore did: who logged in since stays.
+fn end_once(
+    args: &RestoreArgs,
+    data: &Path,
+    state: &mut State,
+    vault: &Vault,
+    config: &Config,
+    caller: &Caller,
+) -> Result<Option<Ended>, CliError> {
+    if state.ended {
+        return Ok(None);
+    }
+    let ended = ending::end_what_came_back(vault, config, caller, args.keep_tokens)?;
+    state.ended = true;
+    state.write(data)?;
+    Ok(Some(ended))
+}
+
+/// What somebody outside knows of the ledger: a witness, a receiver of it, a printed report.
+fn expected(args: &RestoreArgs) -> Result<Option<Expected>, CliError> {
+    let Some(entries) = args.expect_entries else { return Ok(None) };
+    let root = args.expect_root.as_deref().map(|text| {
+        root_of(text).ok_or_else(|| {
+            let what =
+                "`--expect-root` is the root as a checkpoint has it (44 characters of Base64) or 64 hexadecimal digits";
+            CliError::Usage(what.to_owned())
+        })
+    });
+    Ok(Some(Expected { entries, root: root.transpose()? }))
+}
+
+/// A root as a checkpoint has it, or in hexadecimal digits, as this program prints it.
+fn root_of(text: &str) -> Option<[u8; 32]> {
+    if let [first, ..] = text.as_bytes()
+        && first.is_ascii_hexdigit()
+        && text.len() == 64
+    {
+        let digit = |place: usize| text.get(place..place + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
+        return bytes?.try_into().ok();
+    }
+    base64::engine::general_purpose::STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+/// Refuses a snapshot whose ledger is shorter than what somebody outside has seen of it.
+fn refuse_shorter(expected: Option<Expected>, chain: &Chain, snapshot: &Manifest) -> Result<(), CliError> {
+    let (Some(expected), Some(ledger)) = (expected, snapshot.ledger) else { return Ok(()) };
+    let missing = expected.entries.saturating_sub(ledger.entries);
+    if missing == 0 {
+        return Ok(());
+    }
+    let newest = match chain.newest == snapshot.number {
+        true => "It is the newest on the target: what came after was never sent, or was taken away, or the target was set back".to_owned(),
+        false => format!("The newest on the target is {}", chain.newest),
+    };
+    Err(CliError::Usage(format!(
+        "snapshot {} of {} has {} ledger entries, {missing} fewer than the {} that are known outside. {newest}. To take it all the same, run this \
+         without `--expect-entries`",
+        snapshot.number,
+        snapshot.time(),
+        ledger.entries,
+        expected.entries,
+    )))
 }
 
 /// What the ledger says of a restore.
@@ -195,15 +271,18 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
     if before.is_none() {
         refuse_occupied(data)?;
     }
-    let wanted = wanted(args, before.as_ref())?;
-    let (content, keys) = (target(&args.from)?, target(&args.keys)?);
+    let (wanted, expected) = (wanted(args, before.as_ref())?, expected(args)?);
+    // What cannot work is said before people are asked for their shares.
+    hold_serving(args, &Config::load(global)?)?;
+    let (content, keys) = (target(&args.from, "target")?, target(&args.keys, "keys")?);
     private_directory(data)?;
     let mut state = before.unwrap_or_else(|| State::new(open::clock().now().to_string()));
     state.write(data)?;
     let begun = (|| {
-        let (root, established, copy) = unlocked(args, global, &paths, keys.as_ref(), output)?;
+        let (root, established, copy) = unlocking::unlocked(args, global, &paths, keys.as_ref(), output)?;
         let public = BackupSigner::new(established.signing_seed(SigningUse::Backup)).public();
         let chain = content_chain(content.as_ref(), wanted, &public)?;
+        unlocking::tell_passed(output, "the backup", &chain.passed);
         let snapshot = chain.last().cloned().ok_or_else(|| CliError::Usage("the backup is empty".to_owned()))?;
         if snapshot.establishment() != established.id || copy.establishment() != Some(established.id) {
             return Err(CliError::Usage("the backup and the keys are of two establishments".to_owned()));
@@ -211,6 +290,7 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
         for names_keys in [Some(&snapshot), chain.newest_manifest.as_ref()].into_iter().flatten() {
             copy.is_not_older_than(names_keys)?;
         }
+        refuse_shorter(expected, &chain, &snapshot)?;
         Ok((root, chain, snapshot, copy))
     })();
     let (root, chain, snapshot, copy) = match begun {
@@ -236,6 +316,30 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
     let engine = open::engine(&paths.store, &config)?;
     let restoring = Arc::new(Restoring::begin(engine, content, chain, &copy)?);
     Ok(Begun { config, paths, root, restoring, snapshot, state })
+}
+
+/// Refuses what the server would refuse once everything else was done.
+fn hold_serving(args: &RestoreArgs, config: &Config) -> Result<(), CliError> {
+    if !args.read_only_now {
+        return Ok(());
+    }
+    let address = args.serve.listen.unwrap_or(config.server.listen);
+    let files = match (&args.serve.tls_certificate, &args.serve.tls_key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        _ => config.server.tls.as_ref().map(|tls| (&tls.certificate, &tls.key)),
+    };
+    match files {
+        Some((certificate, key)) => {
+            for file in [certificate, key] {
+                std::fs::File::open(file).map_err(CliError::file(file, "the file for TLS cannot be read"))?;
+            }
+            Ok(())
+        }
+        None if address.ip().is_loopback() => Ok(()),
+        None => Err(CliError::Usage(format!(
+            "`--read-only-now` would not listen on {address} without TLS: name `--tls-certificate` and `--tls-key`, or listen on 127.0.0.1"
+        ))),
+    }
 }
 
 /// Refuses a directory with anything in it but a configuration file.
@@ -272,8 +376,8 @@ fn wanted(args: &RestoreArgs, before: Option<&State>) -> Result<Wanted, CliError
     Ok(asked.or(begun).unwrap_or(Wanted::Newest))
 }
 
-/// A target by its folder, or by a file that describes it.
-fn target(place: &Path) -> Result<Arc<dyn Target>, CliError> {
+/// A target by its folder, or by a file that describes it: the table alone, or a whole configuration with `[backup.target]` and `[backup.keys]`.
+fn target(place: &Path, table: &str) -> Result<Arc<dyn Target>, CliError> {
     let described = place.extension().is_some_and(|extension| extension == "toml") && place.is_file();
     let settings = if described {
         let unreadable = || CliError::file(place, "the description of the target cannot be read");
@@ -281,8 +385,15 @@ fn target(place: &Path) -> Result<Arc<dyn Target>, CliError> {
             return Err(CliError::Usage(format!("`{}` is no description of a target", place.display())));
         }
         let text = std::fs::read_to_string(place).map_err(unreadable())?;
-        toml::from_str::<TargetSettings>(&text)
-            .map_err(|error| CliError::Config { path: place.to_owned(), problem: error.message().to_owned() })?
+        let wrong = |problem: &str| CliError::Config { path: place.to_owned(), problem: problem.to_owned() };
+        let mut whole: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.message()))?;
+        if let Some(toml::Value::Table(mut backup)) = whole.remove("backup") {
+            let found = backup
+                .remove(table)
+                .and_then(|found| if let toml::Value::Table(found) = found { Some(found) } else { None });
+            whole = found.ok_or_else(|| wrong(&format!("there is no `[backup.{table}]` in it")))?;
+        }
+        whole.try_into::<TargetSettings>().map_err(|error| wrong(error.message()))?
     } else {
         TargetSettings::Folder { path: place.to_owned() }
     };
@@ -290,136 +401,8 @@ fn target(place: &Path) -> Result<Arc<dyn Target>, CliError> {
     Ok(Arc::from(opened.map_err(|error| CliError::other("the backup target cannot be used", error))?))
 }
 
-/// What people give, asked for once.
-#[derive(Default)]
-struct Given {
-    shares: Vec<RecoveryShare>,
-    passphrase: Option<zeroize::Zeroizing<String>>,
-}
-
-/// Opens the newest copy of keys that the establishment signed. Whoever may add to the place can put others above and beside it, so the first that
-/// opens gives the key, and the key tells which is the newest of ours.
-fn unlocked(
-    args: &RestoreArgs,
-    global: &Global,
-    paths: &Paths,
-    keys: &dyn Target,
-    output: &Output,
-) -> Result<(RootFile, EstablishmentKeys, KeyCopy), CliError> {
-    let before = paths.root.exists();
-    let (mut given, mut tried, mut place, mut first) = (Given::default(), Vec::new(), 0, None);
-    for _ in 0..KEY_COPIES_TRIED_MAX {
-        let copy = match KeyCopy::candidate(keys, &tried, place) {
-            Ok(Some(copy)) => copy,
-            Ok(None) => break,
-            Err(error) if error.may_pass() => return Err(error.into()),
-            Err(error) => {
-                first.get_or_insert(CliError::from(error));
-                place += 1;
-                continue;
-            }
-        };
-        let root_file = match root(args, global, paths, &copy, &mut given, output) {
-            Ok(root_file) => root_file,
-            Err(error @ CliError::Root(_)) if !before => {
-                // The shares do not open this part. Copies with the same one are no better.
-                tried.push(copy.recovery_text().to_owned());
-                place = 0;
-                first.get_or_insert(error);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let established_keys = match established(&root_file, &copy) {
-            Ok(established_keys) => established_keys,
-            Err(error) => {
-                if !before {
-                    let _ = std::fs::remove_file(&paths.root);
-                }
-                place += 1;
-                first.get_or_insert(error);
-                continue;
-            }
-        };
-        let public = BackupSigner::new(established_keys.signing_seed(SigningUse::Backup)).public();
-        let (newest, passed) = KeyCopy::newest_signed(keys, &public)?;
-        for problem in passed {
-            output.note(&format!("passed over in the copies of keys: {problem}"));
-        }
-        if newest.recovery_text() == copy.recovery_text() || before {
-            let established_keys = established(&root_file, &newest)?;
-            return Ok((root_file, established_keys, newest));
-        }
-        drop(root_file);
-        let _ = std::fs::remove_file(&paths.root);
-        let root_file = root(args, global, paths, &newest, &mut given, output)?;
-        let established_keys = established(&root_file, &newest)?;
-        return Ok((root_file, established_keys, newest));
-    }
-    Err(first.unwrap_or_else(|| CliError::Usage("there is no copy of keys that opens".to_owned())))
-}
-
-/// The root key: by the shares and a new passphrase, or by that passphrase where an earlier try made the file already.
-fn root(
-    args: &RestoreArgs,
-    global: &Global,
-    paths: &Paths,
-    copy: &KeyCopy,
-    given: &mut Given,
-    output: &Output,
-) -> Result<RootFile, CliError> {
-    if paths.root.exists() {
-        let passphrase = match (&args.new_passphrase_file, &given.passphrase) {
-            (_, Some(passphrase)) => passphrase.clone(),
-            (Some(file), None) => passphrase::new(Some(file))?,
-            (None, None) => passphrase::existing(global)?,
-        };
-        let passphrase = given.passphrase.insert(passphrase);
-        return RootFile::unlock(&paths.root, passphrase).map_err(CliError::Root);
-    }
-    if given.shares.is_empty() {
-        given.shares = shares(args, copy.recovery.split().threshold(), output)?;
-    }
-    let passphrase = match given.passphrase.take() {
-        Some(passphrase) => passphrase,
-        None => passphrase::new(args.new_passphrase_file.as_deref())?,
-    };
-    let passphrase = given.passphrase.insert(passphrase);
-    RootFile::restore(&paths.root, &copy.recovery, &given.shares, passphrase, &SecureRng).map_err(CliError::Root)
-}
-
-/// The shares, from files or typed one after the other.
-fn shares(args: &RestoreArgs, threshold: u8, output: &Output) -> Result<Vec<RecoveryShare>, CliError> {
-    if args.share_files.is_empty() {
-        if !std::io::stdin().is_terminal() {
-            return Err(CliError::Usage("no recovery shares were given: name a file with `--share-file`".to_owned()));
-        }
-        let mut shares = Vec::new();
-        while shares.len() < usize::from(threshold) {
-            let prompt = format!("Recovery share {} of {threshold}: ", shares.len() + 1);
-            let typed = rpassword::prompt_password(prompt).map(zeroize::Zeroizing::new);
-            match RecoveryShare::parse(&typed.map_err(|_| CliError::NoPassphrase)?) {
-                Ok(share) => shares.push(share),
-                Err(error) => output.note(&error.to_string()),
-            }
-        }
-        return Ok(shares);
-    }
-    let mut shares = Vec::new();
-    for file in &args.share_files {
-        let unreadable = || CliError::file(file, "the file of shares cannot be read");
-        if std::fs::metadata(file).map_err(unreadable())?.len() > SHARES_FILE_BYTES_MAX {
-            return Err(CliError::Usage(format!("the file of shares is longer than {SHARES_FILE_BYTES_MAX} bytes")));
-        }
-        let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(unreadable())?);
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        shares.extend(lines.map(RecoveryShare::parse).collect::<Result<Vec<_>, _>>().map_err(CliError::Root)?);
-    }
-    Ok(shares)
-}
-
 /// The establishment's keys: the description is in the copy of keys, wrapped under the root key.
-fn established(root: &RootFile, copy: &KeyCopy) -> Result<EstablishmentKeys, CliError> {
+pub(in crate::commands) fn established(root: &RootFile, copy: &KeyCopy) -> Result<EstablishmentKeys, CliError> {
     let row = copy.rows.get(&tacet_vault::description_row());
     let row = row.ok_or_else(|| CliError::Usage("the copy of keys has no description of a store".to_owned()))?;
     let keeper = open::keeper(root, MAINTENANCE_LIMITS);

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+/// In a test's arguments: tokens are ended too, as they are where nothing else is said.
+const ENDING: &str = "ending tokens";
+
 /// A store that is backed up to two folders, and its shares.
 struct House {
     place: Place,
@@ -63,7 +66,12 @@ impl House {
     fn restore(&self, data: &str, further: &[&str]) -> Command {
         let path = |name: &str| self.place.path(name).to_str().unwrap().to_owned();
         let mut command = self.on(data, &["restore", "--from", &path("content"), "--keys", &path("keys")]);
-        command.args(["--new-passphrase-file", &path("passphrase")]).args(further);
+        command.args(["--new-passphrase-file", &path("passphrase")]);
+        // The tests go on with the tokens that they had.
+        if !further.contains(&ENDING) {
+            command.arg("--keep-tokens");
+        }
+        command.args(further.iter().filter(|argument| **argument != ENDING));
         command
     }
 
@@ -71,6 +79,32 @@ impl House {
         let shares = self.place.path("shares");
         let further = [further, &["--share-file", shares.to_str().unwrap(), "--json"]].concat();
         Ran::from(self.restore(data, &further).output().unwrap())
+    }
+
+    /// What stands on one of the two places, by its names below `folder`.
+    fn objects(&self, place: &str, folder: &str) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = std::fs::read_dir(self.place.path(place).join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        all.sort();
+        all
+    }
+
+    /// Puts a manifest of `from` on our place under this number, as somebody can who may only add: signed by nobody we know.
+    fn plant(&self, from: &Self, place: &str, folder: &str, number: u64, with: (&str, &str)) {
+        let newest = from.objects(place, folder).pop().unwrap();
+        let text = std::fs::read_to_string(&newest).unwrap().replace(with.0, with.1);
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let (old, id) =
+            (value["manifest"]["number"].as_u64().unwrap(), value["manifest"]["id"].as_str().unwrap().to_owned());
+        let before = (format!("\"number\":{old},\"id\":\"{id}\""), format!("\"base\":{old},"));
+        let after = (format!("\"number\":{number},\"id\":\"0123456789abcdef\""), format!("\"base\":{number},"));
+        let text = text.replace(&before.0, &after.0).replace(&before.1, &after.1);
+        value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["manifest"]["number"].as_u64(), Some(number));
+        let name = format!("{folder}/{number:012}-0123456789abcdef.json");
+        std::fs::write(self.place.path(place).join(name), text).unwrap();
     }
 
     fn is_empty(&self, data: &str) -> bool {
@@ -241,4 +275,134 @@ fn a_restore_that_was_killed_goes_on_and_nothing_else_opens_the_store() {
     assert!(kills > 0);
     let checked = Ran::from(house.on("killed", &["check", "--json"]).output().unwrap()).ended(0).json();
     assert_eq!(checked["resources"]["Patient"].as_u64(), Some(30), "{checked}");
+}
+
+#[test]
+fn what_others_put_on_the_places_neither_stops_a_restore_nor_is_it_taken() {
+    let (house, other) = (House::new(), House::new());
+    house.fill(0..2);
+    let ours = house.backup();
+    other.fill(0..1);
+    other.backup();
+    // Above ours: rubbish, another hospital's whose part our shares do not open, and ours with another number, whose part they open, with rows that are
+    // not there any more.
+    let rubbish = |place: &str, name: &str| std::fs::write(house.place.path(place).join(name), "{}").unwrap();
+    for number in 950..990 {
+        rubbish("keys", &format!("keys/{number:012}-0123456789abcdef.json"));
+        rubbish("content", &format!("snapshots/{number:012}-0123456789abcdef.json"));
+    }
+    house.plant(&other, "keys", "keys", 940, ("", ""));
+    house.plant(&house, "keys", "keys", 930, ("key-segments/", "key-segments/0"));
+    house.plant(&other, "content", "snapshots", 920, ("", ""));
+    let now = tacet_types::Clock::now(&tacet_types::SystemClock).to_string();
+    for (data, further) in [("newest", &[] as &[&str]), ("time", &["--at", &now])] {
+        let ran = house.restored(data, further).ended(0);
+        let told = ran.json();
+        assert_eq!((told["snapshot"].as_u64(), told["newest"].as_u64()), (Some(ours), Some(ours)), "{told}");
+        assert!(
+            ran.err.contains("PASSED OVER in the copies of keys") && ran.err.contains("000000000989"),
+            "{}",
+            ran.err
+        );
+        assert!(ran.err.contains("PASSED OVER in the backup") && ran.err.contains(" more. Find out"), "{}", ran.err);
+        assert_eq!(told["passed_over"].as_array().unwrap().len(), 41, "{told}");
+        let checked = Ran::from(house.on(data, &["check", "--json"]).output().unwrap()).ended(0).json();
+        assert_eq!(checked["resources"]["Patient"].as_u64(), Some(2), "{checked}");
+    }
+    // Below a number there is less to look at; below ours there is nothing that opens.
+    let ran = house.restored("below", &["--key-copy", "929"]).ended(0);
+    assert!(!ran.err.contains("PASSED OVER in the copies of keys"), "{}", ran.err);
+    let said = house.restored("none", &["--key-copy", "0"]).ended(1).err;
+    assert!(said.contains("no snapshot of keys") && house.is_empty("none"), "{said}");
+}
+
+#[test]
+fn what_was_valid_at_the_snapshot_is_ended_before_anybody_is_served() {
+    let house = House::new();
+    house.fill(0..2);
+    let ours = house.backup();
+    let entries = house.place.json(&["ledger", "list", "--count", "1", "--json"]);
+    let known = entries["entries"][0]["index"].as_u64().unwrap();
+    // More is known outside than came back: refused, with what is missing in numbers.
+    let more = (known + 1000).to_string();
+    let said = house.restored("short", &["--expect-entries", &more]).ended(1).err;
+    assert!(
+        said.contains("fewer than the") && said.contains("newest on the target") && house.is_empty("short"),
+        "{said}"
+    );
+    let wrong = ["--expect-entries", "1", "--expect-root", "what?"];
+    assert!(house.restored("short", &wrong).ended(1).err.contains("44 characters"));
+    let other = "0".repeat(64);
+    let ran = house.restored("bent", &["--expect-entries", "3", "--expect-root", &other]).ended(3);
+    assert!(ran.json()["problems"].to_string().contains("first 3 entries"), "{}", ran.out);
+
+    let ran = house.restored("ended", &[ENDING, "--expect-entries", "3"]).ended(0);
+    let told = ran.json();
+    assert_eq!((told["snapshot"].as_u64(), told["after"]["ended"]["tokens"].as_u64()), (Some(ours), Some(1)), "{told}");
+    assert_eq!(told["after"]["left"]["locked"].as_bool(), Some(false), "{told}");
+    let serving = Serving::start(house.on("ended", &["serve", "--listen", "127.0.0.1:0"]));
+    let mut client = Client::connect(&serving.address, &house.token).unwrap();
+    assert_eq!(client.get("/Patient/pat-1").unwrap().status, 401);
+    assert_eq!(serving.stop().0, Some(0));
+    let ledger =
+        Ran::from(house.on("ended", &["ledger", "list", "--count", "20", "--json"]).output().unwrap()).ended(0);
+    for words in ["every session of everybody ended", "ended after a restore: ", "revoked, after a restore"] {
+        assert!(ledger.out.contains(words), "{words}: {}", ledger.out);
+    }
+
+    // The same where it is served at once, and whoever got in since stays in when the restore is run again.
+    let shares = house.place.path("shares");
+    let shares = shares.to_str().unwrap();
+    let further = [ENDING, "--share-file", shares, "--read-only-now", "--listen", "127.0.0.1:0"];
+    let serving = Serving::start(house.restore("night", &further));
+    let mut client = Client::connect(&serving.address, &house.token).unwrap();
+    assert_eq!(client.get("/Patient/pat-1").unwrap().status, 401);
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("1 machine tokens") && log.contains("NO BACKUP is set up"), "{log}");
+}
+
+#[test]
+fn the_backup_goes_on_with_full_service() {
+    let house = House::new();
+    house.fill(0..4);
+    let before = house.backup();
+    std::fs::create_dir(house.place.path("night")).unwrap();
+    std::fs::copy(house.place.data().join("tacet.toml"), house.place.path("night/tacet.toml")).unwrap();
+    let shares = house.place.path("shares");
+    let further = ["--share-file", shares.to_str().unwrap(), "--read-only-now", "--listen", "127.0.0.1:0"];
+    let serving = Serving::start(house.restore("night", &further));
+    let mut client = Client::connect(&serving.address, &house.token).unwrap();
+    let mut full = false;
+    for _ in 0..600 {
+        full = client.send("PUT", "/Patient/late", &[], &patient("late", "Petit")).unwrap().status == 201;
+        if full {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(full, "it never came to full service");
+    let newest = || {
+        let names = house.objects("content", "snapshots");
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.get(..12)?.parse::<u64>().ok();
+        names.iter().filter_map(number).max().unwrap()
+    };
+    for _ in 0..600 {
+        if newest() > before {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(newest() > before, "{log}");
+    let told = ["no backup is made until everything is back", "full service", "its first snapshot begins now"];
+    let places: Vec<usize> =
+        told.iter().map(|words| log.find(words).unwrap_or_else(|| panic!("{words}: {log}"))).collect();
+    assert!(places.is_sorted(), "{log}");
+    // What was written after the restore is in it.
+    let checked = house.restored("again", &[]).ended(0).json();
+    assert!(checked["snapshot"].as_u64() > Some(before), "{checked}");
+    let checked = Ran::from(house.on("again", &["check", "--json"]).output().unwrap()).ended(0).json();
+    assert_eq!(checked["resources"]["Patient"].as_u64(), Some(5), "{checked}");
 }

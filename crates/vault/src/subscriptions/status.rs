@@ -178,7 +178,7 @@ impl Inner {
     }
 
     /// Writes down how far a subscription has come and what was sent last, unless it is another by now.
-    async fn write_reached(
+    pub(super) async fn write_reached(
         &self,
         id: &ResourceId,
         version: VersionId,

@@ -8,8 +8,8 @@ use tacet_fhir::json::Json;
 use tacet_ledger::EventKind;
 use tacet_types::{Sequence, VersionId};
 use tacet_vault::{
-    Announced, Caller, Notification, NotificationContent, Role, SubscriberEnd, Subscription, SubscriptionEnd,
-    SubscriptionEvents, SubscriptionEventsCall, SubscriptionState, VaultError,
+    Announced, Caller, EVENTS_AHEAD, Notification, NotificationContent, Role, SubscriberEnd, Subscription,
+    SubscriptionEnd, SubscriptionEvents, SubscriptionEventsCall, SubscriptionState, VaultError,
 };
 
 const WEIGHTS: &str = "Observation?code:text=weight";
@@ -151,6 +151,38 @@ fn events_can_be_asked_for_again() {
     assert_eq!(status(&house, &clinician(), "s").unwrap(), (SubscriptionState::Requested, 0));
     assert_eq!(events(&house, None, None, NotificationContent::Ids).total, 0);
     house.assert_sound();
+}
+
+#[test]
+fn after_a_restore_no_number_of_an_event_is_given_again() {
+    let mut house = House::new();
+    let version = active(&house, WEIGHTS);
+    for id in ["a", "b", "c"] {
+        weigh(&house, id);
+    }
+    let found = pending(&house, version);
+    block_on(house.vault.notified(&rid("s"), version, found[1].sequence)).unwrap();
+    house.reopen();
+    assert_eq!(pending(&house, version)[0].number, 3);
+    // What was sent between the snapshot and the loss had numbers too.
+    assert_eq!(block_on(house.vault.advance_event_numbers()).unwrap(), 1);
+    weigh(&house, "d");
+    let told = |house: &House| -> Vec<(u64, String)> {
+        let found = pending(house, version);
+        found.iter().map(|one| (one.number, one.records[0].id.as_str().to_owned())).collect()
+    };
+    let ahead = [(EVENTS_AHEAD + 3, "c".to_owned()), (EVENTS_AHEAD + 4, "d".to_owned())];
+    assert_eq!(told(&house), ahead);
+    // A restart does not forget it, and what was missed can be asked for.
+    house.reopen();
+    assert_eq!(told(&house), ahead);
+    let call = SubscriptionEventsCall { id: rid("s"), since: Some(3), until: None, content: NotificationContent::Ids };
+    let events = block_on(house.vault.subscription_events(&clinician(), &call)).unwrap();
+    let numbers: Vec<u64> = events.events.iter().map(|event| event.number).collect();
+    assert_eq!((events.total, numbers), (EVENTS_AHEAD + 4, vec![EVENTS_AHEAD + 3, EVENTS_AHEAD + 4]));
+    block_on(house.vault.notified(&rid("s"), version, found[2].sequence)).unwrap();
+    assert_eq!(told(&house), ahead[1..]);
+    assert_eq!(house.vault.events_sent(&rid("s"), version), Some(EVENTS_AHEAD + 3));
 }
 
 #[test]

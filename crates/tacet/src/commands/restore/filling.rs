@@ -3,9 +3,9 @@
 //! What a vault needs to open comes first, then the server answers: reads go through the engine that fills, changes are refused. In the background come
 //! the records of patients in care, then everything; then the store is held against its manifest and the server goes on in full service.
 
-use super::report::{Outcome, Progress};
+use super::report::{Expected, Outcome, Progress};
 use super::state::State;
-use super::{Begun, finish, noted, operator, succeed_log};
+use super::{Begun, end_once, expected, finish, noted, operator, succeed_log};
 use crate::args::{Global, RestoreArgs};
 use crate::backing::{Backing, Following, Maker};
 use crate::commands::serve;
@@ -25,7 +25,7 @@ use tacet_vault::{Caller, Vault};
 
 /// What a vault reads when it is opened, and what logging in needs: tokens, definitions' places, subscriptions, accounts and sessions, care data, the
 /// ledger's head, the published log.
-const FIRST: [u8; 7] = [0x06, 0x09, 0x0c, 0x0d, 0x0e, 0x11, 0x12];
+pub(in crate::commands) const FIRST: [u8; 7] = [0x06, 0x09, 0x0c, 0x0d, 0x0e, 0x11, 0x12];
 
 /// Between two tries after the source failed for long.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ struct After {
 /// What the background needs.
 struct Background {
     vault: Vault,
+    expected: Option<Expected>,
     restoring: Arc<Restoring>,
     snapshot: Manifest,
     state: State,
@@ -71,13 +72,30 @@ pub(super) fn serve_while_filling(
     let vault = open::open_vault_over(engine, &paths, &config, &root, limits, true)?;
     vault.set_restoring(Some(restoring.filled().percent()));
     let caller = operator(global);
+    // Before anybody is let in.
+    if let Some(ended) = end_once(args, &data, &mut state, &vault, &config, &caller)? {
+        output.note(&ended.text(&snapshot));
+    }
     succeed_log(args, &data, &mut state, &vault, &caller, &snapshot)?;
     output.note("reading works from here on; changes are refused until everything is back");
+    output.note(match following.is_some() {
+        true => "no backup is made until everything is back: the first snapshot begins with full service",
+        false => super::NO_BACKUP,
+    });
     let stop = Arc::new(AtomicBool::new(false));
     let backing = Arc::new(Mutex::new(None));
     let after = following.map(|following| After { following, config: config.clone(), backing: Arc::clone(&backing) });
-    let background =
-        Background { vault: vault.clone(), restoring, snapshot, state, data, caller, after, stop: Arc::clone(&stop) };
+    let background = Background {
+        vault: vault.clone(),
+        expected: expected(args)?,
+        restoring,
+        snapshot,
+        state,
+        data,
+        caller,
+        after,
+        stop: Arc::clone(&stop),
+    };
     let thread = std::thread::Builder::new()
         .name("restore".to_owned())
         .spawn(move || background.run())
@@ -125,7 +143,7 @@ impl Background {
         if !whole {
             return Ok(());
         }
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { expected: self.expected, ..Outcome::default() };
         if !self.state.counted {
             outcome.counted = self.restoring.count()?;
             self.state.counted = outcome.is_sound();
@@ -154,11 +172,17 @@ impl Background {
                 "the store was locked when it was backed up, and is: changes stay refused until two people lift that (docs/lockdown.md)"
             );
         }
+        if self.after.is_none() {
+            tracing::warn!("{}", super::NO_BACKUP);
+        }
         if let Some(After { following, config, backing }) = self.after.take() {
             let begun = Maker::new(self.vault.clone(), self.caller.clone(), &config, &self.data, following)
                 .and_then(Backing::start);
             match begun {
-                Ok(begun) => *backing.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun),
+                Ok(begun) => {
+                    tracing::info!("the backup of this store goes on: its first snapshot begins now");
+                    *backing.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+                }
                 Err(error) => {
                     tracing::error!(%error, "NO BACKUP is made: mend the settings of the backup and start again")
                 }

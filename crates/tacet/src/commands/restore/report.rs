@@ -1,5 +1,6 @@
 //! What a restore tells: what it brought back, what is lost, and how far it is.
 
+use super::ending::Ended;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -12,25 +13,36 @@ use tacet_vault::{CheckReport, FinishedErasures};
 
 /// All that is known at the end.
 #[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) counted: Vec<Counted>,
-    pub(super) ledger_entries: u64,
-    pub(super) ledger_problems: Vec<String>,
-    pub(super) finished: FinishedErasures,
-    pub(super) check: Option<CheckReport>,
-    pub(super) successor: Option<String>,
+pub(in crate::commands) struct Outcome {
+    pub(in crate::commands) counted: Vec<Counted>,
+    pub(in crate::commands) ledger_entries: u64,
+    pub(in crate::commands) ledger_problems: Vec<String>,
+    pub(in crate::commands) finished: FinishedErasures,
+    pub(in crate::commands) check: Option<CheckReport>,
+    pub(in crate::commands) successor: Option<String>,
+    /// What somebody outside knows of the ledger.
+    pub(super) expected: Option<Expected>,
+    /// What was ended, where this run did it.
+    pub(super) ended: Option<Ended>,
+}
+
+/// What somebody outside knows of the ledger: so many entries, and the root over them.
+#[derive(Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) entries: u64,
+    pub(super) root: Option<[u8; 32]>,
 }
 
 impl Outcome {
     /// Whether what came back is what was backed up, to the last row.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(in crate::commands) fn is_sound(&self) -> bool {
         self.counted.iter().all(Counted::agrees)
             && self.ledger_problems.is_empty()
             && self.check.as_ref().is_none_or(|check| check.findings_total == 0)
     }
 
     /// What is wrong, in lines.
-    pub(super) fn problems(&self) -> Vec<String> {
+    pub(in crate::commands) fn problems(&self) -> Vec<String> {
         let counts = self.counted.iter().filter(|counted| !counted.agrees()).map(|counted| {
             let expected = counted.expected.unwrap_or(0);
             format!("space 0x{:02x} has {} rows and the manifest says {expected}", counted.space, counted.found)
@@ -86,6 +98,7 @@ pub(super) fn value(snapshot: &Manifest, chain: &Chain, outcome: &Outcome) -> Va
         "ledger_entries_backed_up": snapshot.ledger.map(|ledger| ledger.entries),
         "ledger_entries": outcome.ledger_entries, "rows": counted,
         "erasures_finished": outcome.finished.patients, "versions_destroyed": outcome.finished.versions,
+        "passed_over": chain.passed, "after": outcome.ended.as_ref().map(Ended::value),
         "successor_log": outcome.successor, "sound": outcome.is_sound(), "problems": outcome.problems(),
     })
 }
@@ -109,6 +122,16 @@ pub(super) fn text(snapshot: &Manifest, chain: &Chain, outcome: &Outcome, now: T
     if let Some(name) = &outcome.successor {
         let _ = write!(text, "\nThe published ledger goes on as {name}: tell the witnesses (`tacet ledger key`).");
     }
+    if !chain.passed.is_empty() {
+        let count = chain.passed.len();
+        let _ = write!(
+            text,
+            "\n{count} objects on the target are not ours, or not what was written, and were passed over: find out who put them there."
+        );
+    }
+    if let Some(ended) = &outcome.ended {
+        let _ = write!(text, "\n\n{}\n", ended.text(snapshot));
+    }
     for problem in outcome.problems() {
         let _ = write!(text, "\nWRONG {problem}");
     }
@@ -122,14 +145,14 @@ pub(super) fn text(snapshot: &Manifest, chain: &Chain, outcome: &Outcome, now: T
 }
 
 /// How far it is, for whoever looks on: a bar with the time that is left, or a line now and then.
-pub(super) struct Progress {
+pub(in crate::commands) struct Progress {
     bar: ProgressBar,
     told: Mutex<u8>,
     quiet: bool,
 }
 
 impl Progress {
-    pub(super) fn new(interactive: bool, quiet: bool) -> Self {
+    pub(in crate::commands) fn new(interactive: bool, quiet: bool) -> Self {
         let bar = if interactive { ProgressBar::new(0) } else { ProgressBar::hidden() };
         if let Ok(style) =
             ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left")

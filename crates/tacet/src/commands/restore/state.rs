@@ -30,11 +30,14 @@ pub(crate) struct State {
     pub(crate) counted: bool,
     /// The name under which the published ledger goes on already.
     pub(crate) successor: Option<String>,
+    /// Whether the sessions and tokens that came back were ended. Said of what an earlier program began too: it had not.
+    #[serde(default)]
+    pub(crate) ended: bool,
 }
 
 impl State {
     pub(crate) fn new(begun: String) -> Self {
-        Self { format: FORMAT, snapshot: None, id: None, begun, counted: false, successor: None }
+        Self { format: FORMAT, snapshot: None, id: None, begun, counted: false, successor: None, ended: false }
     }
 
     pub(crate) fn path(data: &Path) -> PathBuf {
@@ -109,7 +112,7 @@ mod tests {
         let mut state = State::new("2026-11-22T02:10:00.000Z".to_owned());
         state.write(directory.path()).unwrap();
         state.snapshot = Some(7);
-        state.counted = true;
+        (state.counted, state.ended) = (true, true);
         state.write(directory.path()).unwrap();
         assert_eq!(State::read(directory.path()).unwrap(), Some(state));
         assert!(refuse_unfinished(directory.path()).is_err());
