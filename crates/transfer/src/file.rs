@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 /// Longest transfer, in bytes.
 pub const FILE_BYTES_MAX: usize = 512 << 20;
 
+/// Most bytes of all documents and PDFs of a transfer: what the seal and the manifest take is left for them.
+pub const CONTENT_BYTES_MAX: usize = FILE_BYTES_MAX - 2 * MANIFEST_BYTES_MAX;
+
 /// Longest manifest, in bytes.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 
@@ -71,8 +74,8 @@ pub fn seal(
     manifest.patients = parts.collect();
     manifest.check()?;
     let total = manifest.parts().try_fold(0u64, |sum, part| sum.checked_add(part.bytes));
-    if total.is_none_or(|total| total > (FILE_BYTES_MAX - 2 * MANIFEST_BYTES_MAX) as u64) {
-        return Err(TransferError::TooMuch { what: "bytes", max: FILE_BYTES_MAX - 2 * MANIFEST_BYTES_MAX });
+    if total.is_none_or(|total| total > CONTENT_BYTES_MAX as u64) {
+        return Err(TransferError::TooMuch { what: "bytes", max: CONTENT_BYTES_MAX });
     }
     let text = serde_json::to_vec(&manifest).map_err(|error| TransferError::Sealing(Box::new(error)))?;
     if text.len() > MANIFEST_BYTES_MAX {

@@ -14,7 +14,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
-pub use file::{FILE_BYTES_MAX, Opened, Summary, open, seal};
+pub use file::{CONTENT_BYTES_MAX, FILE_BYTES_MAX, Opened, Summary, open, seal};
 pub use keys::{HospitalKeys, PublicKey, Recipient};
 pub use manifest::{Holder, Manifest, PATIENTS_MAX, Part, PatientParts, TEXT_BYTES_MAX};
 

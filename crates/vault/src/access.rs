@@ -25,7 +25,7 @@ pub use declare::{
 };
 pub(crate) use narrow::Doing;
 pub(crate) use sights::Sights;
-pub use ward::{WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGap, WardPatient, WardRecords};
+pub use ward::{WARD_PATIENTS_MAX, WARD_RECORDS_MAX, Ward, WardGaps, WardPatient, WardRecords};
 
 use crate::caller::Caller;
 use crate::disclose::Located;

@@ -4,24 +4,25 @@
 //! takes an [`Opener`], which takes a [`Receipt`], which exists only once its ledger entry is durable. One receipt
 //! unwraps one data key, once, so that the keeper's count and the ledger's can be compared.
 
+mod opening;
+
+pub(crate) use opening::content_sealer;
+
 use crate::absence::{Hidden, Sought};
 use crate::access::{Ground, Look, Sights, is_emergency};
 use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::head::{Head, Method, VersionMeta};
-use crate::layout;
 use crate::layout::RowKey;
 use crate::owner::Owner;
 use crate::vault::{Inner, Vault};
 use crate::{EventKind, Outcome, PurposeOfUse};
+use opening::Opener;
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
-use tacet_fhir::json::{self, Json};
+use tacet_fhir::json;
 use tacet_ledger::{ENTRIES_MAX, Entry, RECORDS_MAX, Receipt};
 use tacet_policy::Act;
-use tacet_seal::{OnBehalf, Sealer, WrappedKey};
-use tacet_search::document::{Document, Key};
-use tacet_search::parameters::Parameters;
 use tacet_types::{Labels, RecordRef, ResourceId, ResourceType, Timestamp, VersionId};
 use zeroize::Zeroizing;
 
@@ -67,6 +68,28 @@ pub(crate) struct Shown {
     pub(crate) rest: Vec<Located>,
     /// The place of the first of the rest.
     pub(crate) cut: Option<usize>,
+    /// What does not open, where it is gone on without that. It is in the ledger as if it had been shown.
+    pub(crate) unreadable: Vec<RecordRef>,
+    /// When the keeper lets more through, in milliseconds: what is left is the rest.
+    pub(crate) retry_after_ms: Option<u64>,
+}
+
+/// What is done about a record that does not open, and where the keeper lets no more through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unopened {
+    /// Nothing is shown.
+    Fail,
+    /// The others are shown, and it is said what is missing or left.
+    GoOn,
+}
+
+/// A data key of a list's records.
+enum Opening<'a> {
+    Open(Opener<'a>),
+    /// It was destroyed: nothing is missing.
+    Destroyed,
+    /// It does not open.
+    Unreadable,
 }
 
 impl Vault {
@@ -222,17 +245,29 @@ impl Inner {
         // A copy has rules of its own: what somebody sees in care they may not take away, and the other way round.
         let act = if kind == EventKind::Export { Act::Export } else { Act::Read };
         let sights = self.sights(caller, act)?;
-        self.disclose_by(caller, kind, query, located, sights).await
+        self.disclose_by(caller, kind, query, located, (sights, Unopened::Fail)).await
     }
 
-    /// The same, by what a ward sees, or whoever else the caller works for.
-    pub(crate) async fn disclose_by(
+    /// The same, by what a ward sees, or whoever else the caller works for. What does not open keeps nothing else from being shown, and where the keeper lets
+    /// no more through, the rest is given back.
+    pub(crate) async fn disclose_what_opens(
         &self,
         caller: &Caller,
         kind: EventKind,
         query: Option<&str>,
         located: Vec<Located>,
         sights: Option<Arc<Sights>>,
+    ) -> Result<Shown, VaultError> {
+        self.disclose_by(caller, kind, query, located, (sights, Unopened::GoOn)).await
+    }
+
+    async fn disclose_by(
+        &self,
+        caller: &Caller,
+        kind: EventKind,
+        query: Option<&str>,
+        located: Vec<Located>,
+        (sights, unopened): (Option<Arc<Sights>>, Unopened),
     ) -> Result<Shown, VaultError> {
         // INVARIANT: whatever found them, what this caller may not see is neither opened nor named here.
         let looks: Vec<Look> = located.iter().map(|found| self.look_at(sights.as_ref(), found)).collect();
@@ -246,11 +281,12 @@ impl Inner {
         }
         let now = self.clock.now();
         let mut entries = Vec::new();
-        let mut entry_of = vec![0; located.len()];
+        // None: hidden.
+        let mut entry_of: Vec<Option<usize>> = vec![None; located.len()];
         for ((owner, deletions, ground), places) in by_owner {
             for places in places.chunks(RECORDS_MAX) {
                 for place in places {
-                    entry_of.get_mut(*place).into_iter().for_each(|entry| *entry = entries.len());
+                    entry_of.get_mut(*place).into_iter().for_each(|entry| *entry = Some(entries.len()));
                 }
                 let records = places.iter().filter_map(|place| Some(&located.get(*place)?.record));
                 let mut entry = disclosure(caller, now, kind, owner, ground, records);
@@ -269,13 +305,22 @@ impl Inner {
             return Ok(Shown::default());
         }
         let receipts = self.record(entries).await?;
-        let mut openers: BTreeMap<usize, Option<Opener<'_>>> = BTreeMap::new();
+        self.open_each(located.into_iter().zip(entry_of), &receipts, (sights.as_ref(), unopened))
+    }
+
+    /// Opens located records under these receipts, each beside the place of its own; none: it is hidden.
+    fn open_each(
+        &self,
+        located: impl Iterator<Item = (Located, Option<usize>)>,
+        receipts: &[Receipt],
+        (sights, unopened): (Option<&Arc<Sights>>, Unopened),
+    ) -> Result<Shown, VaultError> {
+        let goes_on = unopened == Unopened::GoOn;
+        let mut openings: BTreeMap<usize, Opening<'_>> = BTreeMap::new();
         let (mut shown, mut bytes) = (Shown::default(), 0usize);
-        for (place, ((found, look), entry)) in located.into_iter().zip(looks).zip(entry_of).enumerate() {
-            if look == Look::Hidden {
-                continue;
-            }
-            if bytes >= SHOWN_BYTES_MAX {
+        for (place, (found, entry)) in located.enumerate() {
+            let Some(entry) = entry else { continue };
+            if bytes >= SHOWN_BYTES_MAX || shown.retry_after_ms.is_some() {
                 shown.cut.get_or_insert(place);
                 shown.rest.push(found);
                 continue;
@@ -283,19 +328,41 @@ impl Inner {
             if found.meta.method == Method::Delete {
                 continue;
             }
-            let opener = match openers.entry(entry) {
-                btree_map::Entry::Occupied(opener) => opener.into_mut(),
-                btree_map::Entry::Vacant(place) => {
+            let opening = match openings.entry(entry) {
+                btree_map::Entry::Occupied(opening) => opening.into_mut(),
+                btree_map::Entry::Vacant(vacant) => {
                     let receipt =
                         receipts.get(entry).ok_or(VaultError::Internal("the ledger gave no receipt".into()))?;
-                    place.insert(self.opener(receipt, &found.meta.owner)?)
+                    vacant.insert(match self.opener(receipt, &found.meta.owner) {
+                        Ok(Some(opener)) => Opening::Open(opener),
+                        Ok(None) => Opening::Destroyed,
+                        Err(VaultError::RateExceeded { retry_after_ms }) if goes_on => {
+                            shown.retry_after_ms = Some(retry_after_ms);
+                            shown.cut.get_or_insert(place);
+                            shown.rest.push(found);
+                            continue;
+                        }
+                        Err(error) if goes_on && is_of_one(&error) => Opening::Unreadable,
+                        Err(error) => return Err(error),
+                    })
                 }
             };
-            if let Some(opener) = opener {
-                let part = shown_of(sights.as_ref(), &found);
-                let disclosed = masked(opener.open(found)?, part)?;
-                bytes = bytes.saturating_add(disclosed.body.len());
-                shown.disclosed.push((place, disclosed));
+            let opener = match opening {
+                Opening::Open(opener) => opener,
+                Opening::Destroyed => continue,
+                Opening::Unreadable => {
+                    shown.unreadable.push(found.record);
+                    continue;
+                }
+            };
+            let (part, record) = (shown_of(sights, &found), found.record.clone());
+            match opener.open(found).and_then(|disclosed| masked(disclosed, part)) {
+                Ok(disclosed) => {
+                    bytes = bytes.saturating_add(disclosed.body.len());
+                    shown.disclosed.push((place, disclosed));
+                }
+                Err(error) if goes_on && is_of_one(&error) => shown.unreadable.push(record),
+                Err(error) => return Err(error),
             }
         }
         Ok(shown)
@@ -325,65 +392,18 @@ impl Inner {
         entry.query = Some(query.to_owned());
         self.record(vec![entry]).await.map(|_| ())
     }
+}
 
-    /// Unwraps the data key of `owner` against a receipt. None: the key was destroyed.
-    pub(crate) fn opener<'a>(&'a self, receipt: &'a Receipt, owner: &Owner) -> Result<Option<Opener<'a>>, VaultError> {
-        let row = layout::data_key(&self.keys.row_keys, &owner.label());
-        let on_behalf = OnBehalf::LedgerEntry(receipt.index());
-        let Some(sealer) = self.data_key(&row, owner, on_behalf)? else { return Ok(None) };
-        Ok(Some(Opener { inner: self, receipt, sealer }))
-    }
-
-    /// The data key in a row. None: there is none, or it was destroyed.
-    pub(crate) fn data_key(
-        &self,
-        row: &RowKey,
-        owner: &Owner,
-        on_behalf: OnBehalf,
-    ) -> Result<Option<Sealer>, VaultError> {
-        match self.store.reader().get(row)? {
-            Some(value) if value != layout::ERASED => {
-                let key = self.keeper.unwrap(&WrappedKey::from_bytes(value)?, row, on_behalf)?;
-                Ok(Some(content_sealer(owner, &key)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Opens a record with a key in hand and throws the text away: says only whether it opens and is what it claims.
-    /// For `tacet check`, which discloses nothing.
-    pub(crate) fn verify_content(&self, sealer: &Sealer, located: &Located) -> Result<(), VaultError> {
-        let text = self.open_content(sealer, located)?;
-        let value = json::parse(&text, &json_limits())?;
-        let string = |name: &str| value.get(name).and_then(Json::as_str);
-        let names_itself = string("resourceType") == Some(located.record.resource_type.as_str())
-            && string("id") == Some(located.record.id.as_str());
-        if names_itself { Ok(()) } else { Err(VaultError::Damaged("a record is not the one its row names")) }
-    }
-
-    /// The search document of a record, with a key in hand. For the search index, which discloses nothing.
-    pub(crate) fn document_of(
-        &self,
-        sealer: &Sealer,
-        located: &Located,
-        parameters: &Parameters,
-    ) -> Result<Document, VaultError> {
-        let text = self.open_content(sealer, located)?;
-        let value = json::parse(&text, &json_limits())?;
-        let RecordRef { resource_type, id, version } = located.record.clone();
-        Ok(Document::of(&value, Key { resource_type, id }, version, located.meta.last_updated, parameters))
-    }
-
-    /// The value of a record that the vault itself goes by (a SearchParameter), with a key in hand. It is shown to nobody.
-    pub(crate) fn value_of(&self, sealer: &Sealer, located: &Located) -> Result<Json<'static>, VaultError> {
-        Ok(json::parse(&self.open_content(sealer, located)?, &json_limits())?.into_owned())
-    }
-
-    pub(crate) fn open_content(&self, sealer: &Sealer, located: &Located) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let (_, content) = self.open_version_meta(&located.row, &located.value)?;
-        let associated = self.content_associated(&located.row, &located.record);
-        Ok(tacet_seal::open(sealer, &associated, content, CONTENT_BYTES_MAX)?)
-    }
+/// Whether an error is one of a single record or patient: that the others open is not in question.
+pub(crate) fn is_of_one(error: &VaultError) -> bool {
+    !matches!(
+        error,
+        VaultError::Halted(_)
+            | VaultError::Sealed
+            | VaultError::Unavailable(_)
+            | VaultError::RateExceeded { .. }
+            | VaultError::Forbidden
+    )
 }
 
 /// Which labelled elements of a record are shown, and whether it is said that others are withheld. None: all there are.
@@ -407,33 +427,5 @@ pub(crate) fn json_limits() -> json::Limits {
         depth_max: json::DEPTH_CEILING,
         values_max: usize::MAX,
         members_max: usize::MAX,
-    }
-}
-
-/// A patient's key seals few records, so random nonces are safe with AES-256-GCM; the establishment's key seals
-/// without bound, where AES-256-GCM-SIV forgives a repeated nonce.
-pub(crate) fn content_sealer(owner: &Owner, key: &tacet_seal::Key) -> Sealer {
-    match owner {
-        Owner::Patient(_) => Sealer::gcm(key),
-        Owner::Establishment => Sealer::gcm_siv(key),
-    }
-}
-
-/// Opens the records that one receipt names, with the one data key that it unwrapped.
-pub(crate) struct Opener<'a> {
-    inner: &'a Inner,
-    receipt: &'a Receipt,
-    sealer: Sealer,
-}
-
-impl Opener<'_> {
-    /// Opens a record, if the receipt names it.
-    pub(crate) fn open(&self, located: Located) -> Result<Disclosed, VaultError> {
-        // INVARIANT: nothing is opened that the durable entry does not name.
-        if !self.receipt.covers(&located.record) {
-            return Err(VaultError::Internal("the receipt does not name this record".into()));
-        }
-        let body = self.inner.open_content(&self.sealer, &located)?;
-        Ok(Disclosed { record: located.record, last_updated: located.meta.last_updated, body })
     }
 }

@@ -18,7 +18,7 @@ use tacet_types::{ResourceId, Role, Timestamp};
 /// Longest reason, in bytes.
 pub const LOCK_REASON_BYTES_MAX: usize = 500;
 
-/// How often one account may lock the store within [`LOCKS_WINDOW_MS`]. A lockdown is also a way to keep a hospital from writing: whoever does it
+/// How often one account, or one token without an account, may lock the store within [`LOCKS_WINDOW_MS`]. A lockdown is also a way to keep a hospital from writing: whoever does it
 /// again and again is stopped, and others still can.
 pub const LOCKS_MAX: usize = 3;
 
@@ -180,7 +180,7 @@ impl Vault {
         if reason.is_empty() || reason.len() > LOCK_REASON_BYTES_MAX {
             return Err(VaultError::TooLarge { what: "bytes in the reason, or none", max: LOCK_REASON_BYTES_MAX });
         }
-        self.refuse_often(caller)?;
+        self.refuse_often(caller, cause)?;
         // INVARIANT: first in memory. From here on nothing changes, whatever becomes of the row.
         self.0.apply_lockdown(Some(level));
         tracing::error!(%level, ?cause, "THE STORE IS LOCKED: two people lift that (docs/lockdown.md)");
@@ -278,13 +278,17 @@ impl Vault {
         self.commit_lockdown(writes, vec![entry]).await
     }
 
-    fn refuse_often(&self, caller: &Caller) -> Result<(), VaultError> {
+    fn refuse_often(&self, caller: &Caller, cause: LockdownCause) -> Result<(), VaultError> {
         // Whoever has the machine could stop the server instead, and a tripwire is nobody's account.
-        if caller.account.is_none() {
+        if cause != LockdownCause::Person {
             return Ok(());
         }
         let since = self.0.clock.now().as_ms().saturating_sub(LOCKS_WINDOW_MS);
-        let own = |lockdown: &&Lockdown| lockdown.account == caller.account && lockdown.since_ms > since;
+        // A token that belongs to no account is known by its owner's name.
+        let is_own = |by: &Lockdown| caller.is(&by.by, by.account.as_deref());
+        let own = |lockdown: &&Lockdown| {
+            lockdown.cause == LockdownCause::Person && is_own(lockdown) && lockdown.since_ms > since
+        };
         if self.lifted_lockdowns()?.iter().filter(own).count() >= LOCKS_MAX {
             return Err(VaultError::NotAllowed(
                 "this account has locked the store too often within a day: somebody else can",
@@ -329,7 +333,7 @@ impl Inner {
     }
 
     /// Notices for those who may do something about it.
-    fn tell(
+    pub(crate) fn tell(
         &self,
         writes: &mut Vec<RowWrite>,
         kind: NoticeKind,

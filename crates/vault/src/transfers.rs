@@ -1,4 +1,4 @@
-//! What a transfer to or from another hospital needs of the store: its keys, who lies on a ward, and the entry of what was taken in. The file itself is
+//! What a transfer to or from another hospital needs of the store: its keys, who lies on a ward, and the entries of what was taken in or did not go out. The file itself is
 //! `tacet_transfer`'s, what is in it `tacet_summary`'s.
 
 use crate::access::Ward;
@@ -6,6 +6,7 @@ use crate::caller::Caller;
 use crate::error::VaultError;
 use crate::vault::Vault;
 use crate::{EventKind, Outcome};
+use tacet_ledger::ENTRIES_MAX;
 use tacet_seal::SigningUse;
 use tacet_transfer::HospitalKeys;
 use tacet_types::{RecordRef, ResourceId, ResourceType};
@@ -28,6 +29,31 @@ impl Vault {
         let place = (ward.resource_type, &ward.id);
         let present = access.care().data.on_ward(place, self.0.clock.now(), &access.settings);
         Ok(present.into_iter().map(|(patient, _)| patient).collect())
+    }
+
+    /// Writes down that these patients' summaries are in no transfer after all, though their records were opened for one: `told` is which, and why. Without this the
+    /// entries that stand before anything opens would say that they were sent.
+    ///
+    /// # Errors
+    /// The ledger cannot write.
+    pub async fn note_transfer_failed(
+        &self,
+        caller: &Caller,
+        patients: &[ResourceId],
+        told: &str,
+    ) -> Result<(), VaultError> {
+        let patient_type = ResourceType::parse("Patient");
+        let now = self.0.clock.now();
+        for some in patients.chunks(ENTRIES_MAX) {
+            let entry = |patient: &ResourceId| {
+                let of = patient_type.map(|kind| (kind, patient.clone()));
+                let mut entry = caller.entry(now, EventKind::TransferMade, Outcome::Failed, of);
+                entry.detail = Some(told.to_owned());
+                entry
+            };
+            self.0.record(some.iter().map(entry).collect()).await?;
+        }
+        Ok(())
     }
 
     /// Writes down that something of a transfer was taken in, or that one was opened (then about nobody): `told` is which one, from whom.

@@ -7,7 +7,7 @@
 
 use super::Sights;
 use crate::caller::Caller;
-use crate::disclose::{Disclosed, Located};
+use crate::disclose::{Disclosed, Located, is_of_one};
 use crate::error::VaultError;
 use crate::head::Method;
 use crate::layout::RowKey;
@@ -31,7 +31,7 @@ use tacet_search::filter::{Comparison, Filter, Test};
 use tacet_search::request::Total;
 use tacet_tlog::note::{Signature, SignatureType};
 use tacet_tlog::{KeyError, SignerKey, VerifierKey};
-use tacet_types::{OperationId, ResourceId, ResourceType, Role, Timestamp};
+use tacet_types::{OperationId, RecordRef, ResourceId, ResourceType, Role, Timestamp};
 use zeroize::Zeroizing;
 
 /// Most patients of one ward.
@@ -103,13 +103,15 @@ impl Ward {
     }
 }
 
-/// Why not everything of a patient was opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WardGap {
+/// What is missing of a patient.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct WardGaps {
     /// There was more than [`WARD_RECORDS_MAX`].
-    TooMuch,
-    /// A record did not open.
-    Unreadable,
+    pub too_much: bool,
+    /// Of which types records did not open: the patient's own, and what these refer to.
+    pub unreadable: BTreeSet<ResourceType>,
+    /// Whether something did not open of which not even the type is known.
+    pub unknown: bool,
 }
 
 /// A patient of a ward.
@@ -123,7 +125,7 @@ pub struct WardPatient {
     /// The records, as somebody of the ward sees them.
     pub records: Vec<Disclosed>,
     /// What is missing.
-    pub gap: Option<WardGap>,
+    pub gaps: WardGaps,
 }
 
 /// What a ward's pack is made of.
@@ -174,8 +176,8 @@ impl CareView for OfWard<'_> {
 
 impl Vault {
     /// What is known of the patients who lie on a ward now, for paper, in the pack of this serial number. `told` gives the text that stands in the ledger beside the
-    /// entry of each sheet, by its code; entries stand before anything opens. A patient whose records do not open is among them, with nothing. Waits by `wait` while the keeper lets no more
-    /// through. May block.
+    /// entry of each sheet, by its code; entries stand before anything opens. What does not open is missing, and it is said of which kind it is; a patient of whom nothing opens is
+    /// among them, with nothing. Waits by `wait` while the keeper lets no more through. May block.
     ///
     /// # Errors
     /// Nobody goes by relations here (no access settings), disclosures are stopped, the keys are locked, or the store fails.
@@ -211,17 +213,23 @@ impl Vault {
         for (place, (patient, encounter)) in present.into_iter().enumerate() {
             let code = inner.sheet_code(serial, place + 1, &patient);
             let note = told(&code);
-            let (records, gap) = match inner.of_patient(&caller, &sights, &patient, &note, wait).await {
+            let (records, gaps) = match inner.of_patient(&caller, &sights, &patient, &note, wait).await {
                 Ok(found) => found,
                 Err(error) if is_of_one(&error) => {
                     tracing::error!(operation = %caller.operation, %error, "a patient's sheet cannot be made");
-                    (Vec::new(), Some(WardGap::Unreadable))
+                    (Vec::new(), WardGaps { unknown: true, ..WardGaps::default() })
                 }
                 Err(error) => return Err(error),
             };
-            patients.push(WardPatient { patient, encounter, code, records, gap });
+            patients.push(WardPatient { patient, encounter, code, records, gaps });
         }
-        let shared = inner.shared(&caller, &sights, &patients, wait).await?;
+        let (shared, lost) = inner.shared(&caller, &sights, &patients, wait).await?;
+        if !lost.is_empty() {
+            for patient in &mut patients {
+                let named = references(patient.records.iter());
+                patient.gaps.unreadable.extend(lost.iter().filter(|one| named.contains(*one)).map(|(kind, _)| *kind));
+            }
+        }
         Ok(WardRecords { patients, shared, more })
     }
 
@@ -265,18 +273,6 @@ fn somebody() -> Subject {
     }
 }
 
-/// Whether an error is one of a single patient's records: the others' sheets are made all the same.
-fn is_of_one(error: &VaultError) -> bool {
-    !matches!(
-        error,
-        VaultError::Halted(_)
-            | VaultError::Sealed
-            | VaultError::Unavailable(_)
-            | VaultError::RateExceeded { .. }
-            | VaultError::Forbidden
-    )
-}
-
 impl Inner {
     fn packs_caller(&self) -> Caller {
         let origin = Origin { address: None, channel: Channel::Internal };
@@ -298,39 +294,32 @@ impl Inner {
         patient: &ResourceId,
         note: &str,
         wait: &(dyn Fn(Duration) + Sync),
-    ) -> Result<(Vec<Disclosed>, Option<WardGap>), VaultError> {
-        let (located, cut) = self.of_compartment(sights, patient)?;
-        let gap = cut.then_some(WardGap::TooMuch);
-        let keys: Vec<Key> = located.iter().map(key_of).collect();
-        match self.opened(caller, sights, located, Some(note), wait).await {
-            Ok(records) => Ok((records, gap)),
-            Err(error) if !is_of_one(&error) => Err(error),
-            // One of them does not open: each by itself, so that the others are there.
-            Err(_) => {
-                let mut records = Vec::new();
-                for Key { resource_type, id } in keys {
-                    let Ok(Some(found)) = self.locate(resource_type, &id) else { continue };
-                    match self.opened(caller, sights, vec![found], Some(note), wait).await {
-                        Ok(one) => records.extend(one),
-                        Err(error) if is_of_one(&error) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok((records, Some(WardGap::Unreadable)))
-            }
+    ) -> Result<(Vec<Disclosed>, WardGaps), VaultError> {
+        let (located, mut gaps) = self.of_compartment(sights, patient)?;
+        let (records, lost) = self.opened(caller, sights, located, Some(note), wait).await?;
+        gaps.unreadable.extend(lost.iter().map(|record| record.resource_type));
+        if !gaps.unreadable.is_empty() || gaps.unknown {
+            // Never which: what is told of a patient is told in the ledger.
+            tracing::error!(operation = %caller.operation, records = lost.len(), "records do not open and are missing on a sheet: run `tacet check`");
         }
+        Ok((records, gaps))
     }
 
-    /// What is looked at of a patient, and whether there was more.
-    fn of_compartment(&self, sights: &Arc<Sights>, patient: &ResourceId) -> Result<(Vec<Located>, bool), VaultError> {
+    /// What is looked at of a patient, and what is missing already. A row that cannot be read hides no other.
+    fn of_compartment(
+        &self,
+        sights: &Arc<Sights>,
+        patient: &ResourceId,
+    ) -> Result<(Vec<Located>, WardGaps), VaultError> {
+        let mut gaps = WardGaps::default();
         let mut seen: HashSet<RowKey> = HashSet::new();
         let (mut lasting, mut timed) = (Vec::new(), Vec::new());
         for chunk in 0..self.member_count(patient)?.div_ceil(CHUNK_MEMBERS as u64) {
-            for row in self.members_in_chunk(patient, chunk)? {
+            for row in readable(self.members_in_chunk(patient, chunk), &mut gaps)?.unwrap_or_default() {
                 if !seen.insert(row) {
                     continue;
                 }
-                let Some(found) = self.locate_row(&row)? else { continue };
+                let Some(found) = readable(self.locate_row(&row), &mut gaps)?.flatten() else { continue };
                 let kind = found.record.resource_type.as_str();
                 let is_timed = TIMED.iter().any(|(name, _)| *name == kind);
                 let wanted = is_timed || LASTING.contains(&kind);
@@ -352,13 +341,13 @@ impl Inner {
         // A half for each, and what one does not need for the other.
         let of_timed = WARD_RECORDS_MAX.saturating_sub(lasting.len()).max(WARD_RECORDS_MAX / 2);
         let of_lasting = WARD_RECORDS_MAX - timed.len().min(of_timed);
-        let cut = lasting.len() > of_lasting || timed.len() > of_timed;
+        gaps.too_much = lasting.len() > of_lasting || timed.len() > of_timed;
         // The Patient is never what is left out.
         lasting.sort_by_key(|found| found.record.resource_type.as_str() != "Patient");
         lasting.truncate(of_lasting);
         timed.truncate(of_timed);
         lasting.append(&mut timed);
-        Ok((lasting, cut))
+        Ok((lasting, gaps))
     }
 
     /// Which of these are of around now, as the index knows. None where it cannot answer: then all are, and the latest written count.
@@ -380,50 +369,43 @@ impl Inner {
         Some(hits.keys.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// Opens these, the entry first; waits for the keeper where it must.
+    /// Opens these, the entry first, and says what did not open. Where it must wait for the keeper, it goes on with what is left.
     async fn opened(
         &self,
         caller: &Caller,
         sights: &Arc<Sights>,
-        located: Vec<Located>,
+        mut located: Vec<Located>,
         note: Option<&str>,
         wait: &(dyn Fn(Duration) + Sync),
-    ) -> Result<Vec<Disclosed>, VaultError> {
-        let keys: Vec<Key> = located.iter().map(key_of).collect();
-        let (mut located, mut records) = (located, Vec::new());
-        let mut waits = 0;
+    ) -> Result<(Vec<Disclosed>, Vec<RecordRef>), VaultError> {
+        let (mut records, mut lost, mut waits) = (Vec::new(), Vec::new(), 0);
         while !located.is_empty() {
-            let shown = self.disclose_by(caller, EventKind::Print, note, located, Some(Arc::clone(sights))).await;
-            match shown {
-                Ok(shown) => {
-                    records.extend(shown.disclosed.into_iter().map(|(_, disclosed)| disclosed));
-                    located = shown.rest;
+            let sights = Some(Arc::clone(sights));
+            let shown = self.disclose_what_opens(caller, EventKind::Print, note, located, sights).await?;
+            records.extend(shown.disclosed.into_iter().map(|(_, disclosed)| disclosed));
+            lost.extend(shown.unreadable);
+            located = shown.rest;
+            if let Some(retry_after_ms) = shown.retry_after_ms {
+                if waits == WAITS_MAX {
+                    return Err(VaultError::RateExceeded { retry_after_ms });
                 }
-                Err(VaultError::RateExceeded { retry_after_ms }) if waits < WAITS_MAX => {
-                    waits += 1;
-                    wait(Duration::from_millis(retry_after_ms.clamp(1, WAIT_MS_MAX)));
-                    records.clear();
-                    located = Vec::with_capacity(keys.len());
-                    for Key { resource_type, id } in &keys {
-                        located.extend(self.locate(*resource_type, id)?);
-                    }
-                }
-                Err(error) => return Err(error),
+                waits += 1;
+                wait(Duration::from_millis(retry_after_ms.clamp(1, WAIT_MS_MAX)));
             }
         }
-        Ok(records)
+        Ok((records, lost))
     }
 
-    /// What the records refer to outside of patients' compartments, once each, and what places are parts of.
+    /// What the records refer to outside of patients' compartments, once each, and what places are parts of; and what of it did not open.
     async fn shared(
         &self,
         caller: &Caller,
         sights: &Arc<Sights>,
         patients: &[WardPatient],
         wait: &(dyn Fn(Duration) + Sync),
-    ) -> Result<Vec<Disclosed>, VaultError> {
+    ) -> Result<(Vec<Disclosed>, HashSet<(ResourceType, ResourceId)>), VaultError> {
         let mut known: HashSet<(ResourceType, ResourceId)> = HashSet::new();
-        let mut shared: Vec<Disclosed> = Vec::new();
+        let (mut shared, mut lost): (Vec<Disclosed>, HashSet<_>) = (Vec::new(), HashSet::new());
         let mut wanted = references(patients.iter().flat_map(|patient| &patient.records));
         for _ in 0..STEPS_MAX {
             let mut located = BTreeMap::new();
@@ -432,7 +414,13 @@ impl Inner {
                 if !room || !SHARED.contains(&resource_type.as_str()) || !known.insert((resource_type, id.clone())) {
                     continue;
                 }
-                let found = self.locate(resource_type, &id)?;
+                let found = match self.locate(resource_type, &id) {
+                    Err(error) if is_of_one(&error) => {
+                        lost.insert((resource_type, id));
+                        continue;
+                    }
+                    found => found?,
+                };
                 let of_nobody = |found: &Located| {
                     found.meta.owner == crate::owner::Owner::Establishment && found.meta.method != Method::Delete
                 };
@@ -445,14 +433,30 @@ impl Inner {
             if located.is_empty() {
                 break;
             }
-            let opened = self.opened(caller, sights, located.into_values().collect(), Some("paper pack"), wait).await?;
+            let located = located.into_values().collect();
+            let (opened, unread) = self.opened(caller, sights, located, Some("paper pack"), wait).await?;
+            lost.extend(unread.into_iter().map(|record| (record.resource_type, record.id)));
             let places = opened
                 .iter()
                 .filter(|one| matches!(one.record.resource_type.as_str(), "Location" | "PractitionerRole"));
             wanted = references(places);
             shared.extend(opened);
         }
-        Ok(shared)
+        if !lost.is_empty() {
+            tracing::error!(operation = %caller.operation, records = lost.len(), "what sheets refer to does not open: run `tacet check`");
+        }
+        Ok((shared, lost))
+    }
+}
+
+/// What was read; none, and a gap, where it is damaged.
+fn readable<T>(read: Result<T, VaultError>, gaps: &mut WardGaps) -> Result<Option<T>, VaultError> {
+    match read {
+        Err(error) if is_of_one(&error) => {
+            gaps.unknown = true;
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 
