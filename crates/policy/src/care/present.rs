@@ -8,26 +8,27 @@ use tacet_types::{ResourceId, Timestamp};
 /// Hours around now in which an appointment counts as one of the day, in milliseconds: half a day to each side, whatever the zone.
 const DAY_AROUND_MS: i64 = DAY_MS / 2;
 
-/// How urgently a record is wanted, the most urgent first.
+/// Why somebody's record is wanted now.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Urgency {
-    /// Is here and is not staying on a ward: the emergency ward, a consultation under way.
+    /// Is here and has no bed: a consultation under way.
     Here,
-    /// Is staying on a ward.
+    /// Has a bed, or waits for one: on a ward, on the emergency ward.
     Ward,
     /// Has an appointment, or is expected, within half a day.
     Today,
 }
 
 impl CareData {
-    /// The patients in care now, each once: the most urgent first, and among those the ones whose stay began last.
+    /// The patients in care now, each once: who came last comes first, so that the emergency ward, whose patients came in the last hours, is before the wards;
+    /// then who is expected today.
     pub fn present(&self, now: Timestamp) -> Vec<(Urgency, ResourceId)> {
         let now_ms = now.as_ms();
         let around = Span(now_ms.saturating_sub(DAY_AROUND_MS), now_ms.saturating_add(DAY_AROUND_MS));
-        // The most urgent of what a patient has, and when that began, the latest first.
-        let mut found: HashMap<Link, (Urgency, i64)> = HashMap::new();
+        // The most urgent of what a patient has: whether it is only expected, and when it began, the latest first.
+        let mut found: HashMap<Link, (bool, i64, Urgency)> = HashMap::new();
         let mut note = |patient: &Link, urgency: Urgency, began: i64| {
-            let rank = (urgency, began.saturating_neg());
+            let rank = (urgency == Urgency::Today, began.saturating_neg(), urgency);
             let known = found.entry(patient.clone()).or_insert(rank);
             *known = (*known).min(rank);
         };
@@ -51,7 +52,7 @@ impl CareData {
         let mut present: Vec<_> = found.into_iter().collect();
         // By name last, so that the same data give the same order.
         present.sort_unstable_by(|(one, rank), (other, other_rank)| rank.cmp(other_rank).then_with(|| one.cmp(other)));
-        present.into_iter().filter_map(|(link, (urgency, _))| Some((urgency, link.resource_id()?))).collect()
+        present.into_iter().filter_map(|(link, (_, _, urgency))| Some((urgency, link.resource_id()?))).collect()
     }
 }
 
@@ -76,6 +77,8 @@ mod tests {
         stay(&mut care, "e3", "emergency-later", "in-progress", "AMB", &begun("2026-03-02T09:00:00Z"));
         stay(&mut care, "e4", "gone", "finished", "IMP", r#""start":"2026-02-01","end":"2026-02-03""#);
         stay(&mut care, "e5", "ward", "in-progress", "AMB", &begun("2026-03-02T07:00:00Z"));
+        // Class EMER counts as a stay on a ward for access. Here it comes by when it began.
+        stay(&mut care, "e6", "arrived", "in-progress", "EMER", &begun("2026-03-02T08:30:00Z"));
         let meeting = |patient: &str, start: &str| {
             format!(
                 r#""status":"booked","start":"{start}","end":"{start}","participant":[{{"status":"accepted","actor":{{"reference":"Patient/{patient}"}}}},{{"status":"accepted","actor":{{"reference":"Practitioner/d"}}}}]"#
@@ -86,7 +89,7 @@ mod tests {
         let now = Timestamp::parse("2026-03-02T10:00:00Z").unwrap();
         let names: Vec<String> =
             care.present(now).iter().map(|(urgency, id)| format!("{urgency:?} {}", id.as_str())).collect();
-        assert_eq!(names, ["Here emergency-later", "Here emergency", "Here ward", "Today today"]);
+        assert_eq!(names, ["Here emergency-later", "Ward arrived", "Here emergency", "Here ward", "Today today"]);
         stay(
             &mut care,
             "e5",
@@ -95,7 +98,7 @@ mod tests {
             "AMB",
             r#""start":"2026-03-02T07:00:00Z","end":"2026-03-02T08:00:00Z""#,
         );
-        assert_eq!(care.present(now)[2], (Urgency::Ward, ResourceId::parse("ward").unwrap()));
+        assert_eq!(care.present(now)[3], (Urgency::Ward, ResourceId::parse("ward").unwrap()));
         assert!(CareData::new().present(now).is_empty());
     }
 }

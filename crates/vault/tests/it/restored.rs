@@ -21,6 +21,7 @@ fn who_is_in_care_is_brought_near_first() {
     for id in ["emergency", "ward", "ward-later", "today", "gone", "nowhere"] {
         put(&house, &patient(id, "Nom"));
     }
+    put(&house, r#"{"resourceType":"Practitioner","id":"d","name":[{"family":"Petit"}]}"#);
     put(&house, &stay("e1", "emergency", "EMER", "in-progress", r#"{"start":"2026-03-01T07:00:00Z"}"#));
     put(&house, &stay("e2", "ward", "IMP", "in-progress", r#"{"start":"2026-02-25T08:00:00Z"}"#));
     put(&house, &stay("e3", "ward-later", "IMP", "in-progress", r#"{"start":"2026-02-27T08:00:00Z"}"#));
@@ -28,12 +29,12 @@ fn who_is_in_care_is_brought_near_first() {
     put(&house, &stay("e4", "gone", "IMP", "finished", over));
     put(
         &house,
-        r#"{"resourceType":"Appointment","id":"a","status":"booked","start":"2026-03-01T10:00:00Z","end":"2026-03-01T10:30:00Z","participant":[{"actor":{"reference":"Patient/today"},"status":"accepted"}]}"#,
+        r#"{"resourceType":"Appointment","id":"a","status":"booked","start":"2026-03-01T10:00:00Z","end":"2026-03-01T10:30:00Z","participant":[{"actor":{"reference":"Patient/today"},"status":"accepted"},{"actor":{"reference":"Practitioner/d"},"status":"accepted"}]}"#,
     );
     put(&house, &observation("o1", "ward", "70"));
     put(&house, &observation("o2", "ward", "71"));
     let expected = [
-        (Urgency::Here, rid("emergency")),
+        (Urgency::Ward, rid("emergency")),
         (Urgency::Ward, rid("ward-later")),
         (Urgency::Ward, rid("ward")),
         (Urgency::Today, rid("today")),
