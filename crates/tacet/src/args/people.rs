@@ -121,7 +121,7 @@ pub(crate) enum PolicyCommand {
 )]
 pub(crate) struct LockdownArgs {
     /// How much: `read-only` (no changes), `cut` (no sessions either), `sealed` (no keys either)
-    #[arg(long, required = true, value_name = "LEVEL", value_parser = ["read-only", "cut", "sealed"])]
+    #[arg(long, required = true, value_name = "read-only|cut|sealed", value_parser = ["read-only", "cut", "sealed"])]
     pub(crate) level: Option<String>,
     /// Why, for the ledger
     #[arg(long, default_value = "locked at the machine", value_name = "TEXT")]

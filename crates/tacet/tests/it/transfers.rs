@@ -331,6 +331,13 @@ fn an_approval_is_not_used_up_where_nothing_can_be_written() {
 #[test]
 fn whose_a_summary_is_is_looked_at_though_somebody_named_it() {
     let two = two();
+    // Somebody begins a second record where one is certain to be there.
+    two.sent(&[0], "new.transfer");
+    let ran = two.lens.run(&["transfer", "take", "new.transfer", "--new", "1", "--json"]).ended(0);
+    let warnings = ran.json()["summaries"][0]["warnings"].to_string();
+    assert!(warnings.contains("Patient/known-here is certain to be the same person"), "{warnings}");
+    assert!(ran.said().contains("a second record was begun"), "{}", ran.err);
+    // Somebody names a record that was replaced by another.
     let known: Value = serde_json::from_slice(&std::fs::read(two.lens.path("in/known.json")).unwrap()).unwrap();
     let mut old = known.clone();
     old["id"] = json!("old");
@@ -347,12 +354,6 @@ fn whose_a_summary_is_is_looked_at_though_somebody_named_it() {
         (&json!("known-here"), &json!(["Patient/old was replaced by Patient/known-here"]))
     );
     assert_eq!(taken["summaries"][1].get("warnings"), None, "nobody here is the second");
-    // Somebody begins a second record where one is certain to be there.
-    two.sent(&[0], "new.transfer");
-    let ran = two.lens.run(&["transfer", "take", "new.transfer", "--new", "1", "--json"]).ended(0);
-    let warnings = ran.json()["summaries"][0]["warnings"].to_string();
-    assert!(warnings.contains("Patient/known-here is certain to be the same person"), "{warnings}");
-    assert!(ran.said().contains("a second record was begun"), "{}", ran.err);
 }
 
 #[test]

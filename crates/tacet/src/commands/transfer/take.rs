@@ -194,7 +194,7 @@ fn take(
     let patient = match (chosen.known, chosen.is_new) {
         (Some(id), _) => Some(standing(opened, caller, summary.number, id, &base_url, warnings)?),
         (None, true) => {
-            if let Some(certain) = certain(opened, caller, summary, &base_url)? {
+            for certain in certain(opened, caller, summary, &base_url)? {
                 warnings.push(format!(
                     "Patient/{} is certain to be the same person: a second record was begun, to be merged by whoever keeps identities",
                     certain.as_str()
@@ -202,9 +202,9 @@ fn take(
             }
             None
         }
-        (None, false) => match certain(opened, caller, summary, &base_url)? {
-            Some(id) => Some(id),
-            None => return Ok(Taken::Uncertain),
+        (None, false) => match certain(opened, caller, summary, &base_url)?.as_slice() {
+            [one] => Some(one.clone()),
+            _ => return Ok(Taken::Uncertain),
         },
     };
     let body = transaction(transfer, summary, patient.as_ref(), &open::clock().now().to_string())?;
@@ -291,14 +291,14 @@ fn found(
     Ok(open::wait(opened.vault.search(caller, &call))?.entries.into_iter().map(|entry| entry.disclosed).collect())
 }
 
-/// The one patient of whom the rules for identities are certain.
+/// The patients of whom the rules for identities are certain: one, or nobody knows which. At most two are looked for.
 fn certain(
     opened: &Opened,
     caller: &Caller,
     summary: &Summary<'_>,
     base_url: &str,
-) -> Result<Option<ResourceId>, CliError> {
-    let Some(patient) = read::patient(&summary.document) else { return Ok(None) };
+) -> Result<Vec<ResourceId>, CliError> {
+    let Some(patient) = read::patient(&summary.document) else { return Ok(Vec::new()) };
     let call = MatchCall {
         body: json::write(patient),
         only_certain: Some(true),
@@ -306,12 +306,9 @@ fn certain(
         base_url: base_url.to_owned(),
     };
     match open::wait(opened.vault.match_patients(caller, &call)) {
-        Ok(page) => match page.entries.as_slice() {
-            [one] => Ok(Some(one.disclosed.record.id.clone())),
-            _ => Ok(None),
-        },
+        Ok(page) => Ok(page.entries.into_iter().map(|entry| entry.disclosed.record.id).collect()),
         // Too little is known of the patient to look for anybody: nobody is certain.
-        Err(VaultError::Invalid(_) | VaultError::Search(_) | VaultError::TooCostly { .. }) => Ok(None),
+        Err(VaultError::Invalid(_) | VaultError::Search(_) | VaultError::TooCostly { .. }) => Ok(Vec::new()),
         Err(other) => Err(other.into()),
     }
 }
