@@ -159,6 +159,8 @@ impl NewMachine {
         let arguments = [
             "restore",
             "--read-only-now",
+            // The drill goes on with the token that it had.
+            "--keep-tokens",
             "--snapshot",
             &number,
             "--from",

@@ -99,7 +99,8 @@ impl Report<'_> {
             },
             "paper": {
                 "seconds": round(paper.seconds), "patients": paper.patients, "expected": paper.held.expected,
-                "admitted_that_day": paper.held.admitted, "missing": paper.held.missing, "without_their_bed": paper.held.astray,
+                "admitted_that_day": paper.held.admitted, "refused_everybody": paper.held.refused, "refused_and_on_paper": paper.held.exposed,
+                "missing": paper.held.missing, "without_their_bed": paper.held.astray,
                 "came_while_it_was_made": paper.held.late, "nobody_knows": paper.held.foreign,
                 "every_seconds": PACK_S, "age_seconds": round(paper.age_s), "pdf_bytes": paper.pdf_bytes,
             },
@@ -187,13 +188,16 @@ impl Report<'_> {
         writeln!(
             out,
             "Paper: opened in {:.1} s, begun {:.0} s before the attack (every {PACK_S} s). {} lay on the ward then, {} of them admitted that day: {} have no \
-             sheet, {} one without their bed; {} more came while it was made; {} sheets are of nobody. {} came to the ward that day.",
+             sheet, {} one without their bed; {} more lay there who let nobody see their records: {} have a sheet all the same. {} came while it was made; \
+             {} sheets are of nobody. {} came to the ward that day.",
             paper.seconds,
             paper.age_s,
             paper.held.expected,
             paper.held.admitted,
             paper.held.missing,
             paper.held.astray,
+            paper.held.refused,
+            paper.held.exposed,
             paper.held.late,
             paper.held.foreign,
             attacked.day.admissions.iter().filter(|one| one.acknowledged_ms.is_some()).count()

@@ -274,7 +274,7 @@ fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Re
         written(pipe, &hospital.foundation())?;
         for (n, file) in (0..).zip(hospital.patients()) {
             written(pipe, &file.resources)?;
-            // Of many patients some lie on the ward anyhow.
+            // Whoever lies there by their chart already.
             on_ward.extend(Lying::of(&file, &ward, WARD).filter(|_| n != ERASED));
         }
         Ok(())

@@ -12,6 +12,8 @@ pub(super) struct Lying {
     pub(super) numbers: Vec<String>,
     /// Where they lie there; empty where the records name no bed.
     pub(super) beds: Vec<String>,
+    /// Whether they let nobody who cares for them see their records. Such a patient has no sheet (docs/paper-packs.md).
+    pub(super) refuses: bool,
 }
 
 impl Lying {
@@ -41,7 +43,7 @@ impl Lying {
                 }
             }
         }
-        lies.then(|| Self { numbers: numbers(file), beds: beds.into_iter().collect() })
+        lies.then(|| Self { numbers: numbers(file), beds: beds.into_iter().collect(), refuses: refuses(file) })
     }
 
     /// Whether a page is theirs.
@@ -54,6 +56,20 @@ impl Lying {
     fn has_bed_on(&self, page: &str) -> bool {
         self.beds.is_empty() || self.beds.iter().any(|bed| page.contains(&pages::close_up(&format!("{bed} · patient"))))
     }
+}
+
+/// Whether a consent in force denies treatment's purpose, without naming to whom.
+fn refuses(file: &PatientFile) -> bool {
+    let consents = file.resources.iter().filter(|record| record.resource_type.as_str() == "Consent");
+    let mut consents = consents.filter_map(|record| serde_json::from_str::<Value>(&record.json).ok());
+    consents.any(|consent| {
+        let text = |at: &str| consent.pointer(at).and_then(Value::as_str);
+        text("/status") == Some("active")
+            && text("/scope/coding/0/code") == Some("patient-privacy")
+            && text("/provision/type") == Some("deny")
+            && text("/provision/purpose/0/code") == Some("TREAT")
+            && consent.pointer("/provision/actor").is_none()
+    })
 }
 
 fn numbers(file: &PatientFile) -> Vec<String> {
@@ -79,6 +95,10 @@ pub(super) struct Held {
     pub(super) expected: u64,
     /// Of them, those who came during the day.
     pub(super) admitted: u64,
+    /// Those who lay there too, and let nobody of the ward see their records.
+    pub(super) refused: u64,
+    /// Those of them who have a sheet all the same.
+    pub(super) exposed: u64,
     /// Those of the expected who have no sheet.
     pub(super) missing: u64,
     /// Those whose sheet does not say their bed.
@@ -95,22 +115,28 @@ impl Held {
         let pages = pages::pages(pdf);
         let in_time = |one: &&Admission| one.acknowledged_ms.is_some_and(|at| at < made_ms);
         let admitted = || admissions.iter().filter(in_time).map(|one| &one.lying);
-        let mut held = Self { admitted: admitted().count() as u64, ..Self::default() };
+        let sees = |one: &&Lying| !one.refuses;
+        let mut held = Self { admitted: admitted().filter(sees).count() as u64, ..Self::default() };
         for one in before.iter().chain(admitted()) {
-            held.expected += 1;
             let own: Vec<&String> = pages.iter().filter(|page| one.is_on(page)).collect();
+            if one.refuses {
+                held.refused += 1;
+                held.exposed += u64::from(!own.is_empty());
+                continue;
+            }
+            held.expected += 1;
             held.missing += u64::from(own.is_empty());
             // A sheet says it on its first page.
             held.astray += u64::from(!own.is_empty() && !own.iter().any(|page| one.has_bed_on(page)));
         }
         let late = admissions.iter().filter(|one| !in_time(one)).filter(|one| pages.iter().any(|p| one.lying.is_on(p)));
         held.late = late.count() as u64;
-        held.foreign = sheets.saturating_sub(held.expected - held.missing + held.late);
+        held.foreign = sheets.saturating_sub(held.expected - held.missing + held.late + held.exposed);
         held
     }
 
     pub(super) fn is_met(&self) -> bool {
-        self.expected > 0 && self.missing == 0 && self.astray == 0 && self.foreign == 0
+        self.expected > 0 && self.missing == 0 && self.astray == 0 && self.foreign == 0 && self.exposed == 0
     }
 }
 
@@ -130,7 +156,7 @@ mod tests {
     fn files(hospital: &Hospital, count: usize) -> Vec<PatientFile> {
         let id = hospital.ward(WARD).unwrap();
         let files = (0..).filter_map(|n| hospital.inpatient(n, WARD, n % 90));
-        files.filter(|file| Lying::of(file, &id, WARD).is_some()).take(count).collect()
+        files.filter(|file| Lying::of(file, &id, WARD).is_some_and(|one| !one.refuses)).take(count).collect()
     }
 
     fn pdf(hospital: &Hospital, files: &[PatientFile], now: Timestamp) -> Vec<u8> {
@@ -177,9 +203,27 @@ mod tests {
         let held = Held::against(&pdf, 5, 100, &lying[..4], &[admission(4, Some(200))]);
         assert!(held.is_met() && held.late == 1, "somebody who came while it was made may be in it");
 
+        lying[4].refuses = true;
+        let held = Held::against(&pdf, 5, 100, &lying[..5], &[]);
+        assert_eq!((held.is_met(), held.refused, held.exposed, held.foreign), (false, 1, 1, 0), "it must not be there");
+        lying[5].refuses = true;
+        lying[4].refuses = false;
+        let held = Held::against(&pdf, 5, 100, &lying, &[]);
+        assert!(held.is_met() && (held.expected, held.refused) == (5, 1), "who refused is not missed");
+
         lying[2].beds = vec!["lit 91".to_owned()];
         let held = Held::against(&pdf, 5, 100, &lying[..5], &[]);
         assert_eq!((held.is_met(), held.astray), (false, 1), "another bed");
+    }
+
+    #[test]
+    fn who_lets_nobody_see_their_records_is_known() {
+        let now = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+        let hospital = Hospital::new(HospitalOptions { seed: 1, patients: 10, now });
+        let id = hospital.ward(WARD).unwrap();
+        let refuses = |n| Lying::of(&hospital.inpatient(n, WARD, 1).unwrap(), &id, WARD).unwrap().refuses;
+        // Of the hospital's patients: no consent, one that denies, one that permits.
+        assert_eq!([10_000, 10_002, 10_005].map(refuses), [false, true, false]);
     }
 
     #[test]
