@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What a witness answers is believed because the operator chose it: who cannot have a witness stop the house does not list it. One that does
-//! not answer stops nothing, unless the operator asks for a number of them.
+//! not answer stops nothing, unless the operator asks for a number of them. One that objected is the only one that can take it back, by cosigning.
 
 use crate::app::Environment;
 use crate::auth::outgoing::{Outgoing, OutgoingConfig};
@@ -88,10 +88,10 @@ impl Default for LedgerConfig {
 impl LedgerConfig {
     /// How the ledger is published by this, for the next start to be held against.
     pub fn publication(&self) -> Publication {
-        let names = self.witnesses.iter().filter_map(|witness| VerifierKey::parse(&witness.key).ok());
+        let keys = self.witnesses.iter().filter_map(|witness| VerifierKey::parse(&witness.key).ok());
         Publication {
             public: self.public,
-            witnesses: names.map(|key| key.name().to_owned()).collect(),
+            witnesses: keys.map(|key| key.to_string()).collect(),
             required: self.require_witnesses.then_some((self.quorum as u64, self.witness_age_seconds)),
         }
     }
@@ -296,15 +296,25 @@ impl Round {
             asking.spawn(ask(vault, outgoing, Arc::clone(witness), latest.clone(), latest_s));
         }
         let mut cosigned = false;
+        let size = latest.checkpoint().size();
+        let (mut agree, mut halts) = (Vec::new(), Vec::new());
         while let Some(asked) = asking.join_next().await {
             match asked {
                 Ok((witness, Asked::Cosigned(signature, at_s))) => {
-                    witness.set(Known { size: latest.checkpoint().size(), at_s: Some(at_s) });
+                    witness.set(Known { size, at_s: Some(at_s) });
                     cosigned |= latest.renew(signature);
+                    agree.push(witness.key.to_string());
                 }
-                Ok((_, Asked::Halt(halt))) => self.vault.halt(halt),
+                Ok((_, Asked::Halt(halt))) => halts.push(halt),
                 Ok((_, Asked::Nothing)) | Err(_) => {}
             }
+        }
+        let said = blocking(&self.vault, move |vault| {
+            halts.iter().for_each(|halt| vault.halt(halt));
+            agree.iter().try_for_each(|key| vault.witness_agrees(key, size))
+        });
+        if let Err(error) = said.await {
+            tracing::error!(%error, "a witness cosigns the ledger again, and that could not be written down: disclosures stay stopped");
         }
         if cosigned {
             let kept = blocking(&self.vault, move |vault| vault.keep_cosigned(&latest)).await;
@@ -350,7 +360,7 @@ async fn ask_twice(
     // Where something newer was published meanwhile, anybody may have brought it to the witness: that is no other history.
     let ahead = |seen| {
         let now = vault.checkpoint().ok().flatten().map_or(size, |now| now.checkpoint().size());
-        (seen > now).then(|| Asked::Halt(Halt::Ahead { witness: name.to_owned(), seen, size: now }))
+        (seen > now).then(|| Asked::Halt(Halt::Ahead { witness: witness.key.to_string(), seen, size: now }))
     };
     for _ in 0..2 {
         if old > size {
@@ -369,12 +379,12 @@ async fn ask_twice(
                     return ahead(seen);
                 }
                 if seen == old {
-                    return Some(Asked::Halt(Halt::Disputed { witness: name.to_owned() }));
+                    return Some(Asked::Halt(Halt::Disputed { witness: witness.key.to_string() }));
                 }
                 old = seen;
                 witness.set(Known { size: seen, ..witness.known() });
             }
-            422 => return Some(Asked::Halt(Halt::Disputed { witness: name.to_owned() })),
+            422 => return Some(Asked::Halt(Halt::Disputed { witness: witness.key.to_string() })),
             status => {
                 tracing::warn!(witness = name, status, "a witness did not cosign: see that it knows this log's key");
                 return None;

@@ -11,7 +11,7 @@ mod review;
 mod transfer;
 
 pub(crate) use backup::{BackupArgs, BackupCommand, ReceiveArgs};
-pub(crate) use drill::{DrillArgs, DrillCommand, RansomwareArgs};
+pub(crate) use drill::{DrillArgs, DrillCommand, RansomwareArgs, RehearsalArgs};
 pub(crate) use ledger::{
     LedgerFilterArgs, LedgerFormArgs, LedgerListArgs, LedgerPaperArgs, LedgerReportArgs, LedgerSessionArgs,
     LedgerWhatDidArgs, LedgerWhoSawArgs,
@@ -301,6 +301,9 @@ pub(crate) enum LedgerCommand {
     ExportLog {
         /// The directory, which must not exist yet
         directory: PathBuf,
+        /// As of the latest checkpoint that a witness cosigned, and not of the newest entry
+        #[arg(long)]
+        cosigned: bool,
     },
     /// Make the kept hashes of the published log again from the entries
     Tiles,
@@ -312,6 +315,12 @@ pub(crate) enum LedgerCommand {
         /// What was lost, in words without personal data, for the ledger
         #[arg(long)]
         lost: String,
+    },
+    /// Let disclosures go on that a witness or the slow derivation stopped, after somebody looked into it; verifies the ledger first
+    Resume {
+        /// What was found and done, in words without personal data, for the ledger
+        #[arg(long)]
+        because: String,
     },
     /// Run the rule by which entries end: announce and destroy keys of months past their time (a server does it each day)
     Retain {

@@ -18,6 +18,7 @@ pub(crate) mod ledger;
 pub(crate) mod ledger_log;
 pub(crate) mod ledger_paper;
 pub(crate) mod ledger_report;
+pub(crate) mod ledger_resume;
 pub(crate) mod ledger_retain;
 pub(crate) mod ledger_succeed;
 pub(crate) mod lockdown;

@@ -2,7 +2,7 @@
 //! anybody asking.
 //!
 //! One pass after the other, each from the first entry to the newest, at a rate that one pass takes the time that is set. What differs stops disclosures
-//! ([`Halt::Altered`]). The place is kept in memory: a start begins anew.
+//! ([`Halt::Altered`]), also after a start. The place is kept in memory: a start begins anew.
 
 use crate::error::VaultError;
 use crate::transparency::Halt;
@@ -96,8 +96,9 @@ impl Passes {
                 Ok(Next::Rest(self.began_ms.saturating_add(period_ms)))
             }
             Walked::Altered { from, to } => {
-                inner.halt(Halt::Altered { from, to });
-                Ok(Next::End)
+                // What could not be written down is found again by another pass.
+                let kept = inner.halt(&Halt::Altered { from, to });
+                Ok(if kept { Next::End } else { Next::Rest(now_ms) })
             }
         }
     }

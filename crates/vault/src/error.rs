@@ -58,6 +58,9 @@ pub enum VaultError {
     /// The ledger or the store cannot write, so nothing is disclosed and nothing changed.
     #[error("the store cannot write, so nothing is shown or changed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The published log has no name, or another one.
+    #[error(transparent)]
+    Log(tacet_ledger::LedgerError),
     /// The ledger is not what was signed, or not witnessed, so nothing is disclosed.
     #[error(
         "nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`"
@@ -161,6 +164,7 @@ impl VaultError {
             Self::NotSupported(_) => "501 Not Implemented",
             Self::TooLarge { .. } => "413 Content Too Large",
             Self::Unavailable(_)
+            | Self::Log(_)
             | Self::Halted(_)
             | Self::ReadOnly(_)
             | Self::Sealed
@@ -191,6 +195,7 @@ impl VaultError {
             Self::NotSupported(_) => IssueType::NotSupported,
             Self::TooLarge { .. } => IssueType::TooLong,
             Self::Unavailable(_)
+            | Self::Log(_)
             | Self::Halted(_)
             | Self::ReadOnly(_)
             | Self::Sealed

@@ -15,6 +15,7 @@
 //! What it is not: it decides nothing about who may ask ([`crate::ledger_questions`] does), and writes nothing into the ledger.
 
 mod disk;
+mod ended;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "measuring")]
 mod measure;
@@ -34,7 +35,7 @@ use tacet_ledger::LedgerKeys;
 use tacet_ledger::index::{FacetKeys, Manifest, SegmentInfo};
 use tacet_ledger::merkle::Frontier;
 use tacet_seal::{EstablishmentKeys, Purpose};
-use tacet_store::{Snapshot, StoreError};
+use tacet_store::{Reader, Snapshot, StoreError};
 use tacet_types::Rng;
 use tail::Tail;
 
@@ -75,8 +76,12 @@ struct State {
     from_zero: bool,
     /// Counts how often it was begun anew.
     generation: u64,
-    /// How many keys of months had ended when it was begun: what those opened that end later is to be forgotten.
+    /// How many keys of months have ended by what is known here: what they opened is in it no more, or hidden.
     ended: u32,
+    /// How many had ended when the files, and what is in memory, were last made without what they opened.
+    files_ended: u32,
+    /// Entries that have ended and are in files or memory still: no question finds them by what they said.
+    hidden: Vec<ended::Span>,
 }
 
 impl State {
@@ -90,6 +95,8 @@ impl State {
             from_zero: true,
             generation,
             ended,
+            files_ended: ended,
+            hidden: Vec::new(),
         }
     }
 }
@@ -135,14 +142,8 @@ impl LedgerIndex {
     fn on(disk: Disk, keys: &EstablishmentKeys, ledger_keys: LedgerKeys, tail_entries: u64) -> Self {
         let ended = ledger_keys.ended();
         let state = match load(&disk) {
-            Ok((manifest, _)) if manifest.ended != ended => {
-                tracing::info!("keys of the ledger have ended: its index is made again without what they opened");
-                // If the disk does not take it, the next that is written has this in its place.
-                if let Err(error) = disk.put_manifest(&Manifest { ended, ..Manifest::default() }) {
-                    tracing::warn!(%error, "the ledger's index could not be written");
-                }
-                State::empty(0, ended)
-            }
+            // Made when more had ended: of what opens again since nothing is in it.
+            Ok((manifest, _)) if manifest.ended > ended => State::empty(0, ended),
             Ok((manifest, segments)) => {
                 let size = manifest.frontier.size();
                 State {
@@ -152,7 +153,8 @@ impl LedgerIndex {
                     frontier: manifest.frontier,
                     // Without files it begins with the first entry.
                     from_zero: size == 0,
-                    ..State::empty(0, ended)
+                    // What has ended since is hidden before the first question.
+                    ..State::empty(0, manifest.ended)
                 }
             }
             Err(error) => {
@@ -175,12 +177,10 @@ impl LedgerIndex {
         max: u64,
     ) -> Result<Reached, VaultError> {
         let mut state = lock(&self.state);
-        let ended = self.ledger_keys.ended();
-        if state.ended != ended {
-            *state = State::empty(state.generation + 1, ended);
-        }
         // Taken in turn: an earlier one would be shorter than what somebody else has looked at.
         let snapshot = snapshot()?;
+        self.hide_ended(&mut state, snapshot.as_ref())?;
+        let ended = state.ended;
         let head = tacet_ledger::head(snapshot.as_ref(), &self.ledger_keys)?;
         let (size, root) = head.map_or((0, Frontier::new().root()), |head| (head.size(), head.root()));
         let mut left = max;
@@ -216,13 +216,21 @@ impl LedgerIndex {
         *state = State::empty(state.generation + 1, self.ledger_keys.ended());
     }
 
-    /// The same, and nothing of it is left on the disk that opens: for what must not be known any more.
+    /// The same, and nothing of it is left on the disk that opens.
     pub(crate) fn forget(&self) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
         self.start_over();
         self.disk.put_manifest(&Manifest { ended: self.ledger_keys.ended(), ..Manifest::default() })?;
         self.disk.sweep(&[]);
         Ok(())
+    }
+
+    /// Hides what has ended from every question, at once.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn hide(&self, reader: &dyn Reader) -> Result<(), VaultError> {
+        Ok(self.hide_ended(&mut lock(&self.state), reader)?)
     }
 
     /// Writes the entries in memory into a segment, where there are at least so many. Whether it did.
@@ -276,7 +284,7 @@ impl LedgerIndex {
             if merged.is_empty() {
                 segments.push(segment);
             }
-            (segments, written.clone().unwrap_or_else(|| state.written.clone()), state.ended)
+            (segments, written.clone().unwrap_or_else(|| state.written.clone()), state.files_ended)
         };
         let infos: Vec<SegmentInfo> = segments.iter().map(|segment| segment.info.clone()).collect();
         let manifest = Manifest { ended, frontier, segments: infos };
@@ -306,6 +314,9 @@ impl LedgerIndex {
         loop {
             let reached = self.catch_up(snapshot, self.tail_entries)?;
             progress(reached.entries, reached.size);
+            if self.holds_ended() {
+                self.forget_ended(snapshot)?;
+            }
             self.tidy(stop);
             if reached.entries == reached.size || stop() {
                 return Ok(());

@@ -144,14 +144,28 @@ impl Vault {
         indexed.index.bring_up(&|| self.0.store.snapshot(), progress, &|| indexed.stop.load(Ordering::Relaxed))
     }
 
-    /// Forgets the ledger's index, which is then made again. What it knew of entries whose key is gone goes with it: to be done where a ledger key was
-    /// destroyed. Nothing of what it knew is left on the disk that opens.
+    /// Forgets the ledger's index, which is then made again. Nothing of what it knew is left on the disk that opens.
     ///
     /// # Errors
     /// There is none, or its disk does not take it.
     pub fn forget_ledger_index(&self) -> Result<(), VaultError> {
         let failed = |error: Refused| VaultError::Unavailable(Box::new(error));
         self.0.indexed()?.index.forget().map_err(failed)
+    }
+
+    /// Has the ledger's index forget what entries said whose key was destroyed. It is found by no question from here on; files are written again
+    /// without it, in the background where it is [kept so](Vault::keep_ledger_index_in), otherwise before this returns.
+    ///
+    /// # Errors
+    /// There is none, the ledger cannot be read, or the index's disk does not take it.
+    pub(crate) fn forget_ended_entries(&self) -> Result<(), VaultError> {
+        let indexed = self.0.indexed()?;
+        indexed.index.hide(self.0.store.reader())?;
+        match indexed.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(thread) => thread.thread().unpark(),
+            None => drop(indexed.index.forget_ended(&|| self.0.store.snapshot())?),
+        }
+        Ok(())
     }
 
     /// Figures of the ledger's index; none where there is none.

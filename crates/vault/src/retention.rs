@@ -124,14 +124,14 @@ impl Vault {
         Ok(found)
     }
 
-    /// What was derived from entries forgets them. It is made again from what is left, in the background. Where it is not kept in this process it is
-    /// found out when it is opened: it says how many keys had ended when it was made.
+    /// What was derived from entries forgets them. Where it is not kept in this process it is found out when it is opened: it says how many keys had
+    /// ended when it was made.
     fn forget_what_ended(&self) {
         if self.0.ledger_index.get().is_none() {
             return;
         }
-        if let Err(error) = self.forget_ledger_index() {
-            tracing::error!(%error, "the ledger's index could not be written without what has ended: it is tried again at the next start");
+        if let Err(error) = self.forget_ended_entries() {
+            tracing::error!(%error, "the ledger's index could not be written without what has ended: it is tried again");
         }
     }
 }

@@ -7,107 +7,29 @@
 //!                halted: nothing is shown any more; the ledger is kept, and every refused attempt stands in it
 //! ```
 //!
-//! What stops disclosures: a ledger that is older than, or no continuation of, what was signed; a witness that has seen more, or otherwise; and,
-//! where the operator wants it, witnesses that have not been heard of for too long. Only the last one heals by itself.
+//! What stops disclosures: a ledger that is older than, or no continuation of, what was signed; entries that are not those that were written; a witness
+//! that has seen more, or otherwise; and, where the operator wants it, witnesses that have not been heard of for too long. Only the last one heals by
+//! itself. What a start does not find again by itself is kept in a row ([`halts`]).
+
+mod halts;
+
+pub use halts::{Halt, RESUME_REASON_BYTES_MAX};
 
 use crate::error::VaultError;
 use crate::vault::{Inner, Vault};
 use crate::{Caller, EventKind, Outcome};
-use std::fmt;
-use std::sync::{Mutex, PoisonError, RwLock};
+use halts::Halts;
+use std::sync::{Mutex, PoisonError};
 use tacet_ledger::log::{self, Change, LogIdentity, LogRows};
 use tacet_ledger::{Entry, LedgerError};
 use tacet_store::Commit;
 use tacet_tlog::tile::Resource;
 use tacet_tlog::{Receipt, SignedCheckpoint, TreeHash, VerifierKey};
 
-/// Why nothing is shown. Says nothing of anybody.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Halt {
-    /// The ledger has fewer entries than were signed.
-    SetBack {
-        /// Entries of the ledger.
-        size: u64,
-        /// Entries of the checkpoint.
-        signed: u64,
-    },
-    /// The ledger is no continuation of what was signed.
-    Forked {
-        /// Entries of the checkpoint.
-        signed: u64,
-    },
-    /// A witness has cosigned a larger checkpoint than the ledger has entries.
-    Ahead {
-        /// The witness's name.
-        witness: String,
-        /// What it has seen.
-        seen: u64,
-        /// Entries of the ledger.
-        size: u64,
-    },
-    /// A witness has cosigned another history.
-    Disputed {
-        /// The witness's name.
-        witness: String,
-    },
-    /// Of these entries at least one is not the one that was written: the slow derivation found it.
-    Altered {
-        /// The first.
-        from: u64,
-        /// The one after the last.
-        to: u64,
-    },
-    /// Too few witnesses have cosigned lately.
-    Unwitnessed,
-}
-
-impl Halt {
-    /// Whether it ends once witnesses answer again.
-    pub fn heals(&self) -> bool {
-        *self == Self::Unwitnessed
-    }
-}
-
-impl fmt::Display for Halt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SetBack { size, signed } => {
-                write!(f, "the ledger has {size} entries and {signed} were signed: the store was set back")
-            }
-            Self::Forked { signed } => {
-                write!(
-                    f,
-                    "the first {signed} entries of the ledger are not those that were signed: history was changed"
-                )
-            }
-            Self::Ahead { witness, seen, size } => {
-                write!(
-                    f,
-                    "the witness {witness} has seen {seen} entries and the ledger has {size}: the store was set back"
-                )
-            }
-            Self::Disputed { witness } => {
-                write!(f, "the witness {witness} has seen another history than the ledger's: history was changed")
-            }
-            Self::Altered { from, to } => {
-                write!(
-                    f,
-                    "of the ledger's entries from {from} to {} at least one is not the one that was written, or is missing",
-                    to.saturating_sub(1)
-                )
-            }
-            Self::Unwitnessed => {
-                f.write_str("too few witnesses have cosigned the ledger lately: see that they can be reached")
-            }
-        }
-    }
-}
-
 /// What a vault knows of its published log.
 #[derive(Default)]
 pub(crate) struct Transparency {
-    halt: RwLock<Option<Halt>>,
+    pub(crate) halts: Halts,
     /// Held while something is published, kept or named: one at a time.
     pub(crate) publishing: Mutex<()>,
     /// The latest checkpoint, once it is durable. INVARIANT: nobody outside is given another one. The store's reader shows rows before they are
@@ -143,20 +65,12 @@ pub(crate) fn refuse(entries: &mut [Entry], why: &str) -> bool {
 }
 
 impl Transparency {
-    fn halt(&self) -> Option<Halt> {
-        self.halt.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set(&self, halt: Option<Halt>) {
-        *self.halt.write().unwrap_or_else(PoisonError::into_inner) = halt;
-    }
-
     /// Refuses where something would be shown and must not be; makes of such entries what they are then: refusals.
     pub(crate) fn judge(&self, entries: &mut [Entry]) -> Option<Halt> {
         if !entries.iter().any(|entry| entry.kind.shows()) {
             return None;
         }
-        let halt = self.halt()?;
+        let halt = self.halts.first()?;
         refuse(entries, &halt.to_string());
         Some(halt)
     }
@@ -182,24 +96,15 @@ impl Inner {
 
     /// Stops disclosures for what the ledger found; other errors are given back.
     fn halt_for(&self, error: LedgerError) -> Result<(), VaultError> {
-        match error {
-            LedgerError::LogSetBack { size, signed } => self.halt(Halt::SetBack { size, signed }),
-            LedgerError::LogForked { signed } => self.halt(Halt::Forked { signed }),
+        let halt = match error {
+            LedgerError::LogSetBack { size, signed } => Halt::SetBack { size, signed },
+            LedgerError::LogForked { signed } => Halt::Forked { signed },
             // Rows that the proof asks for are not there, or the checkpoint is not the log's.
-            LedgerError::NoEntry { index } => self.halt(Halt::Forked { signed: index }),
+            LedgerError::NoEntry { index } => Halt::Forked { signed: index },
             other => return Err(other.into()),
-        }
+        };
+        self.halt(&halt);
         Ok(())
-    }
-
-    pub(crate) fn halt(&self, halt: Halt) {
-        let before = self.transparency.halt();
-        // What does not heal stays, whatever comes after it.
-        if before.as_ref().is_some_and(|before| !before.heals()) || before.as_ref() == Some(&halt) {
-            return;
-        }
-        tracing::error!(reason = %halt, "DISCLOSURES ARE STOPPED: run `tacet ledger verify`, and compare with what witnesses hold");
-        self.transparency.set(Some(halt));
     }
 
     /// Remembers a checkpoint whose row is durable.
@@ -230,27 +135,6 @@ impl Inner {
 }
 
 impl Vault {
-    /// Why nothing is shown; `None` where all is well.
-    pub fn halted(&self) -> Option<Halt> {
-        self.0.transparency.halt()
-    }
-
-    /// Stops disclosures, for what a witness said.
-    pub fn halt(&self, halt: Halt) {
-        self.0.halt(halt);
-    }
-
-    /// Says how many witnesses have cosigned lately, and whether these are enough to show records.
-    pub fn witnessed(&self, witnesses: u64, enough: bool) {
-        self.0.transparency.figures.lock().unwrap_or_else(PoisonError::into_inner).witnesses = witnesses;
-        if !enough {
-            self.0.halt(Halt::Unwitnessed);
-        } else if self.halted().is_some_and(|halt| halt.heals()) {
-            tracing::warn!("witnesses cosign the ledger again: disclosures go on");
-            self.0.transparency.set(None);
-        }
-    }
-
     /// In what the ledger is published less than at the last start that was [kept](Vault::keep_publication); each in words. Logs it.
     pub fn published_less(&self, now: &log::Publication) -> Result<Vec<String>, VaultError> {
         let before = log::publication(self.0.store.reader(), &self.0.ledger_keys)?;

@@ -115,6 +115,8 @@ pub struct VaultStatistics {
     pub tripwires: u64,
     /// Of the backup; none where there is none.
     pub backup: Option<crate::BackupFigures>,
+    /// Of drills that were held.
+    pub drills: Vec<crate::DrillStanding>,
     /// Changes planned since the start. More than were committed: some were refused, or planned again because another
     /// writer was faster.
     pub plans: u64,
@@ -165,6 +167,8 @@ pub(crate) struct Inner {
     pub(crate) called: OnceLock<String>,
     /// How the backup stands.
     pub(crate) backup: std::sync::Mutex<Option<crate::BackupFigures>>,
+    /// How it stands with drills, once somebody has asked.
+    pub(crate) drills: std::sync::Mutex<Option<Vec<crate::DrillStanding>>>,
 }
 
 impl Vault {
@@ -254,8 +258,10 @@ impl Vault {
             tripwires: AtomicU64::new(0),
             called: OnceLock::new(),
             backup: std::sync::Mutex::default(),
+            drills: std::sync::Mutex::default(),
         });
         inner.hold_log()?;
+        inner.apply_halts()?;
         // Before anything is opened: a store that was locked stays so.
         inner.apply_lockdown_row()?;
         if let Some(access) = &inner.access {
@@ -318,6 +324,7 @@ impl Vault {
             locked: self.lockdown_level().map_or(0, |level| level as u8 + 1),
             tripwires: self.0.tripwires.load(Ordering::Relaxed),
             backup: self.backup_figures(),
+            drills: self.drills_held().unwrap_or_default(),
             plans: self.0.plans.load(Ordering::Relaxed),
             engine: self.0.store.reader().statistics(),
         }
@@ -488,7 +495,10 @@ impl From<tacet_seal::KeeperError> for VaultError {
 
 impl From<LedgerError> for VaultError {
     fn from(error: LedgerError) -> Self {
-        Self::Unavailable(Box::new(error))
+        match error {
+            LedgerError::LogNamed { .. } | LedgerError::LogUnnamed => Self::Log(error),
+            error => Self::Unavailable(Box::new(error)),
+        }
     }
 }
 

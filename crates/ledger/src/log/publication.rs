@@ -16,7 +16,7 @@ const PUBLICATION_ROW: [u8; 2] = [SPACE_LOG, 5];
 pub struct Publication {
     /// Whether anybody may fetch the files.
     pub public: bool,
-    /// The names of the witnesses that are asked.
+    /// The keys of the witnesses that are asked, as text; their names alone in rows of earlier versions.
     pub witnesses: BTreeSet<String>,
     /// How many must have cosigned, and within how many seconds; none: nothing stops without them.
     pub required: Option<(u64, u64)>,
@@ -29,8 +29,16 @@ impl Publication {
         if before.public && !self.public {
             less.push("the published files can no longer be fetched by anybody".to_owned());
         }
-        let gone = before.witnesses.difference(&self.witnesses);
-        less.extend(gone.map(|name| format!("the witness {name} is no longer asked")));
+        let name = |key: &str| key.split('+').next().unwrap_or_default().to_owned();
+        let names: BTreeSet<String> = self.witnesses.iter().map(|key| name(key)).collect();
+        for key in before.witnesses.difference(&self.witnesses) {
+            match names.contains(&name(key)) {
+                false => less.push(format!("the witness {} is no longer asked", name(key))),
+                // Whoever writes the settings could put a key of their own in its place.
+                true if key.contains('+') => less.push(format!("the witness {} has another key", name(key))),
+                true => {}
+            }
+        }
         match (before.required, self.required) {
             (Some((quorum, _)), None) => {
                 less.push(format!("cosignatures are no longer required: of {quorum} witnesses before"));
@@ -48,7 +56,7 @@ impl Publication {
         less
     }
 
-    /// `public 1`, `required QUORUM SECONDS`, `witness NAME`: a line each.
+    /// `public 1`, `required QUORUM SECONDS`, `witness KEY`: a line each.
     fn encode(&self) -> String {
         let mut out = format!("public {}\n", u8::from(self.public));
         // Writing to a text cannot fail.
@@ -119,5 +127,12 @@ mod tests {
         assert_eq!(age.less_than(&before).len(), 2);
         let other = Publication { witnesses: names(&["w1", "w3"]), ..before.clone() };
         assert_eq!(other.less_than(&before), ["the witness w2 is no longer asked"]);
+        // By their keys: one of the same name may be anybody's. Rows of before had names only.
+        let keyed = Publication { witnesses: names(&["w1+aa+BA", "w2+bb+BA"]), ..before.clone() };
+        assert_eq!(keyed.less_than(&before), Vec::<String>::new());
+        let swapped = Publication { witnesses: names(&["w1+aa+BA", "w2+cc+BA"]), ..before.clone() };
+        assert_eq!(swapped.less_than(&keyed), ["the witness w2 has another key"]);
+        let fewer = Publication { witnesses: names(&["w1+aa+BA"]), ..before.clone() };
+        assert_eq!(fewer.less_than(&keyed), ["the witness w2 is no longer asked"]);
     }
 }

@@ -164,6 +164,13 @@ async fn a_witness_that_has_seen_more_or_otherwise_stops_disclosures() {
         assert_eq!(site.house.entries(&refused).len(), 1, "the attempt is written down");
         assert_eq!(Ask::get("/health").send(site.house.address).await.status, 503);
         assert_eq!(site.house.ask(Ask::new("PUT", "/Basic/b").json(stored)).await.status, 200, "changes are taken");
+        // It is not taken back by silence, nor by a witness of the same name: only by who said it, once it was told what happened.
+        site.round_with(&LedgerConfig { publish_seconds: 3600, ..LedgerConfig::default() }, &Default::default()).await;
+        assert_eq!(site.house.ask(Ask::get("/Basic/b")).await.status, 503);
+        *site.book.seen.lock().unwrap() = None;
+        site.round().await;
+        assert_eq!(site.house.vault.halted(), None);
+        assert_eq!(site.house.ask(Ask::get("/Basic/b")).await.status, 200);
     }
 }
 

@@ -12,10 +12,10 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use tacet_ledger::index::Question;
 use tacet_ledger::listing::{CSV_HEADER, csv_cells, csv_line, entry_json, parse_moment};
-use tacet_ledger::{Entry, PurposeOfUse};
+use tacet_ledger::{Entry, PurposeOfUse, Verification};
 use tacet_report::Inquiry;
 use tacet_types::{ResourceId, ResourceType};
-use tacet_vault::{EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent};
+use tacet_vault::{EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent, Vault};
 
 pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result<u8, CliError> {
     match &args.command {
@@ -25,9 +25,10 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
         },
         LedgerCommand::Report(args) => ledger_report::run(global, args, output),
         LedgerCommand::Key(args) => ledger_log::key(global, args, output),
-        LedgerCommand::ExportLog { directory } => ledger_log::export(global, directory, output),
+        LedgerCommand::ExportLog { directory, cosigned } => ledger_log::export(global, directory, *cosigned, output),
         LedgerCommand::Tiles => ledger_log::tiles(global, output),
         LedgerCommand::Succeed { name, lost } => crate::commands::ledger_succeed::run(global, name, lost, output),
+        LedgerCommand::Resume { because } => crate::commands::ledger_resume::run(global, because, output),
         LedgerCommand::Retain { dry_run } => ledger_retain::run(global, *dry_run, output),
         LedgerCommand::List(args) => {
             let question = question(&args.filter)?;
@@ -55,14 +56,10 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
 
 fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
-    let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let verification = opened.vault.verify_ledger(&mut |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
+    let verification = verified(&opened.vault, output)?;
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
     open::wait(opened.vault.note(&caller, EventKind::LedgerAccess, Outcome::Success))?;
+    let stopped: Vec<String> = opened.vault.halts().iter().map(ToString::to_string).collect();
     opened.vault.close()?;
 
     let size = verification.head.as_ref().map_or(0, |head| head.size());
@@ -72,17 +69,33 @@ fn verify(global: &Global, output: &Output) -> Result<u8, CliError> {
     for problem in &problems {
         text += &format!("WRONG {problem}\n");
     }
-    text += if verification.is_sound() {
-        "The tree is the one its head says; every entry opens."
-    } else {
-        "The ledger was altered."
+    text += &match (verification.is_sound(), verification.without_key) {
+        (false, _) => "The ledger was altered.".to_owned(),
+        (true, 0) => "The tree is the one its head says; every entry opens.".to_owned(),
+        (true, past) => format!(
+            "The tree is the one its head says; {past} entries are past their time and stand in it unread; every other entry opens."
+        ),
     };
+    for why in &stopped {
+        text += &format!("\nDISCLOSURES ARE STOPPED: {why}");
+    }
     let value = json!({
         "entries": size, "root": root, "opened": verification.opened, "without_key": verification.without_key,
-        "problems": problems, "problems_total": verification.problems_total,
+        "problems": problems, "problems_total": verification.problems_total, "stopped": stopped,
     });
     output.result("ledger verify", value, &text);
     Ok(if verification.is_sound() { exit::OK } else { exit::FINDINGS })
+}
+
+/// Derives the ledger of a store again, and shows how far it is.
+pub(crate) fn verified(vault: &Vault, output: &Output) -> Result<Verification, CliError> {
+    let bar = if output.interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let verification = vault.verify_ledger(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(verification)
 }
 
 fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {

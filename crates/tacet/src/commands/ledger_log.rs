@@ -48,13 +48,19 @@ pub(crate) fn tiles(global: &Global, output: &Output) -> Result<u8, CliError> {
 }
 
 /// Writes the files of the log into a new directory.
-pub(crate) fn export(global: &Global, directory: &Path, output: &Output) -> Result<u8, CliError> {
+pub(crate) fn export(global: &Global, directory: &Path, cosigned: bool, output: &Output) -> Result<u8, CliError> {
     let opened = open::open_without_index(global, Some(MAINTENANCE_LIMITS))?;
     let (origin, keys) = opened.vault.name_log(opened.config.ledger.origin.as_deref())?;
     let caller = open::caller(global, Role::Auditor, PurposeOfUse::Compliance);
     open::wait(opened.vault.note(&caller, EventKind::LedgerAccess, Outcome::Success))?;
     let signed = opened.vault.publish_now()?;
     let signed = signed.ok_or_else(|| CliError::Usage("the ledger has no entry to be published".into()))?;
+    let seen = opened.vault.cosigned_checkpoint()?;
+    let signed = match (cosigned, seen) {
+        (false, _) => signed,
+        (true, Some(seen)) => seen,
+        (true, None) => return Err(CliError::Usage("no witness has cosigned the ledger".into())),
+    };
     std::fs::create_dir(directory).map_err(CliError::file(directory, "cannot be made; it must not exist yet"))?;
     let size = signed.checkpoint().size();
     let bar = if output.interactive() { ProgressBar::new(size) } else { ProgressBar::hidden() };
@@ -69,13 +75,20 @@ pub(crate) fn export(global: &Global, directory: &Path, output: &Output) -> Resu
     bar.finish_and_clear();
     opened.vault.close()?;
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    // What is not the log's own signature is a witness's.
+    let cosignatures = signed.note().signatures().len().saturating_sub(keys.len());
+    let newest = match cosignatures {
+        0 => "No witness has cosigned them: with `--cosigned` they go as far as one did.\n",
+        _ => "",
+    };
     let text = format!(
-        "{size} entries of {origin} are in {}. To verify them: tacet ledger verify --files {} --key {}",
+        "{size} entries of {origin} are in {}, cosigned by {cosignatures} witnesses.\n{newest}To verify them: tacet ledger verify --files {} --key {}",
         directory.display(),
         directory.display(),
         keys.last().map(String::as_str).unwrap_or_default()
     );
-    output.result("ledger export-log", json!({ "origin": origin, "size": size, "keys": keys }), &text);
+    let value = json!({ "origin": origin, "size": size, "keys": keys, "cosignatures": cosignatures });
+    output.result("ledger export-log", value, &text);
     Ok(exit::OK)
 }
 

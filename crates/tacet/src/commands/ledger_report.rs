@@ -45,6 +45,9 @@ pub(crate) fn run(global: &Global, args: &LedgerReportArgs, output: &Output) -> 
         summary.exports,
         summary.refused
     );
+    for gap in page["gaps"].as_array().into_iter().flatten().filter_map(|gap| gap["text"].as_str()) {
+        text += &format!("\n- {gap}");
+    }
     if let Some(path) = &args.pdf {
         let paper = tacet_report::to_paper(&report, &settings, language).to_pdf();
         ledger_paper::write(

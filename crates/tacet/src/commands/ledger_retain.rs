@@ -80,8 +80,8 @@ fn text(found: &LedgerRetention, dry_run: bool) -> String {
             "The clock was once ahead: until {month} entries are kept under that month's key, longer than they should be.\n"
         );
     }
-    let next = found.months.iter().filter(|month| month.step != MonthStep::Gone).map(|month| month.until).min();
-    if let Some(next) = next {
+    let stays = |month: &&MonthKey| !matches!(month.step, MonthStep::Gone | MonthStep::Destroy);
+    if let Some(next) = found.months.iter().filter(stays).map(|month| month.until).min() {
         text += &format!("The next key can end on {next}.");
     }
     text

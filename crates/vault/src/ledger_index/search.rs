@@ -1,6 +1,7 @@
 //! Which entries may answer a question: lists of every segment and of the tail, joined, in one order.
 
 use super::disk::{Refused, Segment, Shared};
+use super::ended::{Span, span_of};
 use super::{LedgerIndex, lock};
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -54,6 +55,8 @@ impl Layer {
 /// The index as it stood at one moment.
 pub(crate) struct View {
     layers: Vec<Layer>,
+    /// Entries that are found by nothing that they said: their time is over.
+    hidden: Vec<Span>,
     /// Entries that it knows.
     pub(crate) entries: u64,
     /// How many of them did not open when they were looked at; at most what was asked to be counted.
@@ -79,15 +82,16 @@ impl LedgerIndex {
                 let marks = tail.marks.as_slice().to_vec();
                 layers.push(Layer::Memory { from: tail.from, to: tail.to, lists, marks });
             }
-            View { layers, entries: state.frontier.size(), unread: 0 }
+            View { layers, hidden: state.hidden.clone(), entries: state.frontier.size(), unread: 0 }
         };
         for layer in &view.layers {
             let (mut list, mut next) = (layer.list(unread), 0);
             while view.unread < unread_max
                 && let Some(found) = list.at_or_after(next)?
             {
-                view.unread += 1;
-                next = found + 1;
+                let hidden = span_of(&view.hidden, found);
+                view.unread += u64::from(hidden.is_none());
+                next = hidden.map_or(found + 1, |(_, end)| end);
             }
         }
         Ok(Some(view))
@@ -139,12 +143,23 @@ impl Search {
         self.view.unread
     }
 
+    /// The span of entries that are not to be found, where this is one of them. Who asks for all entries is told that they are there.
+    fn hidden(&self, entry: u64) -> Option<Span> {
+        let all = self.groups.is_empty() && self.times.is_none();
+        span_of(&self.view.hidden, entry).filter(|_| !all)
+    }
+
     /// The next entry.
     pub(crate) fn advance(&mut self) -> Result<Option<u64>, Refused> {
         while let Some(next) = self.next {
             let at = self.view.layers.partition_point(|layer| layer.span().1 <= next);
             let Some(layer) = self.view.layers.get(at) else { break };
             let (from, to) = layer.span();
+            if let Some((first, end)) = self.hidden(next) {
+                self.next =
+                    if self.newest_first { first.checked_sub(1) } else { Some(end).filter(|end| *end < self.size) };
+                continue;
+            }
             if self.current.as_ref().is_none_or(|(current, _)| *current != at) {
                 self.current = Some((at, layer.joined(&self.groups, self.times)));
             }
@@ -152,13 +167,13 @@ impl Search {
             if self.newest_first {
                 let found = joined.at_or_before(next)?.filter(|found| *found >= from);
                 self.next = found.unwrap_or(from).checked_sub(1);
-                if found.is_some() {
+                if found.is_some_and(|found| self.hidden(found).is_none()) {
                     return Ok(found);
                 }
             } else {
                 let found = joined.at_or_after(next)?.filter(|found| *found < to);
                 self.next = Some(found.map_or(to, |found| found + 1)).filter(|next| *next < self.size);
-                if found.is_some_and(|found| found < self.size) {
+                if found.is_some_and(|found| found < self.size && self.hidden(found).is_none()) {
                     return Ok(found);
                 }
             }

@@ -25,7 +25,7 @@ pub(super) struct Tail {
     pub(super) from: u64,
     pub(super) to: u64,
     /// Entries under each key, as distances from the first.
-    postings: HashMap<u64, Vec<u32>>,
+    pub(super) postings: HashMap<u64, Vec<u32>>,
     pub(super) marks: Marks,
 }
 
@@ -45,6 +45,17 @@ impl Tail {
         }
         self.marks.add(self.to, at);
         self.to += 1;
+    }
+
+    /// Takes over what is said of the entries of another tail of the same entries that are kept.
+    pub(super) fn take_from(&mut self, other: &Self, kept: impl Fn(u64) -> bool) {
+        for (key, distances) in &other.postings {
+            let left = distances.iter().copied().filter(|distance| kept(other.from + u64::from(*distance)));
+            let left: Vec<u32> = left.collect();
+            if !left.is_empty() {
+                self.postings.insert(*key, left);
+            }
+        }
     }
 
     /// The entries under a key.

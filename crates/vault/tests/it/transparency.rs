@@ -154,11 +154,184 @@ fn what_a_witness_says_stops_disclosures_and_only_silence_heals() {
     assert_eq!(house.vault.halted(), None);
     house.read("Observation", "o1").unwrap();
     house.vault.witnessed(0, false);
-    house.vault.halt(Halt::Ahead { witness: "w.example".into(), seen: 900, size: 10 });
+    house.vault.halt(&Halt::Ahead { witness: "w.example+aa+BA".into(), seen: 900, size: 10 });
     house.vault.witnessed(1, true);
     assert!(matches!(house.vault.halted(), Some(Halt::Ahead { .. })), "it does not heal");
-    house.vault.halt(Halt::Unwitnessed);
+    house.vault.halt(&Halt::Unwitnessed);
     assert!(matches!(house.vault.halted(), Some(Halt::Ahead { .. })), "and is not hidden by what does");
     assert_stopped(&house);
     assert!(house.vault.log_figures().halted);
+}
+
+fn ahead(witness: &str) -> Halt {
+    Halt::Ahead { witness: witness.into(), seen: 900, size: 10 }
+}
+
+const W1: &str = "w1.example+aa+BA1";
+const W2: &str = "w2.example+bb+BA2";
+
+fn sound(house: &House) -> tacet_ledger::Verification {
+    let verification = house.vault.verify_ledger(&mut |_, _| ()).unwrap();
+    assert!(verification.is_sound(), "{:?}", verification.problems);
+    verification
+}
+
+#[test]
+fn what_was_found_once_stops_disclosures_after_every_start() {
+    let mut house = filled(3);
+    let before = house.ledger().len();
+    for halt in [ahead(W1), Halt::Disputed { witness: W2.into() }, Halt::Altered { from: 256, to: 512 }] {
+        house.vault.halt(&halt);
+        house.vault.halt(&halt);
+    }
+    // Of one witness what was found first stays.
+    house.vault.halt(&Halt::Disputed { witness: W1.into() });
+    let words = ["the witness w1.example has seen 900", "the witness w2.example has seen another", "from 256 to 511"];
+    let ledger = house.ledger();
+    let said: Vec<_> = ledger[before..].iter().filter(|entry| entry.kind == EventKind::Tripwire).collect();
+    assert_eq!(said.len(), words.len(), "one entry for each, however often it is found");
+    for (entry, words) in said.iter().zip(words) {
+        assert!(entry.detail.as_deref().unwrap().contains(words), "{:?}", entry.detail);
+    }
+    for _ in 0..2 {
+        house.reopen();
+        let mut kept = house.vault.halts();
+        kept.sort_by_key(ToString::to_string);
+        assert_eq!(kept.len(), 3, "{kept:?}");
+        assert!(kept.contains(&ahead(W1)));
+        assert_stopped(&house);
+        house.vault.halt(&ahead(W1));
+        assert_eq!(house.vault.halts().len(), 3);
+    }
+    let entries = house.ledger();
+    assert_eq!(entries.iter().filter(|entry| entry.kind == EventKind::Tripwire).count(), words.len());
+
+    // Only the same witness takes it back: not another, nor one of its name with another key.
+    house.vault.witness_agrees("w1.example+aa+BA9", 40).unwrap();
+    house.vault.witness_agrees("w3.example+cc+BA3", 40).unwrap();
+    house.vault.witnessed(2, true);
+    assert_eq!(house.vault.halts().len(), 3);
+    house.vault.witness_agrees(W1, 40).unwrap();
+    assert_eq!(house.vault.halts().len(), 2);
+    let last = house.ledger().pop().unwrap();
+    assert_eq!(last.kind, EventKind::ConfigurationChange);
+    let detail = last.detail.unwrap();
+    assert!(detail.contains("w1.example has cosigned the ledger of 40 entries") && detail.contains("900"), "{detail}");
+    house.reopen();
+    assert_eq!(house.vault.halts().len(), 2, "the others stay");
+    assert_stopped(&house);
+
+    // Somebody who looked into it lets them go on, with an entry, and only with a reason.
+    let verification = sound(&house);
+    let operator = caller(Role::Operator);
+    for reason in ["", "  ", &"x".repeat(501)] {
+        assert!(house.vault.resume_disclosures(&operator, reason, &verification).is_err());
+    }
+    let before = house.ledger().len();
+    let lifted = house.vault.resume_disclosures(&operator, "the disk was restored, case 7", &verification).unwrap();
+    assert_eq!(lifted.len(), 2);
+    assert_eq!(house.vault.resume_disclosures(&operator, "again", &verification).unwrap(), []);
+    let ledger = house.ledger();
+    assert_eq!(ledger.len(), before + 1);
+    let last = ledger.last().unwrap();
+    let detail = last.detail.as_deref().unwrap();
+    assert!(detail.contains("case 7") && detail.contains("w2.example") && detail.contains("from 256"), "{detail}");
+    assert_eq!(last.agent.owner, operator.owner);
+    for _ in 0..2 {
+        assert_eq!((house.vault.halts(), house.vault.health()), (Vec::new(), Health::Ready));
+        house.read("Observation", "o1").unwrap();
+        house.reopen();
+    }
+    house.assert_sound();
+}
+
+#[test]
+fn nobody_resumes_over_a_ledger_that_was_altered() {
+    // More than a start looks at: tiles that are kept stand for the first entries.
+    let mut house = filled(600);
+    house.vault.name_log(None).unwrap();
+    house.vault.publish_now().unwrap();
+    house.vault.halt(&Halt::Altered { from: 0, to: 256 });
+    let operator = caller(Role::Operator);
+    let sound = sound(&house);
+    let _ = house.vault.clone().close();
+    let entry = rows(&house.disk, 0x10..0x11).swap_remove(1);
+    let mut changed = entry.1.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let write = |house: &House, key: &[u8], value: &[u8]| {
+        let engine = MemoryEngine::open(&house.disk, Default::default());
+        engine.write(&[Write::put(key, value)], Durability::Durable).unwrap();
+    };
+    write(&house, &entry.0, &changed);
+    house.reopen();
+    let altered = house.vault.verify_ledger(&mut |_, _| ()).unwrap();
+    assert!(!altered.is_sound());
+    assert!(house.vault.resume_disclosures(&operator, "it will do", &altered).is_err());
+    assert_eq!(house.vault.health(), Health::Halted);
+    let _ = house.vault.clone().close();
+    write(&house, &entry.0, &entry.1);
+    house.reopen();
+    assert_eq!(house.vault.health(), Health::Halted, "put back, and still to be looked into");
+    house.vault.resume_disclosures(&operator, "put back", &sound).unwrap();
+    assert_eq!(house.vault.health(), Health::Ready);
+}
+
+#[test]
+fn the_process_dies_at_each_write_while_disclosures_are_stopped_and_let_go_on() {
+    let house = filled(3);
+    let (mut stopped, mut interrupted) = (0, 0);
+    for nth in 0..12 {
+        for (operation, effect) in [
+            (tacet_store::memory::Operation::Write, tacet_store::memory::Effect::Fail),
+            (tacet_store::memory::Operation::Write, tacet_store::memory::Effect::Tear { bytes: 40 }),
+            (tacet_store::memory::Operation::Sync, tacet_store::memory::Effect::Fail),
+        ] {
+            for crash in [tacet_store::memory::Crash::KeepSynced, tacet_store::memory::Crash::KeepAll] {
+                let when = format!("{operation:?} {nth} {effect:?} {crash:?}");
+                let open = |disk: &Disk, faults: &tacet_store::memory::Faults| {
+                    let engine: std::sync::Arc<dyn Engine> =
+                        std::sync::Arc::new(MemoryEngine::open(disk, faults.clone()));
+                    let options = tacet_vault::VaultOptions { index: None, ..options(&house.clock) };
+                    Vault::open(engine, house.keeper.clone(), options).unwrap()
+                };
+                let disk = house.disk.crash(tacet_store::memory::Crash::KeepAll);
+                let faults = tacet_store::memory::Faults::default();
+                let vault = open(&disk, &faults);
+                faults.inject(operation, nth, effect);
+                // Whatever becomes of the rows, from here on nothing is shown.
+                vault.halt(&ahead(W1));
+                assert_eq!(vault.halted(), Some(ahead(W1)), "{when}");
+                let noted = block_on(vault.note(&caller(Role::Operator), EventKind::Check, Outcome::Success)).is_ok();
+                let agreed = vault.witness_agrees(W1, 40).is_ok();
+                assert_eq!(vault.halted().is_none(), agreed, "{when}");
+                let found = disk.crash(crash);
+                drop(vault);
+                let vault = open(&found, &Default::default());
+                let verification = vault.verify_ledger(&mut |_, _| ()).unwrap();
+                assert!(verification.is_sound(), "{when}: {:?}", verification.problems);
+                interrupted += usize::from(!agreed);
+                match (noted, agreed) {
+                    // What the disk took before something failed is what a start goes by.
+                    (true, false) => {
+                        stopped += usize::from(vault.halted().is_some());
+                        let size = vault.ledger_head().unwrap().unwrap().size();
+                        let entries: Vec<_> = (0..size).map(|index| vault.ledger_entry(index).unwrap()).collect();
+                        let lifted = entries.iter().any(|entry| entry.kind == EventKind::ConfigurationChange);
+                        assert_eq!(vault.halted().is_none(), lifted, "{when}: it goes with its entry or not at all");
+                    }
+                    (_, true) => assert_eq!(vault.halted(), None, "{when}"),
+                    (false, false) => {}
+                }
+                let known = vault.halted().is_some();
+                let size = vault.ledger_head().unwrap().unwrap().size();
+                let mut entries = (0..size).map(|index| vault.ledger_entry(index).unwrap());
+                assert!(
+                    !known || entries.any(|entry| entry.kind == EventKind::Tripwire),
+                    "{when}: a row has its entry"
+                );
+            }
+        }
+    }
+    println!("{interrupted} interrupted, {stopped} of them stopped after the start");
+    assert!(interrupted > 6 && stopped > 0, "{interrupted} {stopped}");
 }
