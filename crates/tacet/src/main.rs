@@ -4,6 +4,7 @@ mod args;
 mod backing;
 mod commands;
 mod config;
+mod drilled;
 mod error;
 mod exit;
 mod measuring;

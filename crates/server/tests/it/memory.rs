@@ -486,6 +486,7 @@ impl RecordService for Memory {
             last_sequence: Sequence(12),
             plans: 13,
             backup: None,
+            drills: Vec::new(),
             derived: Default::default(),
             locked: 0,
             tripwires: 0,

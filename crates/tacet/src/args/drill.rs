@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct DrillArgs {
+    /// Leave an entry in the ledger of the store of `--data`: which drill, whether it passed, its figures
+    #[arg(long, global = true)]
+    pub(crate) record: bool,
     #[command(subcommand)]
     pub(crate) command: DrillCommand,
 }
@@ -62,6 +65,8 @@ pub(crate) enum DrillCommand {
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
     },
+    /// The backup of the store of `--data` is brought back into a scratch directory, checked, and thrown away
+    Restore(RehearsalArgs),
     /// A running hospital's machine is encrypted and killed in mid-write: what is lost, how soon is it back
     Ransomware(RansomwareArgs),
 }
@@ -95,4 +100,17 @@ pub(crate) struct RansomwareArgs {
     /// Where to put the scratch directory (default: the working directory)
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RehearsalArgs {
+    /// An empty directory, outside of the data directory, with room for the store; it is empty again afterwards
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: PathBuf,
+    /// How long it may take until everything is back and checked; longer is not passed
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_seconds: Option<u64>,
+    /// Records that are opened, one by one and from anywhere, besides the check of every seal
+    #[arg(long, default_value_t = 1000, value_name = "RECORDS")]
+    pub(crate) sample: usize,
 }

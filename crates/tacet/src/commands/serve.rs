@@ -3,6 +3,7 @@
 use crate::args::{Global, ServeArgs};
 use crate::backing::{Backing, Maker};
 use crate::config::LogConfig;
+use crate::drilled::Drilled;
 use crate::error::CliError;
 use crate::exit;
 use crate::open;
@@ -165,10 +166,12 @@ pub(crate) fn serve(
             .map_err(|error| CliError::Server(Box::new(error)))?;
         let subscriptions = Subscriptions::start(vault.clone(), behind.subscriptions, server.base_url(), environment)
             .map_err(|error| CliError::Server(Box::new(error)))?;
+        let drilled = Drilled::start(vault.clone(), &data)?;
         ready(server.base_url(), &people)?;
         let server =
             server.with_audit_feeds(&feeds).with_people(people).with_public_log(ledger.public).with_report(report);
         server.run(stop).await;
+        drilled.stop();
         tripwires.stop().await;
         subscriptions.stop().await;
         packs.stop().await;
