@@ -121,19 +121,19 @@ impl<'a> Sending<'a> {
         let bytes = segment.bytes.len() as u64;
         let trailer_at = bytes.saturating_sub(TRAILER_BYTES as u64);
         // One byte more than there may be: an object that is longer is not what was written either.
-        let ranges = if !held.is_whole_due(segment) {
+        let (first, second) = if !held.is_whole_due(segment) {
             let mut place = [0; 8];
             held.rng.fill(&mut place);
             let from = u64::from_be_bytes(place).checked_rem(trailer_at).unwrap_or(0);
-            vec![trailer_at..bytes + 1, from..(from + SAMPLE_BYTES).min(trailer_at)]
+            (trailer_at..bytes + 1, Some(from..(from + SAMPLE_BYTES).min(trailer_at)))
         } else if self.target.compares() {
             // Putting it is the same question, answered where it lies.
             self.moved_bytes += bytes;
             return Ok(false);
         } else {
-            vec![0..bytes + 1]
+            (0..bytes + 1, None)
         };
-        for range in ranges {
+        for range in std::iter::once(first).chain(second) {
             let read = match self.target.read(object, Some(range.clone())) {
                 Ok(read) => read,
                 Err(TargetError::Absent(_)) => return Ok(false),
