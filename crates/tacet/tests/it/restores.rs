@@ -269,7 +269,8 @@ fn a_restore_that_was_killed_goes_on_and_nothing_else_opens_the_store() {
             );
         }
     }
-    if house.place.path("killed/restore-unfinished").exists() {
+    // On a busy machine none may have come so far as to leave anything.
+    if house.place.path("killed/restore-unfinished").exists() || house.is_empty("killed") {
         house.restored("killed", &[]).ended(0);
     }
     assert!(kills > 0);
@@ -323,13 +324,13 @@ fn what_was_valid_at_the_snapshot_is_ended_before_anybody_is_served() {
     let ours = house.backup();
     // More is known outside than came back: refused, with what is missing in numbers.
     let more = "1000000";
-    let said = house.restored("short", &["--expect-entries", more]).ended(1).err;
+    let said = house.restored("short", &["--expect-entries", more]).ended(1).out;
     assert!(
         said.contains("fewer than the") && said.contains("newest on the target") && house.is_empty("short"),
         "{said}"
     );
     let wrong = ["--expect-entries", "1", "--expect-root", "what?"];
-    assert!(house.restored("short", &wrong).ended(1).err.contains("44 characters"));
+    assert!(house.restored("short", &wrong).ended(1).out.contains("44 characters"));
     let other = "0".repeat(64);
     let ran = house.restored("bent", &["--expect-entries", "3", "--expect-root", &other]).ended(3);
     assert!(ran.json()["problems"].to_string().contains("first 3 entries"), "{}", ran.out);
