@@ -31,7 +31,7 @@ fn what_came_back_is_ended_and_everybody_logs_in_anew() {
         block_on(world.rows.commit(vec![write], Vec::new())).unwrap();
         row.id
     };
-    let (open, over) = (declare(1, HOUR_MS), declare(2, -1));
+    let (open, over) = (declare(1, HOUR_MS), declare(2, -3 * MINUTE_MS));
     let row = |id: &str| {
         let kept = world.rows.get(Table::BreakGlass, id.as_bytes()).unwrap().unwrap();
         BreakGlassRow::decode(&kept.value).unwrap()
