@@ -163,7 +163,9 @@ impl Vault {
         indexed.index.hide(self.0.store.reader())?;
         match indexed.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(thread) => thread.thread().unpark(),
-            None => drop(indexed.index.forget_ended(&|| self.0.store.snapshot())?),
+            None => {
+                indexed.index.forget_ended(&|| self.0.store.snapshot())?;
+            }
         }
         Ok(())
     }
