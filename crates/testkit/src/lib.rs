@@ -41,6 +41,7 @@ pub use planted::{Planted, PlantedKind};
 
 use clinic::chart::{Chart, patient_uuid};
 use json::References;
+use serde_json::Value;
 use staff::Staff;
 use tacet_types::{ResourceType, Timestamp};
 
@@ -75,6 +76,22 @@ pub struct PatientFile {
     pub id: String,
     /// The resources. References between them are relative (`Patient/..`).
     pub resources: Vec<Record>,
+}
+
+impl PatientFile {
+    /// Whether a consent in force lets nobody who cares for the patient see the records: it denies the purpose of treatment and names nobody.
+    pub fn refuses(&self) -> bool {
+        let consents = self.resources.iter().filter(|record| record.resource_type.as_str() == "Consent");
+        let mut consents = consents.filter_map(|record| serde_json::from_str::<Value>(&record.json).ok());
+        consents.any(|consent| {
+            let text = |at: &str| consent.pointer(at).and_then(Value::as_str);
+            text("/status") == Some("active")
+                && text("/scope/coding/0/code") == Some("patient-privacy")
+                && text("/provision/type") == Some("deny")
+                && text("/provision/purpose/0/code") == Some("TREAT")
+                && consent.pointer("/provision/actor").is_none()
+        })
+    }
 }
 
 /// Somebody who works in the hospital, as far as accounts and rights go by it.

@@ -18,7 +18,7 @@ use tacet_policy::{CareData, CareSettings, facts_of};
 use tacet_seal::SecureRng;
 use tacet_seal::root::{RootFile, Split};
 use tacet_server::{People, PeopleSettings};
-use tacet_testkit::{Hospital, HospitalOptions, Standing};
+use tacet_testkit::{Hospital, HospitalOptions, Record, Standing};
 use tacet_types::{OperationId, ResourceId, Rng};
 use tacet_vault::{ImportOptions, ImportUnit, Role, Vault};
 
@@ -161,22 +161,25 @@ struct Tokens {
 }
 
 /// Finds the physician who has to do with the most patients at this hour, by the very relations that the rules go by. Of patients who are
-/// set apart (prison, known, colleagues) none is taken to show.
+/// set apart (prison, known, colleagues) or who let nobody see their records none is taken to show.
 fn seat(hospital: &Hospital) -> Option<Seat> {
     let mut care = CareData::default();
-    let patients = (0..hospital.options().patients).flat_map(|n| hospital.patient(n).resources);
-    for record in hospital.foundation().into_iter().chain(patients) {
+    let mut put = |record: &Record| {
         let (Ok(id), Ok(json)) = (ResourceId::parse(&record.id), parse_str(&record.json, &Limits::default())) else {
-            continue;
+            return;
         };
         let facts = facts_of(record.resource_type, &id, &json);
         care.put((record.resource_type, id), facts);
+    };
+    hospital.foundation().iter().for_each(&mut put);
+    let mut ordinary: Vec<String> = Vec::new();
+    for file in hospital.patients() {
+        file.resources.iter().for_each(&mut put);
+        if hospital.standing(file.n) == Standing::Ordinary && !file.refuses() {
+            ordinary.push(file.id);
+        }
     }
     let (now, settings) = (open::clock().now(), CareSettings::default());
-    let ordinary: Vec<String> = (0..hospital.options().patients)
-        .filter(|n| hospital.standing(*n) == Standing::Ordinary)
-        .map(|n| hospital.patient_id(n))
-        .collect();
     let physicians = hospital.staff().filter(|member| member.profession == PHYSICIAN);
     let seats = physicians.filter_map(|member| {
         let related = care.relations(&ResourceId::parse(&member.id).ok()?, now, &settings);
@@ -301,4 +304,19 @@ fn show(base: &str, data: &Path, hospital: &Hospital, tokens: &Tokens, invited: 
         "base_url": base, "tokens": named, "patients": ids, "practitioner": practitioner, "invitations": invitations,
     });
     output.result("demo", result, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of those that the demo printed answered 404: the patient lets nobody see the records.
+    #[test]
+    fn whoever_refuses_is_not_shown_as_in_care() {
+        let hospital = Hospital::new(HospitalOptions { seed: 1, patients: 200, now: today() });
+        let refusing: Vec<String> = hospital.patients().filter(|file| file.refuses()).map(|file| file.id).collect();
+        let seat = seat(&hospital).unwrap();
+        assert!(refusing.len() > 3 && seat.patients.len() > 3, "{} and {}", refusing.len(), seat.patients.len());
+        assert!(seat.patients.iter().all(|id| !refusing.contains(id)));
+    }
 }
