@@ -191,14 +191,17 @@ impl Listing {
                 }
             }
             if passed.len() >= PASSED_OVER_MAX {
-                let what = self.what();
-                return Err(BackupError::Settings(format!(
-                    "the newest {PASSED_OVER_MAX} {what}s are not signed by this establishment: somebody put them there. Name the {what} that is \
-                     wanted by its number"
-                )));
+                return Err(self.too_many_passed());
             }
         }
         Ok((None, passed))
+    }
+
+    fn too_many_passed(&self) -> BackupError {
+        let what = self.what();
+        BackupError::Settings(format!(
+            "{PASSED_OVER_MAX} {what}s are not signed by this establishment: somebody put them there. Name the {what} that is wanted by its number"
+        ))
     }
 
     /// What is wanted, and what was passed over on the way.
@@ -252,6 +255,10 @@ impl Listing {
         let mut between: Vec<(Option<Placed>, Range<usize>)> = vec![(None, 0..numbers.len())];
         let (mut found, mut oldest): (Vec<Option<Placed>>, Option<Placed>) = (Vec::new(), None);
         while let Some((mut last, range)) = between.pop() {
+            // Ever more of ours would be looked for among what others put there, a few at a time.
+            if passed.len() >= PASSED_OVER_MAX {
+                return Err(self.too_many_passed());
+            }
             if range.is_empty() {
                 found.push(last);
                 continue;

@@ -65,11 +65,9 @@ impl<'a> KeyCopies<'a> {
     pub fn part(&self, place: usize) -> Result<(String, RecoveryPart), BackupError> {
         let last = self.last(place)?;
         let name = last.unverified().name();
-        let text = match &last.unverified().recovery {
-            Some(text) => Some(text.clone()),
-            // Where the root key's file could not be read any more, an earlier one has it.
-            None => recovery_of(&self.listing.chain_to(self.target, last, None)?.0).map(str::to_owned),
-        };
+        // Where the root key's file could not be read any more, an earlier one has it, and comes later here. It is not looked for along the chain: whoever may add
+        // could make each of many chains as long as all that is there.
+        let text = last.unverified().recovery.clone();
         let text = text.ok_or_else(|| BackupError::damaged(&name, "it has no part for the recovery shares"))?;
         let part = part_of(&name, &text)?;
         Ok((text, part))

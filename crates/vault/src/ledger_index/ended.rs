@@ -137,11 +137,7 @@ impl LedgerIndex {
             (state.segments.clone(), state.hidden.clone(), state.generation, state.ended)
         };
         let reader = snapshot()?;
-        let at = |entry: u64| match tacet_ledger::read(reader.as_ref(), &self.ledger_keys, entry) {
-            Ok(found) => Ok(Some(found.at.as_ms())),
-            Err(error @ LedgerError::Store(_)) => Err(error),
-            Err(_) => Ok(None),
-        };
+        let at = |entry: u64| self.time_of(reader.as_ref(), entry);
         let failed = |error: Refused| {
             if !error.passes() {
                 // What cannot be read now answers no question either.
@@ -167,6 +163,9 @@ impl LedgerIndex {
             return Ok(false);
         }
         // Under the lock: what is in memory must not be written to a file with what has ended in between.
+        // By a look of now: of entries that came since the one above it knows nothing, and they would be in no time.
+        let newest = snapshot()?;
+        let at = |entry: u64| self.time_of(newest.as_ref(), entry);
         let tail = state.tail.without(&hidden, &at)?;
         let frozen = match &state.frozen {
             Some((frozen, frontier)) => Some((Arc::new(frozen.without(&hidden, &at)?), frontier.clone())),
@@ -184,6 +183,15 @@ impl LedgerIndex {
         let stays = |old: &Arc<Segment>| next.iter().any(|new| new.info.id == old.info.id);
         segments.iter().filter(|old| !stays(old)).for_each(|old| self.disk.remove(&old.info));
         Ok(true)
+    }
+
+    /// The time of an entry, in milliseconds since 1970; none where it does not open.
+    fn time_of(&self, reader: &dyn Reader, entry: u64) -> Result<Option<i64>, LedgerError> {
+        match tacet_ledger::read(reader, &self.ledger_keys, entry) {
+            Ok(found) => Ok(Some(found.at.as_ms())),
+            Err(error @ LedgerError::Store(_)) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     fn segment_without(&self, segment: &Segment, spans: &[Span], marks: &Marks) -> Result<Segment, Refused> {
