@@ -9,10 +9,10 @@ use std::io::Read;
 /// Largest stream, inflated, in bytes.
 const STREAM_BYTES_MAX: u64 = 64 << 20;
 
-/// An object: what it says of itself, and its stream.
+/// An object: what it says of itself, and its stream as it lies in the file.
 struct Object<'p> {
     head: &'p [u8],
-    stream: Vec<u8>,
+    bytes: &'p [u8],
 }
 
 /// What a font's glyphs mean.
@@ -30,7 +30,7 @@ pub(super) fn pages(pdf: &[u8]) -> Vec<String> {
         .iter()
         .filter_map(|(id, object)| {
             let meanings = objects.get(&referred(object.head, b"/ToUnicode")?)?;
-            Some((*id, meanings_of(&meanings.stream)))
+            Some((*id, meanings_of(&meanings.stream())))
         })
         .collect();
     let is_page =
@@ -43,7 +43,7 @@ pub(super) fn pages(pdf: &[u8]) -> Vec<String> {
         let named = resources.map(fonts_of).unwrap_or_default();
         let content = referred(page.head, b"/Contents").and_then(|id| objects.get(&id));
         content.map_or_else(String::new, |content| {
-            words_of(&content.stream, &|name| named.get(name).and_then(|id| fonts.get(id)))
+            words_of(&content.stream(), &|name| named.get(name).and_then(|id| fonts.get(id)))
         })
     };
     objects.values().filter(is_page).map(words).collect()
@@ -65,20 +65,23 @@ fn objects(pdf: &[u8]) -> BTreeMap<u32, Object<'_>> {
         // Past the stream, in which anything may stand.
         rest = body.and_then(|body| body.get(length..)).unwrap_or_else(|| after.get(end..).unwrap_or_default());
         if let Some(id) = id {
-            found.insert(id, Object { head, stream: inflated(head, bytes) });
+            found.insert(id, Object { head, bytes });
         }
     }
     found
 }
 
-fn inflated(head: &[u8], bytes: &[u8]) -> Vec<u8> {
-    if find(head, b"/FlateDecode").is_none() {
-        return bytes.to_vec();
+impl Object<'_> {
+    /// The stream, inflated.
+    fn stream(&self) -> Vec<u8> {
+        if find(self.head, b"/FlateDecode").is_none() {
+            return self.bytes.to_vec();
+        }
+        let mut out = Vec::new();
+        // What does not inflate has no words.
+        let _ = flate2::read::ZlibDecoder::new(self.bytes).take(STREAM_BYTES_MAX).read_to_end(&mut out);
+        out
     }
-    let mut out = Vec::new();
-    // What does not inflate has no words.
-    let _ = flate2::read::ZlibDecoder::new(bytes).take(STREAM_BYTES_MAX).read_to_end(&mut out);
-    out
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

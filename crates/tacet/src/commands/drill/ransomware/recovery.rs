@@ -2,6 +2,7 @@
 
 use super::attacker::Attacked;
 use super::compare::{self, Compared};
+use super::pages;
 use super::places::Place;
 use super::stage::{self, ADMINISTRATOR, ERASED, PACK_S, Stage, end, text};
 use super::ward::Held;
@@ -122,7 +123,8 @@ pub(super) fn paper(stage: &Stage, attacked: &Attacked) -> Result<Paper, CliErro
     let pdf_text = std::fs::read(&pdf).map_err(CliError::file(&pdf, "cannot be read"))?;
     let is_pdf = pdf_text.starts_with(b"%PDF-");
     let patients = said.get("patients").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let held = Held::against(&pdf_text, patients, made.as_ms(), &stage.on_ward, &attacked.day.admissions);
+    let held =
+        Held::against(&pages::pages(&pdf_text), patients, made.as_ms(), &stage.on_ward, &attacked.day.admissions);
     Ok(Paper {
         seconds,
         patients,

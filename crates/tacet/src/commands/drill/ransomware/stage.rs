@@ -230,9 +230,9 @@ impl Stage {
         let newest = stage.wait_past(0, &mut server)?;
         let first_base_s = super::seconds_since(begun);
         end(server)?;
-        children.run("erase", ADMINISTRATOR, &["patient", "erase", &erased, "--confirm", &erased])?;
-        let check = play::json_of(&children.run("check-before", ADMINISTRATOR, &["check", "--json"])?)?;
-        let resources = total(&check);
+        let erase = ["patient", "erase", &erased, "--confirm", &erased, "--json"];
+        let gone = number_of(&children.run("erase", ADMINISTRATOR, &erase)?, "resources")?;
+        let resources = stage.resources.saturating_sub(gone);
         let snapshots_before = stage.newest()?.max(newest);
         drop(children);
         (stage.resources, stage.snapshots_before, stage.first_base_s) = (resources, snapshots_before, first_base_s);
@@ -279,7 +279,8 @@ fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Re
         }
         Ok(())
     })?;
-    if play::json_of(&said)?.get("stored_total").and_then(Value::as_u64).is_none_or(|total| total < patients) {
+    let imported = number_of(&said, "stored_total")?;
+    if imported < patients {
         return Err(cannot("the import stored less than the hospital has patients"));
     }
     let mut lying = Vec::new();
@@ -294,11 +295,11 @@ fn import(children: &Children<'_>, machine: &Scratch, hospital: &Hospital) -> Re
         }
         Ok(())
     })?;
-    let stored = play::json_of(&said)?.get("stored_total").and_then(Value::as_u64).unwrap_or(0);
+    let stored = number_of(&said, "stored_total")?;
     if stored == 0 {
         return Err(cannot("nobody came to lie on the ward"));
     }
-    Ok((stored, lying, on_ward))
+    Ok((imported + stored, lying, on_ward))
 }
 
 /// A count of things in memory.
@@ -310,6 +311,12 @@ pub(super) fn count(number: u64) -> usize {
 pub(super) fn total(check: &Value) -> u64 {
     let counts = check.get("resources").and_then(Value::as_object).into_iter().flat_map(|counts| counts.values());
     counts.filter_map(Value::as_u64).sum()
+}
+
+fn number_of(printed: &str, member: &str) -> Result<u64, CliError> {
+    let value = play::json_of(printed)?;
+    let found = value.get(member).and_then(Value::as_u64);
+    found.ok_or_else(|| cannot("a command printed something else than it documents"))
 }
 
 fn text_of(printed: &str, member: &str) -> Result<String, CliError> {

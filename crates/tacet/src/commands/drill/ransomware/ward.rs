@@ -110,9 +110,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// `sheets`: how many the pack says it has; `made_ms`: when it was begun.
+    /// `pages`: the words of each; `sheets`: how many the pack says it has; `made_ms`: when it was begun.
     pub(super) fn against(pdf: &[u8], sheets: u64, made_ms: i64, before: &[Lying], admissions: &[Admission]) -> Self {
-        let pages = pages::pages(pdf);
         let in_time = |one: &&Admission| one.acknowledged_ms.is_some_and(|at| at < made_ms);
         let admitted = || admissions.iter().filter(in_time).map(|one| &one.lying);
         let sees = |one: &&Lying| !one.refuses;
@@ -186,33 +185,33 @@ mod tests {
         let files = files(&hospital, 6);
         let mut lying: Vec<Lying> = files.iter().map(|file| Lying::of(file, &id, WARD).unwrap()).collect();
         assert!(lying.iter().all(|one| one.numbers.len() > 1 && one.beds.len() == 1), "{lying:?}");
-        let pdf = pdf(&hospital, &files[..5], now);
+        let read = pages::pages(&pdf(&hospital, &files[..5], now));
 
-        let held = Held::against(&pdf, 5, 100, &lying[..5], &[]);
+        let held = Held::against(&read, 5, 100, &lying[..5], &[]);
         assert!(held.is_met() && held.expected == 5, "{} {} {}", held.missing, held.astray, held.foreign);
-        let held = Held::against(&pdf, 5, 100, &lying[..4], &[]);
+        let held = Held::against(&read, 5, 100, &lying[..4], &[]);
         assert_eq!((held.is_met(), held.foreign), (false, 1), "a sheet too many");
-        let held = Held::against(&pdf, 5, 100, &lying, &[]);
+        let held = Held::against(&read, 5, 100, &lying, &[]);
         assert_eq!((held.is_met(), held.missing), (false, 1), "a sheet too few");
 
         let admission = |place: usize, at| Admission { lying: lying[place].clone(), acknowledged_ms: at };
         for (at, met) in [(Some(99), false), (Some(100), true), (None, true)] {
-            let held = Held::against(&pdf, 5, 100, &lying[..5], &[admission(5, at)]);
+            let held = Held::against(&read, 5, 100, &lying[..5], &[admission(5, at)]);
             assert_eq!((held.is_met(), held.admitted), (met, u64::from(!met)), "acknowledged at {at:?}");
         }
-        let held = Held::against(&pdf, 5, 100, &lying[..4], &[admission(4, Some(200))]);
+        let held = Held::against(&read, 5, 100, &lying[..4], &[admission(4, Some(200))]);
         assert!(held.is_met() && held.late == 1, "somebody who came while it was made may be in it");
 
         lying[4].refuses = true;
-        let held = Held::against(&pdf, 5, 100, &lying[..5], &[]);
+        let held = Held::against(&read, 5, 100, &lying[..5], &[]);
         assert_eq!((held.is_met(), held.refused, held.exposed, held.foreign), (false, 1, 1, 0), "it must not be there");
         lying[5].refuses = true;
         lying[4].refuses = false;
-        let held = Held::against(&pdf, 5, 100, &lying, &[]);
+        let held = Held::against(&read, 5, 100, &lying, &[]);
         assert!(held.is_met() && (held.expected, held.refused) == (5, 1), "who refused is not missed");
 
         lying[2].beds = vec!["lit 91".to_owned()];
-        let held = Held::against(&pdf, 5, 100, &lying[..5], &[]);
+        let held = Held::against(&read, 5, 100, &lying[..5], &[]);
         assert_eq!((held.is_met(), held.astray), (false, 1), "another bed");
     }
 

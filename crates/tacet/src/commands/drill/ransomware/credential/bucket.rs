@@ -13,7 +13,7 @@ use tacet_types::Timestamp;
 const MINUTE_MS: i64 = 60_000;
 
 /// Objects of a place on which everything is tried: each try is some requests over a network. Whether anything is gone is looked at on all of them.
-const TRIED_MAX: usize = 16;
+const TRIED_MAX: usize = 8;
 
 /// What is tried on an object.
 fn on_object() -> [(&'static str, Attempt); 6] {
