@@ -266,11 +266,22 @@ impl Listing {
             if found.len() + between.len() >= CROSSINGS_MAX {
                 return Err(often());
             }
-            let places = spread(range.clone());
-            let looked = in_order(places.len(), |place| {
-                let number = places.get(place).and_then(|place| numbers.get(*place));
-                number.map_or_else(|| Ok(Found::default()), |number| self.under(target, *number, key))
-            })?;
+            let look = |places: &[usize]| {
+                in_order(places.len(), |place| {
+                    let number = places.get(place).and_then(|place| numbers.get(*place));
+                    number.map_or_else(|| Ok(Found::default()), |number| self.under(target, *number, key))
+                })
+            };
+            let mut places = spread(range.clone());
+            let mut looked = look(&places)?;
+            // None of those is ours: the same ones again would tell nothing more, so all between them are looked at.
+            if places.len() < range.len() && looked.iter().all(|found| found.signed.is_none()) {
+                if passed.len() + range.len() > PASSED_OVER_MAX {
+                    return Err(self.too_many_passed());
+                }
+                places = range.clone().collect();
+                looked = look(&places)?;
+            }
             let whole = places.len() == range.len();
             let mut note = |last: Option<Placed>, range: Range<usize>| match whole {
                 true => found.push(last),

@@ -1,5 +1,7 @@
 //! What comes back against what was there, and against everything that can happen to a backup in between.
 
+mod planted;
+
 use super::*;
 use crate::error::BackupError;
 use crate::manifest::Manifest;
@@ -490,48 +492,4 @@ fn a_time_means_one_snapshot_or_the_operator_is_asked() {
     // Back and forth without end: said, and bounded.
     let wild: Vec<i64> = (0..200).map(|number| if number % 2 == 0 { 5 } else { 50 }).collect();
     assert!(matches!(at(&of_times(&wild), 20), Err(BackupError::Settings(_))));
-}
-
-#[test]
-fn keys_that_somebody_planted_are_passed_over_once_ours_is_known() {
-    let hospital = Hospital::new(8, 3);
-    let (newest, _) = KeyCopy::newest_signed(&hospital.keys, &public(), None).unwrap();
-    let name = |number: u64| ObjectName::parse(&format!("keys/{number:012}-0123456789abcdef.json")).unwrap();
-    // Beside each of ours one that is well formed and signed by somebody else, and rubbish above.
-    for listing in crate::list_snapshots(&hospital.keys, crate::Class::Key).unwrap() {
-        let mut manifest = crate::load(&hospital.keys, &listing.object).unwrap().unverified().clone();
-        manifest.id = "0123456789abcdef".to_owned();
-        let planted = crate::manifest::Signed::sign(manifest, &signer(2)).unwrap().1;
-        hospital.keys.objects().insert(name(listing.number), planted);
-    }
-    hospital.keys.objects().insert(name(900), b"{}".to_vec());
-    let (found, passed) = KeyCopy::newest_signed(&hospital.keys, &public(), None).unwrap();
-    assert_eq!((found.reference(), &found.rows), (newest.reference(), &newest.rows));
-    assert!(
-        passed.len() == 2 && passed[0].contains("000000000900") && passed[1].contains("is not signed"),
-        "{passed:?}"
-    );
-    assert!(KeyCopy::newest_signed(&hospital.keys, &signer(3).public(), None).is_err());
-    // Without a key whatever is on top comes first, and each further one in its turn, the planted ones beside ours too.
-    let copies = KeyCopies::of(&hospital.keys, None).unwrap();
-    assert!(copies.part(0).is_err() && copies.copy(0).is_err());
-    assert!((1..copies.count()).all(|place| copies.part(place).is_ok()));
-    let ours = (1..copies.count()).filter(|place| copies.copy(*place).is_ok_and(|copy| copy.verify(&public()).is_ok()));
-    assert_eq!((ours.count(), copies.count() % 2), (copies.count() / 2, 1));
-    assert!(copies.part(copies.count()).is_err());
-    // From a number downwards, where too many stand above.
-    let below = KeyCopies::of(&hospital.keys, Some(899)).unwrap();
-    assert_eq!(below.count(), copies.count() - 1);
-    assert!(KeyCopy::newest_signed(&hospital.keys, &public(), Some(899)).unwrap().1.len() == 1, "the one beside ours");
-    assert!(KeyCopies::of(&MemoryTarget::new(), None).is_err());
-}
-
-#[test]
-fn a_snapshot_that_somebody_planted_on_top_does_not_hide_that_keys_were_set_back() {
-    let hospital = Hospital::new(6, 3);
-    let newest = crate::list_snapshots(&hospital.keys, crate::Class::Key).unwrap().last().unwrap().clone();
-    hospital.keys.objects().remove(&newest.object);
-    let planted = ObjectName::parse("snapshots/000000000900-0123456789abcdef.json").unwrap();
-    hospital.content.put_new(&planted, b"{}", None).unwrap();
-    assert!(matches!(hospital.restore(Wanted::Number(1)), Err(BackupError::Broken(_))));
 }
