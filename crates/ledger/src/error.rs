@@ -143,7 +143,9 @@ pub enum LedgerError {
     #[error("the ledger is not published yet: start the server once, or run `tacet ledger key`")]
     LogUnnamed,
     /// The log has another name already.
-    #[error("the log's origin is {found}, by which witnesses know it: put that under `origin`, or give the log another name with `tacet ledger succeed`")]
+    #[error(
+        "the log's origin is {found}, by which witnesses know it: put that under `origin`, or give the log another name with `tacet ledger succeed`"
+    )]
     LogNamed {
         /// Its name.
         found: String,

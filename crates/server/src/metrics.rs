@@ -296,7 +296,8 @@ impl Collector for StoreFigures {
             gauge(&mut encoder, "tacet_backup_snapshot", help, signed(backup.snapshot))?;
             let help = "When the backup's last snapshot was made, in seconds since 1970";
             gauge(&mut encoder, "tacet_backup_made_seconds", help, backup.made_s)?;
-            let help = "When the backup did its last step, whether or not there was anything to send, in seconds since 1970";
+            let help =
+                "When the backup did its last step, whether or not there was anything to send, in seconds since 1970";
             gauge(&mut encoder, "tacet_backup_looked_seconds", help, backup.looked_s)?;
             let help = "Bytes of rows that wait to go out";
             gauge(&mut encoder, "tacet_backup_waiting_bytes", help, signed(backup.waiting_bytes))?;
@@ -308,7 +309,9 @@ impl Collector for StoreFigures {
             gauge(&mut encoder, "tacet_backup_shrunk", help, signed(backup.shrunk))?;
         }
         let held: [DrillFigure; 2] = [
-            ("tacet_drill_held_seconds", "When a drill was held last, in seconds since 1970", |drill| Some(drill.held_ms)),
+            ("tacet_drill_held_seconds", "When a drill was held last, in seconds since 1970", |drill| {
+                Some(drill.held_ms)
+            }),
             ("tacet_drill_passed_seconds", "When a drill was held and passed last, in seconds since 1970", |drill| {
                 drill.passed_ms
             }),

@@ -1,9 +1,13 @@
 //! Why the vault did not do what it was asked. No variant carries personal data in what it prints.
 
 use crate::index::IndexState;
+use crate::mode::ReadOnly;
 use tacet_fhir::json::ParseError;
 use tacet_fhir::outcome::{Issue, IssueType};
+use tacet_ledger::{EntryError, LedgerError};
+use tacet_seal::{KeeperError, SealError};
 use tacet_search::SearchError;
+use tacet_store::StoreError;
 use tacet_terminology::{ErrorKind, TerminologyError};
 use tacet_types::{RecordRef, Timestamp};
 use thiserror::Error;
@@ -60,7 +64,7 @@ pub enum VaultError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The published log has no name, or another one.
     #[error(transparent)]
-    Log(tacet_ledger::LedgerError),
+    Log(LedgerError),
     /// The ledger is not what was signed, or not witnessed, so nothing is disclosed.
     #[error(
         "nothing is shown, because the ledger of accesses cannot be relied on ({0}); the operator must run `tacet ledger verify`"
@@ -68,7 +72,7 @@ pub enum VaultError {
     Halted(crate::transparency::Halt),
     /// No record is changed at present.
     #[error("nothing can be changed at present, because {0}: what is on record can be read")]
-    ReadOnly(crate::mode::ReadOnly),
+    ReadOnly(ReadOnly),
     /// The keys are locked: no record opens.
     #[error(
         "no record can be opened, because the keys are locked: two people lift that, then the server is started again"
@@ -236,5 +240,49 @@ impl From<SearchError> for VaultError {
             SearchError::Io(_) => Self::Index("its disk cannot be read or written at this moment"),
             other => Self::Internal(Box::new(other)),
         }
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::PreconditionFailed { .. } => Self::Conflict,
+            StoreError::Refused(why) => match why.downcast::<ReadOnly>() {
+                Ok(why) => Self::ReadOnly(*why),
+                Err(other) => Self::Internal(other),
+            },
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<SealError> for VaultError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<KeeperError> for VaultError {
+    fn from(error: KeeperError) -> Self {
+        match error {
+            KeeperError::RateExceeded { retry_after_ms } => Self::RateExceeded { retry_after_ms },
+            KeeperError::Locked => Self::Sealed,
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<LedgerError> for VaultError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::LogNamed { .. } | LedgerError::LogUnnamed => Self::Log(error),
+            error => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl From<EntryError> for VaultError {
+    fn from(error: EntryError) -> Self {
+        Self::Internal(Box::new(error))
     }
 }

@@ -83,10 +83,10 @@ pub use copies::{
 };
 pub use deriving::{DERIVED_A_SECOND_MAX, DERIVED_A_SECOND_MIN, DerivationFigures};
 pub use disclose::Disclosed;
-pub use erase::{ErasePreview, EraseReport};
-pub use error::VaultError;
 pub use drills::note::{DRILL_NOTE_BYTES_MAX, NoteId, drill_answer, drill_note};
 pub use drills::{DRILL_FIGURES_BYTES_MAX, Drill, DrillNoted, DrillReport, DrillStanding, LedgerBack, Sample};
+pub use erase::{ErasePreview, EraseReport};
+pub use error::VaultError;
 pub use everything::{Asked, EVERYTHING_PAGE_MAX, EverythingPage, EverythingQuery, WHOLE_RECORD_BYTES_MAX};
 pub use export::{EXPORT_WINDOW_RECORDS, ExportReport};
 pub use finish_erasures::FinishedErasures;
@@ -120,9 +120,9 @@ pub use search::{
     CURSOR_LIFE_MS, INCLUDES_MAX, SEARCH_PAGE_DEFAULT, SEARCH_PAGE_MAX, SearchCall, SearchEntry, SearchMode, SearchPage,
 };
 pub use subscriptions::{
-    Announced, EVENTS_AHEAD, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_ACTIVE_MAX,
-    SubscriberEnd, Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents, SubscriptionEventsCall,
-    SubscriptionState,
+    Announced, EVENTS_AHEAD, EVENTS_KEPT_MAX, Notification, NotificationContent, SUBSCRIPTION_BYTES_MAX,
+    SUBSCRIPTIONS_ACTIVE_MAX, SubscriberEnd, Subscription, SubscriptionEnd, SubscriptionEvent, SubscriptionEvents,
+    SubscriptionEventsCall, SubscriptionState,
 };
 pub use tacet_ledger::{EventKind, Origin, Outcome, PurposeOfUse};
 pub use tacet_search::IndexStatistics;

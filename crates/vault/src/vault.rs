@@ -10,7 +10,7 @@ use crate::keys_locked::LockableKeeper;
 use crate::knowledge::{Knowing, Reader, ValidationSettings};
 use crate::layout::{self, DESCRIPTION_ROW, RowKey};
 use crate::ledger_questions::Indexed;
-use crate::mode::{ReadOnly, Writes};
+use crate::mode::Writes;
 use crate::rewriting::Rewriting;
 use crate::tokens::TokenCache;
 use crate::transparency::{self, LogFigures, Transparency};
@@ -20,12 +20,12 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tacet_fhir::json;
-use tacet_ledger::{Entry, LedgerError, LedgerKeys, Prepared, Receipt};
+use tacet_ledger::{Entry, LedgerKeys, Prepared, Receipt};
 use tacet_seal::{
     Associated, Dictionary, EstablishmentKeys, Key, KeyKeeper, OnBehalf, Purpose, UnwrapCounts, WrappedKey,
 };
 use tacet_search::request::QueryLimits;
-use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreError, StoreOptions, Write};
+use tacet_store::{Commit, Engine, EngineStatistics, NoSequencer, Store, StoreOptions, Write};
 use tacet_types::{Clock, EstablishmentId, RecordRef, ResourceId, ResourceType, Rng, Sequence, VersionId};
 
 /// Format of the description row.
@@ -461,49 +461,5 @@ impl Inner {
 
     pub(crate) fn version_row(&self, head: &RowKey, version: VersionId) -> RowKey {
         layout::version(&self.keys.row_keys, head, version)
-    }
-}
-
-impl From<StoreError> for VaultError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::PreconditionFailed { .. } => Self::Conflict,
-            StoreError::Refused(why) => match why.downcast::<ReadOnly>() {
-                Ok(why) => Self::ReadOnly(*why),
-                Err(other) => Self::Internal(other),
-            },
-            other => Self::Unavailable(Box::new(other)),
-        }
-    }
-}
-
-impl From<tacet_seal::SealError> for VaultError {
-    fn from(error: tacet_seal::SealError) -> Self {
-        Self::Internal(Box::new(error))
-    }
-}
-
-impl From<tacet_seal::KeeperError> for VaultError {
-    fn from(error: tacet_seal::KeeperError) -> Self {
-        match error {
-            tacet_seal::KeeperError::RateExceeded { retry_after_ms } => Self::RateExceeded { retry_after_ms },
-            tacet_seal::KeeperError::Locked => Self::Sealed,
-            other => Self::Internal(Box::new(other)),
-        }
-    }
-}
-
-impl From<LedgerError> for VaultError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::LogNamed { .. } | LedgerError::LogUnnamed => Self::Log(error),
-            error => Self::Unavailable(Box::new(error)),
-        }
-    }
-}
-
-impl From<tacet_ledger::EntryError> for VaultError {
-    fn from(error: tacet_ledger::EntryError) -> Self {
-        Self::Internal(Box::new(error))
     }
 }

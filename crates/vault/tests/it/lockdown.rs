@@ -9,8 +9,8 @@ use tacet_ledger::{EventKind, Outcome};
 use tacet_store::memory::{Crash, Effect, Operation};
 use tacet_types::Clock;
 use tacet_vault::{
-    CopyScope, ImportOptions, ImportUnit, LOCKS_MAX, LOCKS_WINDOW_MS, LockdownCause, LockdownLevel,
-    MetaChange, Patch, ReadOnly, ReturnPreference, Role, VaultError,
+    CopyScope, ImportOptions, ImportUnit, LOCKS_MAX, LOCKS_WINDOW_MS, LockdownCause, LockdownLevel, MetaChange, Patch,
+    ReadOnly, ReturnPreference, Role, VaultError,
 };
 
 fn lock(house: &House, level: LockdownLevel) -> Result<tacet_vault::Lockdown, VaultError> {

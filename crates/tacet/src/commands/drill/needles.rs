@@ -4,7 +4,7 @@ use super::encodings::{Depth, PATTERN_BYTES_MIN};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use tacet_testkit::Hospital;
+use tacet_testkit::{Hospital, PatientFile};
 use tacet_types::Timestamp;
 
 /// Patients whose strings are looked for, at most: those of a larger hospital are taken evenly from it.
@@ -48,6 +48,11 @@ impl Needles {
         let days = [-1, 0, 1, super::play::EXPORT_DAYS.into(), i64::from(super::play::EXPORT_DAYS) + 1];
         let unusable = days.iter().filter_map(|day| now.plus_ms(day * DAY_MS).to_string().get(..10).map(str::to_owned));
         Self { unusable: unusable.collect(), scratch: scratch.to_string_lossy().to_lowercase(), ..Self::default() }
+    }
+
+    /// Leaves out what the settings of the drill must name.
+    pub(super) fn leave_out(&mut self, text: &str) {
+        self.unusable.push(text.to_owned());
     }
 
     pub(super) fn all(&self) -> &[Needle] {
@@ -103,16 +108,21 @@ impl Needles {
         }
         let step = patients.div_ceil(PATIENTS_MAX).max(1);
         for n in (0..patients).step_by(usize::try_from(step).unwrap_or(1)) {
-            for planted in hospital.planted(n).iter().filter(|planted| planted.is_distinctive()) {
-                self.add(planted.kind.as_str(), Some(n), &planted.text, Depth::Every);
-            }
-            for record in hospital.patient(n).resources {
-                self.add_record(&record.json, Some(n), false);
-            }
+            self.add_patient(hospital, &hospital.patient(n));
         }
         // After the patients: a name that both have is the patient's.
         for record in hospital.foundation() {
             self.add_record(&record.json, None, true);
+        }
+    }
+
+    /// The strings of one patient.
+    pub(super) fn add_patient(&mut self, hospital: &Hospital, file: &PatientFile) {
+        for planted in hospital.planted(file.n).iter().filter(|planted| planted.is_distinctive()) {
+            self.add(planted.kind.as_str(), Some(file.n), &planted.text, Depth::Every);
+        }
+        for record in &file.resources {
+            self.add_record(&record.json, Some(file.n), false);
         }
     }
 

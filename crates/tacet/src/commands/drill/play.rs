@@ -1,11 +1,12 @@
 //! Days in the life of the played hospital: founded, filled, used, crashed, started again, its keys rotated, a patient
-//! erased, a copy made, everything checked. What it leaves on the disk is looked at afterwards.
+//! erased, copies made for others, everything checked. What it leaves on the disk is looked at afterwards.
 
 use super::child::{Children, ended_by};
 use super::encodings::Depth;
 use super::http::Client;
 use super::needles::Needles;
 use super::scratch::{Area, Scratch};
+use super::stolen_disk::{Given, Receivers};
 use super::traffic;
 use crate::error::CliError;
 use crate::exit;
@@ -47,6 +48,8 @@ pub(super) struct Played {
     pub(super) core_dumped: bool,
     /// The text of the export, opened with the recipient's key: the scanner must find names in it.
     pub(super) opened_export: Zeroizing<Vec<u8>>,
+    /// Packs, a transfer and backups.
+    pub(super) given: Given,
 }
 
 /// Plays it all. The secrets that come up are added to the needles.
@@ -54,6 +57,7 @@ pub(super) fn play(
     scratch: &Scratch,
     hospital: &Hospital,
     needles: &mut Needles,
+    receivers: &Receivers,
     say: &dyn Fn(&str),
 ) -> Result<Played, CliError> {
     let patients = hospital.options().patients;
@@ -76,6 +80,8 @@ pub(super) fn play(
     say(&format!("importing {patients} patients through a pipe"));
     import(&children, scratch, hospital)?;
     import_refused(&children, scratch, hospital)?;
+    receivers.plant(needles);
+    receivers.set_up(&children, scratch)?;
     let mistyped = format!("mistyped {}", random_hex());
     needles.add_secret("passphrase", &mistyped);
     children.try_with(&mistyped, "check-mistyped", ADMINISTRATOR, &["check"])?;
@@ -116,8 +122,10 @@ pub(super) fn play(
     let identity = age::x25519::Identity::generate();
     needles.add_secret("key of the copy's recipient", identity.to_string().expose_secret());
     let file = export(&children, scratch, &identity)?;
+    say("making a pack for a ward, a transfer to another hospital, and a whole backup");
+    let given = receivers.hand_out(&children, scratch, ADMINISTRATOR)?;
     let check = json_of(&children.run("check", ADMINISTRATOR, &["check", "--json"])?)?;
-    Ok(Played { requests, check, core_dumped, opened_export: open_export(&file, &identity)? })
+    Ok(Played { requests, check, core_dumped, opened_export: open_sealed(&file, &identity)?, given })
 }
 
 pub(super) fn token(children: &Children<'_>, name: &str, owner: &str, role: &str) -> Result<String, CliError> {
@@ -137,9 +145,9 @@ fn export(children: &Children<'_>, scratch: &Scratch, identity: &age::x25519::Id
     Ok(file)
 }
 
-fn open_export(path: &Path, identity: &age::x25519::Identity) -> Result<Zeroizing<Vec<u8>>, CliError> {
+pub(super) fn open_sealed(path: &Path, identity: &age::x25519::Identity) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Other {
-        what: "the drill's export cannot be opened by its recipient",
+        what: "what the drill sealed to somebody cannot be opened by its recipient",
         source: error,
     };
     let file = File::open(path).map_err(|error| unreadable(error.into()))?;

@@ -141,6 +141,11 @@ impl Report<'_> {
                 "index_files": self.frequency.index_files, "index_windows": self.frequency.index_windows,
                 "index_repeated": self.frequency.index_repeated,
             },
+            "given": {
+                "packs": self.played.given.packs, "pack_patients": self.played.given.pack_patients,
+                "transferred": self.played.given.transferred, "snapshots": self.played.given.snapshots,
+                "key_objects": self.played.given.key_objects, "backup_bytes": self.played.given.backup_bytes,
+            },
             "check": self.played.check, "not_looked_at": NOT_LOOKED_AT, "seconds": rounded(self.seconds),
         })
     }
@@ -160,17 +165,33 @@ impl Report<'_> {
              rotated, a patient erased, a sealed copy made and everything checked. Then every byte of it was read.\n",
             self.patients, self.seed, self.played.requests
         )?;
+        let given = &self.played.given;
+        writeln!(
+            out,
+            "Given out of its hands, and read too: {} packs for a ward ({} patients in the last), a transfer of {} patients, a backup of\n\
+             {} snapshots and its keys in {} objects elsewhere, {:.1} MB.\n",
+            given.packs,
+            given.pack_patients,
+            given.transferred,
+            given.snapshots,
+            given.key_objects,
+            megabytes(given.backup_bytes)
+        )?;
         writeln!(out, "Looked for: {} strings in {} forms", self.needles.all().len(), self.patterns)?;
         for (kind, count) in self.needles.counts() {
             writeln!(out, "  {count:>7}  {kind}")?;
         }
         if self.needles.left_out > 0 {
-            writeln!(out, "  {:>7}  left out, as this drill's own path or dates hold them", self.needles.left_out)?;
+            writeln!(
+                out,
+                "  {:>7}  left out, as this drill's own path, dates or settings hold them",
+                self.needles.left_out
+            )?;
         }
         writeln!(
             out,
-            "The scanner found all {} plants of its own (each form, each packing), and {} of the strings in the copy that its\n\
-             recipient opened.\n",
+            "The scanner found all {} plants of its own (each form, each packing), and {} of the strings in the copy and\n\
+             the transfer that their recipients opened.\n",
             self.proved, self.control_strings
         )?;
         writeln!(out, "Looked at: {} files, {:.1} MB", self.files.len(), megabytes(self.bytes()))?;

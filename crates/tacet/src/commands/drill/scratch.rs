@@ -58,10 +58,13 @@ pub(super) enum Area {
     Logs,
     /// A copy that was made on purpose.
     Export,
+    /// What goes to others in the daily run: packs, transfers, backups.
+    Given,
 }
 
 impl Area {
-    pub(super) const ALL: [Self; 5] = [Self::Data, Self::Temporary, Self::Working, Self::Logs, Self::Export];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Data, Self::Temporary, Self::Working, Self::Logs, Self::Export, Self::Given];
 
     /// The folder's name.
     pub(super) fn name(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Area {
             Self::Working => "cwd",
             Self::Logs => "logs",
             Self::Export => "export",
+            Self::Given => "given",
         }
     }
 }

@@ -8,6 +8,10 @@
 //!
 //! How to read its result, and what it does not see: `docs/drills.md`.
 
+mod given;
+
+pub(super) use given::{Given, Receivers};
+
 use super::look::Thief;
 use super::needles::Needles;
 use super::report::Report;
@@ -50,8 +54,10 @@ pub(super) fn run(
     let now = Timestamp::from_ms(HOSPITAL_NOW_MS);
     let hospital = Hospital::new(HospitalOptions { seed, patients, now });
     let mut needles = Needles::new(scratch.root(), open::clock().now());
+    let receivers = Receivers::new(&hospital, patients + play::ADMITTED, open::clock().now())?;
+    needles.leave_out(receivers.place());
     needles.add_hospital(&hospital, patients + play::ADMITTED);
-    let played = play::play(&scratch, &hospital, &mut needles, &say)?;
+    let played = play::play(&scratch, &hospital, &mut needles, &receivers, &say)?;
 
     say(&format!("making the scanner for {} strings", needles.all().len()));
     let scanner = Scanner::new(needles.all())?;
@@ -61,6 +67,11 @@ pub(super) fn run(
     control.look_at("the opened export", &played.opened_export);
     if control.patients.len() as u64 + 1 < patients.min(2) {
         return Err(CliError::Usage("the drill is blind: the opened export has no names in it".into()));
+    }
+    let mut transferred = Thief::new(&scanner, needles.all());
+    transferred.look_at("the opened transfer", &played.given.opened_transfer);
+    if transferred.patients.is_empty() {
+        return Err(CliError::Usage("the drill is blind: the opened transfer has no names in it".into()));
     }
     say("reading every byte");
     let mut thief = Thief::new(&scanner, needles.all());
@@ -84,7 +95,7 @@ pub(super) fn run(
         patterns: scanner.patterns(),
         proved,
         played: &played,
-        control_strings: control.strings.len() as u64,
+        control_strings: (control.strings.len() + transferred.strings.len()) as u64,
         thief: &thief,
         files: &files,
         dump: &dump,

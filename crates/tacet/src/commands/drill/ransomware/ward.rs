@@ -43,7 +43,7 @@ impl Lying {
                 }
             }
         }
-        lies.then(|| Self { numbers: numbers(file), beds: beds.into_iter().collect(), refuses: refuses(file) })
+        lies.then(|| Self { numbers: numbers(file), beds: beds.into_iter().collect(), refuses: file.refuses() })
     }
 
     /// Whether a page is theirs.
@@ -56,20 +56,6 @@ impl Lying {
     fn has_bed_on(&self, page: &str) -> bool {
         self.beds.is_empty() || self.beds.iter().any(|bed| page.contains(&pages::close_up(&format!("{bed} · patient"))))
     }
-}
-
-/// Whether a consent in force denies treatment's purpose, without naming to whom.
-fn refuses(file: &PatientFile) -> bool {
-    let consents = file.resources.iter().filter(|record| record.resource_type.as_str() == "Consent");
-    let mut consents = consents.filter_map(|record| serde_json::from_str::<Value>(&record.json).ok());
-    consents.any(|consent| {
-        let text = |at: &str| consent.pointer(at).and_then(Value::as_str);
-        text("/status") == Some("active")
-            && text("/scope/coding/0/code") == Some("patient-privacy")
-            && text("/provision/type") == Some("deny")
-            && text("/provision/purpose/0/code") == Some("TREAT")
-            && consent.pointer("/provision/actor").is_none()
-    })
 }
 
 fn numbers(file: &PatientFile) -> Vec<String> {
@@ -111,7 +97,13 @@ pub(super) struct Held {
 
 impl Held {
     /// `pages`: the words of each; `sheets`: how many the pack says it has; `made_ms`: when it was begun.
-    pub(super) fn against(pdf: &[u8], sheets: u64, made_ms: i64, before: &[Lying], admissions: &[Admission]) -> Self {
+    pub(super) fn against(
+        pages: &[String],
+        sheets: u64,
+        made_ms: i64,
+        before: &[Lying],
+        admissions: &[Admission],
+    ) -> Self {
         let in_time = |one: &&Admission| one.acknowledged_ms.is_some_and(|at| at < made_ms);
         let admitted = || admissions.iter().filter(in_time).map(|one| &one.lying);
         let sees = |one: &&Lying| !one.refuses;
