@@ -124,7 +124,7 @@ impl Bucket {
         }
         // The request that names many is answered well, with an error for each that stays.
         let told = String::from_utf8_lossy(&answer);
-        Ok(status.is_success() && !(removes_many && !told.contains("<Deleted>")))
+        Ok(status.is_success() && (!removes_many || told.contains("<Deleted>")))
     }
 }
 
