@@ -59,7 +59,7 @@ impl Inner {
     /// The rows of keys that were destroyed.
     fn erased_keys(&self) -> Result<HashSet<RowKey>, VaultError> {
         let mut erased = HashSet::new();
-        self.each_row_of(layout::DATA_KEYS, &mut |key, value| {
+        self.each_row_of(layout::DATA_KEYS, |key, value| {
             if value == ERASED
                 && let Ok(row) = RowKey::try_from(key)
             {
@@ -90,13 +90,13 @@ impl Inner {
             }
         };
         let wrong = |_| VaultError::Damaged("a row has a key of a wrong length");
-        self.each_row_of(layout::HEADS, &mut |key, value| {
+        self.each_row_of(layout::HEADS, |key, value| {
             let row = RowKey::try_from(key).map_err(wrong)?;
             note(&self.open_head(&row, value)?.current.owner);
             Ok(())
         })?;
         // An earlier version may be under another's key than the record is by now.
-        self.each_row_of(layout::VERSIONS, &mut |key, value| {
+        self.each_row_of(layout::VERSIONS, |key, value| {
             let row = RowKey::try_from(key).map_err(wrong)?;
             note(&self.open_version_meta(&row, value)?.0.owner);
             Ok(())
@@ -107,7 +107,7 @@ impl Inner {
     fn each_row_of(
         &self,
         space: u8,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), VaultError>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         let (from, to) = layout::bounds(space);
         self.each_row(&from, &to, &mut |key, value| each(key, value).map(ControlFlow::Continue))

@@ -46,7 +46,7 @@ pub(super) fn put(folder: &Path, id: &str, serial: &str, sealed: &[u8], keep: us
     let mut kept = numbered(folder, id)?;
     kept.retain(|(name, _)| *name != own);
     kept.sort_by_key(|(name, of)| (of.get(..TIME_BYTES) > serial.get(..TIME_BYTES), std::cmp::Reverse(name.clone())));
-    for (name, _) in kept.iter().skip(if keep > 1 { keep - 1 } else { 0 }) {
+    for (name, _) in kept.iter().skip(keep.saturating_sub(1)) {
         fs::remove_file(folder.join(name))?;
     }
     Ok(())

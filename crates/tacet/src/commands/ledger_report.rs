@@ -45,7 +45,8 @@ pub(crate) fn run(global: &Global, args: &LedgerReportArgs, output: &Output) -> 
         summary.exports,
         summary.refused
     );
-    for gap in page["gaps"].as_array().into_iter().flatten().filter_map(|gap| gap["text"].as_str()) {
+    let gaps = page.get("gaps").and_then(serde_json::Value::as_array).into_iter().flatten();
+    for gap in gaps.filter_map(|gap| gap.get("text").and_then(serde_json::Value::as_str)) {
         text += &format!("\n- {gap}");
     }
     if let Some(path) = &args.pdf {

@@ -114,8 +114,10 @@ impl Places {
     /// What the server's credential is for there.
     pub(super) fn credential(&self, place: Place) -> Result<Credential, CliError> {
         Ok(match self.settings(place)? {
-            TargetSettings::Ssh(settings) => Credential::Receiver(Ssh::new(&settings).map_err(unopened)?),
-            TargetSettings::S3(settings) => Credential::Bucket(targets::S3::new(&settings).map_err(unopened)?),
+            TargetSettings::Ssh(settings) => Credential::Receiver(Box::new(Ssh::new(&settings).map_err(unopened)?)),
+            TargetSettings::S3(settings) => {
+                Credential::Bucket(Box::new(targets::S3::new(&settings).map_err(unopened)?))
+            }
             TargetSettings::Folder { .. } => return Err(cannot("a folder has no credential")),
         })
     }
@@ -196,8 +198,8 @@ impl Places {
 
 /// What somebody with the server's credential has before them.
 pub(super) enum Credential {
-    Receiver(Ssh),
-    Bucket(targets::S3),
+    Receiver(Box<Ssh>),
+    Bucket(Box<targets::S3>),
 }
 
 impl Given {
