@@ -1,12 +1,14 @@
 //! What may go: whole chains that no rule keeps, and the segments that only they name. From another place, by another account.
 //!
 //! What the establishment's key did not sign keeps nobody from pruning, unless a snapshot of ours goes on from it: then it is one of ours that is damaged, and
-//! it is not known what must stay. Snapshots that are made meanwhile may need segments that were to go: they are looked for again and again.
+//! it is not known what must stay. There may be many of them: they are read several at a time, and no further than a bound. Snapshots that are made
+//! meanwhile may need segments that were to go: they are looked for again and again.
 
 use crate::catalog;
 use crate::classes::Class;
 use crate::error::BackupError;
 use crate::manifest::{Kind, Signed};
+use crate::restore::{PASSED_OVER_MAX, READERS, in_order};
 use crate::signing::PublicKey;
 use crate::target::{ObjectName, Prunable, Target, TargetError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,16 +72,42 @@ pub struct Pruned {
     pub spared: u64,
 }
 
+/// Manifests that are read before it is looked whether too many of them are somebody else's.
+const READ_TOGETHER: usize = 64 * READERS;
+
 /// Manifests on a target, told apart.
 #[derive(Default)]
 struct Sorted {
     /// By the number of their base.
     chains: BTreeMap<u64, Vec<Signed>>,
-    passed: Vec<(ObjectName, BackupError)>,
+    passed: Passed,
     seen: BTreeSet<ObjectName>,
 }
 
-/// Reads the manifests that are not in `seen`.
+/// Manifests that are not ours, or not any more.
+#[derive(Default)]
+struct Passed {
+    /// What is the matter with the first of them.
+    first: Option<BackupError>,
+    /// What is said of some.
+    named: Vec<String>,
+    all: BTreeSet<ObjectName>,
+}
+
+impl Passed {
+    fn add(&mut self, object: &ObjectName, error: BackupError) {
+        if self.named.len() < PASSED_NAMED_MAX {
+            self.named.push(format!("{object}: {error}"));
+        }
+        self.first.get_or_insert(error);
+        self.all.insert(object.clone());
+    }
+}
+
+/// Reads the manifests that are not in `seen`, several at a time.
+///
+/// # Errors
+/// The target fails; one that a snapshot of ours goes on from is not what was written; more than [`PASSED_OVER_MAX`] are somebody else's.
 fn sort(
     target: &dyn Target,
     class: Class,
@@ -88,27 +116,46 @@ fn sort(
 ) -> Result<Sorted, BackupError> {
     let mut sorted = Sorted::default();
     let mut named = BTreeSet::new();
-    for listing in catalog::list_snapshots(target, class)? {
-        if seen.contains(&listing.object) {
-            continue;
-        }
-        let read =
-            catalog::load(target, &listing.object).and_then(|signed| signed.verify(key).map(|_| ()).map(|()| signed));
-        match read {
-            Ok(signed) => {
-                named.extend(signed.unverified().previous.as_ref().map(|before| (before.number, before.id.clone())));
-                sorted.chains.entry(signed.unverified().base).or_default().push(signed);
+    let mut listed = catalog::list_snapshots(target, class)?;
+    listed.retain(|listing| !seen.contains(&listing.object));
+    for some in listed.chunks(READ_TOGETHER) {
+        let read = in_order(some.len(), |place| {
+            let Some(listing) = some.get(place) else { return Ok(None) };
+            let read = catalog::load(target, &listing.object);
+            match read.and_then(|signed| signed.verify(key).map(|_| ()).map(|()| signed)) {
+                Err(BackupError::Target(error)) => Err(error.into()),
+                other => Ok(Some(other)),
             }
-            Err(BackupError::Target(error)) => return Err(error.into()),
-            Err(error) => sorted.passed.push((listing.object.clone(), error)),
+        })?;
+        for (listing, read) in some.iter().zip(read) {
+            match read {
+                Some(Ok(signed)) => {
+                    let before = signed.unverified().previous.as_ref();
+                    named.extend(before.map(|before| (before.number, before.id.clone())));
+                    sorted.chains.entry(signed.unverified().base).or_default().push(signed);
+                }
+                Some(Err(error)) => sorted.passed.add(&listing.object, error),
+                None => {}
+            }
+            sorted.seen.insert(listing.object.clone());
         }
-        sorted.seen.insert(listing.object);
+        if sorted.passed.all.len() > PASSED_OVER_MAX {
+            return Err(BackupError::Settings(format!(
+                "more than {PASSED_OVER_MAX} manifests are not signed by this establishment: somebody put them there, `{}` among them. Nothing \
+                 goes; find out who may write there, and put them aside",
+                sorted.passed.all.first().map_or("", ObjectName::as_str),
+            )));
+        }
     }
     // One that a snapshot of ours goes on from is ours, whatever it says now.
     let ours =
-        |object: &ObjectName| crate::manifest::manifest_number(class, object).is_some_and(|of| named.contains(&of));
-    match sorted.passed.iter().position(|(object, _)| ours(object)) {
-        Some(place) => Err(sorted.passed.swap_remove(place).1),
+        |object: &&ObjectName| crate::manifest::manifest_number(class, object).is_some_and(|of| named.contains(&of));
+    match sorted.passed.all.iter().find(ours) {
+        // Asked again: what was the matter is kept of the first one only.
+        Some(object) => {
+            let read = catalog::load(target, object).and_then(|signed| signed.verify(key).map(|_| ()));
+            Err(read.err().unwrap_or_else(|| BackupError::damaged(object, "it was another one a moment ago")))
+        }
         None => Ok(sorted),
     }
 }
@@ -117,7 +164,7 @@ fn sort(
 ///
 /// # Errors
 /// A manifest that another goes on from cannot be read or is not signed by `key`: then it is not known what must stay, and nothing goes. The same where `key`
-/// signed none of them.
+/// signed none of them, or more than 10,000 are somebody else's.
 pub fn plan(
     target: &dyn Target,
     class: Class,
@@ -129,10 +176,12 @@ pub fn plan(
     if rule.all_days == 0 {
         return Err(BackupError::Settings("keep every snapshot for one day at least".to_owned()));
     }
-    let Sorted { chains, mut passed, seen } = sort(target, class, key, &BTreeSet::new())?;
-    if chains.is_empty() && !passed.is_empty() {
-        return Err(passed.swap_remove(0).1);
+    let Sorted { chains, passed, seen } = sort(target, class, key, &BTreeSet::new())?;
+    let passed_count = passed.all.len() as u64;
+    if let (true, Some(error)) = (chains.is_empty(), passed.first) {
+        return Err(error);
     }
+    let passed = passed.named;
     for manifest in chains.values().flatten().map(Signed::unverified) {
         if establishment.is_some_and(|id| id != manifest.establishment()) {
             return Err(BackupError::Settings(format!("`{}` is of another establishment", manifest.name())));
@@ -148,9 +197,6 @@ pub fn plan(
         begins.iter().enumerate().map(|(at, (base, _))| (*base, begins.get(at + 1).map(|(_, time)| *time))).collect()
     };
     let mut weeks = BTreeSet::new();
-    let passed_count = passed.len() as u64;
-    passed.truncate(PASSED_NAMED_MAX);
-    let passed = passed.into_iter().map(|(object, error)| format!("{object}: {error}")).collect();
     let (class, key) = (Some(class), Some(*key));
     let mut plan = PrunePlan { passed, passed_count, class, key, seen, ..PrunePlan::default() };
     let (mut stay, mut go) = (BTreeSet::new(), BTreeMap::new());

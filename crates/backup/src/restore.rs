@@ -8,8 +8,8 @@ mod run;
 mod source;
 
 pub use base::{Base, BaseRow, Block, Piece};
-pub(crate) use chain::signed_chain;
 pub use chain::{Chain, Wanted, content_chain};
+pub(crate) use chain::{PASSED_OVER_MAX, READERS, in_order, signed_chain};
 pub use filling::{Filled, FillingEngine};
 pub use keys::{KeyCopies, KeyCopy};
 pub use run::{Counted, LogsDone, Restoring};

@@ -73,7 +73,13 @@ pub(crate) fn row(place: Place, resource: &Json<'_>, index: &Index<'_>, language
             vec![code(), said, String::new(), String::new(), date()]
         }
         Place::Results | Place::Vitals => {
-            vec![code(), finding(resource, language), usual(resource), concepts(resource.get("interpretation")), date()]
+            vec![
+                code(),
+                finding(resource, language),
+                usual(resource, language),
+                concepts(resource.get("interpretation")),
+                date(),
+            ]
         }
         Place::Pregnancy | Place::Social => vec![code(), finding(resource, language), date()],
         Place::Directives | Place::Story | Place::Plan | Place::Functional => {
@@ -194,7 +200,7 @@ fn doses(resource: &Json<'_>, language: Language) -> String {
     };
     if resource.resource_type() == Some("MedicationAdministration") {
         let Some(given) = resource.get(name) else { return String::new() };
-        let amount = crate::words::quantity(given.get("dose"));
+        let amount = crate::words::quantity(given.get("dose"), language);
         let text = given.get_str("text").map(cell).unwrap_or_default();
         return joined([text, amount, concept(given.get("route"))].into_iter(), ", ");
     }

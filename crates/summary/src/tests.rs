@@ -122,6 +122,14 @@ fn of_each_examination_the_newest_are_told() {
 }
 
 #[test]
+fn units_are_told_as_people_write_them() {
+    let leukocytes = r#"{"resourceType":"Observation","id":"o","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]}],
+        "code":{"coding":[{"system":"http://loinc.org","code":"6690-2"}]},"effectiveDateTime":"2026-01-01","valueQuantity":{"value":7.2,"unit":"10*3/uL"},
+        "referenceRange":[{"low":{"value":4,"code":"10*3/uL"},"high":{"value":10,"code":"10*3/uL"}}]}"#;
+    assert_eq!(rows(&of(&[leukocytes]), Place::Results), ["6690-2|7.2 ×10³/µL|4 – 10 ×10³/µL||2026-01-01"]);
+}
+
+#[test]
 fn references_stay_within_the_document() {
     let summary = of(&[
         r#"{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/p"},"code":{"text":"x"},"encounter":{"reference":"Encounter/e"},

@@ -92,18 +92,20 @@ pub(crate) fn period(value: &Json<'_>, language: Language) -> String {
     }
 }
 
-/// An amount with its unit.
-pub(crate) fn quantity(value: Option<&Json<'_>>) -> String {
+/// An amount with its unit, as people write that.
+pub(crate) fn quantity(value: Option<&Json<'_>>, language: Language) -> String {
     let Some(value) = value else { return String::new() };
     let Some(number) = value.get("value").and_then(Json::as_number) else { return String::new() };
     let unit = value.get_str("unit").or_else(|| value.get_str("code")).unwrap_or_default();
     let comparator = value.get_str("comparator").unwrap_or_default();
-    let unit = if unit == "1" || unit == "{score}" { "" } else { unit };
+    // A cell has no more of it in any case.
+    let unit =
+        if unit == "1" { String::new() } else { tacet_ucum::in_words(&cell(unit), language == Language::French) };
     cell(format!("{comparator}{number} {unit}").trim())
 }
 
-fn range(value: &Json<'_>) -> String {
-    let (low, high) = (quantity(value.get("low")), quantity(value.get("high")));
+fn range(value: &Json<'_>, language: Language) -> String {
+    let (low, high) = (quantity(value.get("low"), language), quantity(value.get("high"), language));
     match (low.is_empty(), high.is_empty()) {
         // The unit of both is told once.
         (false, false) => match (low.split_once(' '), high.split_once(' ')) {
@@ -121,7 +123,7 @@ pub(crate) fn value(of: &Json<'_>, language: Language) -> String {
     let found = of.members().iter().find_map(|(name, value)| Some((name.strip_prefix("value")?, value)));
     let Some((kind, value)) = found else { return concept(of.get("dataAbsentReason")) };
     match kind {
-        "Quantity" => quantity(Some(value)),
+        "Quantity" => quantity(Some(value), language),
         "CodeableConcept" => concept(Some(value)),
         "Boolean" => value
             .as_bool()
@@ -129,8 +131,10 @@ pub(crate) fn value(of: &Json<'_>, language: Language) -> String {
             .unwrap_or_default()
             .to_owned(),
         "Integer" => value.as_number().unwrap_or_default().to_owned(),
-        "Range" => range(value),
-        "Ratio" => joined([quantity(value.get("numerator")), quantity(value.get("denominator"))].into_iter(), " / "),
+        "Range" => range(value, language),
+        "Ratio" => {
+            joined(["numerator", "denominator"].map(|part| quantity(value.get(part), language)).into_iter(), " / ")
+        }
         "DateTime" => date_of(value.as_str(), language),
         "Period" => period(value, language),
         "SampledData" => language.of(("tracé", "trace")).to_owned(),
@@ -149,9 +153,9 @@ pub(crate) fn finding(observation: &Json<'_>, language: Language) -> String {
 }
 
 /// What is usual, as the laboratory said it.
-pub(crate) fn usual(observation: &Json<'_>) -> String {
+pub(crate) fn usual(observation: &Json<'_>, language: Language) -> String {
     let ranges = observation.get("referenceRange").into_iter().flat_map(|list| list.items());
-    joined(ranges.map(|one| one.get_str("text").map_or_else(|| range(one), cell)), "; ")
+    joined(ranges.map(|one| one.get_str("text").map_or_else(|| range(one, language), cell)), "; ")
 }
 
 /// A person's name: as it was written, or put together.
@@ -181,9 +185,10 @@ pub(crate) fn dosage(value: Option<&Json<'_>>, language: Language) -> String {
             return cell(text);
         }
         let dose = |one: &Json<'_>| {
-            let amount = quantity(one.get("doseQuantity"));
-            let amount = if amount.is_empty() { one.get("doseRange").map(range).unwrap_or_default() } else { amount };
-            joined([amount, quantity(one.get("rateQuantity"))].into_iter(), ", ")
+            let amount = quantity(one.get("doseQuantity"), language);
+            let several = || one.get("doseRange").map(|doses| range(doses, language)).unwrap_or_default();
+            let amount = if amount.is_empty() { several() } else { amount };
+            joined([amount, quantity(one.get("rateQuantity"), language)].into_iter(), ", ")
         };
         let doses = joined(dosage.get("doseAndRate").into_iter().flat_map(Json::iter).map(dose), ", ");
         let needed = dosage.get("asNeededBoolean").and_then(Json::as_bool) == Some(true);

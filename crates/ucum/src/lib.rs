@@ -14,15 +14,17 @@
 //! - An arbitrary unit (`[IU]`, `[CFU]`) compares with itself only; so does a logarithmic one (`[pH]`, `B[SPL]`).
 //! - A unit that is not a ratio (`Cel`, `[degF]`) stands alone: `Cel/min` is refused, `K/min` is meant.
 //!
-//! Not here: the words of FHIRPath for calendar time (`year`, `month`), display names, and case-insensitive codes.
+//! [`in_words`] tells a code as people write it. Not here: the words of FHIRPath for calendar time (`year`, `month`), names of units, and case-insensitive codes.
 
 mod factor;
 mod parse;
 mod table;
 mod unit;
+mod words;
 
 pub use parse::{CODE_BYTES_MAX, EXPONENT_MAX, NESTING_MAX, parse};
 pub use unit::{Canonical, Unit, canonical, convert};
+pub use words::in_words;
 
 /// Why a unit code cannot be used. Offsets count bytes of the code; nothing of the code itself is repeated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -164,7 +164,7 @@ impl Vault {
         damaged.map_or(Ok(lifted), Err)
     }
 
-    /// Locks the store, or raises the level; a level that is reached already stays as it is. What is under way then ends or fails whole.
+    /// Locks the store, or raises the level; a level that is reached already stays as it is. Gives the lockdown in force. What is under way then ends or fails whole.
     ///
     /// # Errors
     /// An account that has done it too often ([`LOCKS_MAX`]), an empty or too long reason: then nothing is locked. The store's: then it is locked
@@ -182,8 +182,15 @@ impl Vault {
         }
         self.refuse_often(caller, cause)?;
         // INVARIANT: first in memory. From here on nothing changes, whatever becomes of the row.
+        let before = self.lockdown_level();
         self.0.apply_lockdown(Some(level));
-        tracing::error!(%level, ?cause, "THE STORE IS LOCKED: two people lift that (docs/lockdown.md)");
+        match before.filter(|before| *before >= level) {
+            // It was cried out when it came into force; over and over it would hide what is new.
+            Some(in_force) => {
+                tracing::warn!(%in_force, asked = %level, ?cause, "locked already: the level in force stays");
+            }
+            None => tracing::error!(%level, ?cause, "THE STORE IS LOCKED: two people lift that (docs/lockdown.md)"),
+        }
         for _ in 0..ATTEMPTS_MAX {
             let found = self.0.lockdown_row()?;
             if let Some((lockdown, _)) = found.as_ref().filter(|(lockdown, _)| lockdown.level >= level) {

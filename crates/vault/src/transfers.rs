@@ -31,6 +31,14 @@ impl Vault {
         Ok(present.into_iter().map(|(patient, _)| patient).collect())
     }
 
+    /// Whether a ward is a record of this store, which was not deleted. Nothing of it is opened but that.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_on_record(&self, ward: &Ward) -> Result<bool, VaultError> {
+        Ok(self.0.head_of(ward.resource_type, &ward.id)?.is_some_and(|head| !head.is_deleted()))
+    }
+
     /// Writes down that these patients' summaries are in no transfer after all, though their records were opened for one: `told` is which, and why. Without this the
     /// entries that stand before anything opens would say that they were sent.
     ///

@@ -46,6 +46,8 @@ pub(crate) struct Hospital {
     pub(crate) tail_bytes: usize,
     /// Whether the root key's file cannot be read any more.
     pub(crate) root_gone: Arc<AtomicBool>,
+    /// Whether the targets refuse to list segments.
+    pub(crate) unlisted: Arc<AtomicBool>,
     pub(crate) _folder: tempfile::TempDir,
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn public() -> PublicKey {
 }
 
 /// Two targets in memory are told apart by their names.
-pub(crate) struct Named(MemoryTarget, &'static str);
+pub(crate) struct Named(MemoryTarget, &'static str, Arc<AtomicBool>);
 
 impl Target for Named {
     fn put_new(&self, name: &ObjectName, bytes: &[u8], until: Option<Timestamp>) -> Result<crate::Put, TargetError> {
@@ -70,6 +72,9 @@ impl Target for Named {
     }
 
     fn list(&self, prefix: &str, visit: &mut dyn FnMut(crate::Listed) -> ControlFlow<()>) -> Result<(), TargetError> {
+        if prefix.contains("segments/") && self.2.load(Ordering::SeqCst) {
+            return Err(TargetError::Refused("this account may not list".to_owned()));
+        }
         self.0.list(prefix, visit)
     }
 
@@ -93,6 +98,7 @@ impl Hospital {
             state: StateFile(Some(folder.path().join("backup.json"))),
             tail_bytes: 64 << 20,
             root_gone: Arc::default(),
+            unlisted: Arc::default(),
             _folder: folder,
         }
     }
@@ -127,8 +133,8 @@ impl Hospital {
             rng: Arc::new(SeededRng::new(self.content.written_bytes() + 77)),
         };
         let plan = Plan {
-            target: Arc::new(Named(self.content.clone(), "content")),
-            keys: Arc::new(Named(self.keys.clone(), "keys")),
+            target: Arc::new(Named(self.content.clone(), "content", Arc::clone(&self.unlisted))),
+            keys: Arc::new(Named(self.keys.clone(), "keys", Arc::clone(&self.unlisted))),
             base_every_ms: 7 * 86_400_000,
             locked_ms: None,
             state: self.state.clone(),

@@ -447,6 +447,29 @@ fn a_root_key_file_that_is_gone_takes_the_recovery_part_out_of_no_key_copy() {
 }
 
 #[test]
+fn targets_that_refuse_to_list_segments_get_snapshots_all_the_same() {
+    let hospital = Hospital::new();
+    let (store, mut backup) = hospital.start();
+    write(&store, 0..10);
+    assert_eq!(make(&mut backup, Want::Due).len(), 1);
+    hospital.unlisted.store(true, Ordering::SeqCst);
+    let mut numbers = Vec::new();
+    for n in 1..4 {
+        write(&store, n * 10..n * 10 + 10);
+        numbers.extend(make(&mut backup, Want::Due).iter().map(|made| (made.reference.number, made.kind)));
+        hospital.clock.advance_ms(1_000_000);
+    }
+    assert_eq!(numbers, [(2, Kind::Log), (3, Kind::Log), (4, Kind::Log)]);
+    // It is looked again once the account may: what is gone by then is noticed.
+    let name = hospital.content.objects().keys().find(|name| name.as_str().starts_with("segments/")).unwrap().clone();
+    hospital.content.objects().remove(&name);
+    hospital.unlisted.store(false, Ordering::SeqCst);
+    write(&store, 40..50);
+    assert_eq!(make(&mut backup, Want::Due)[0].kind, Kind::Base);
+    store.close().unwrap();
+}
+
+#[test]
 fn what_stands_under_a_segments_name_does_not_end_the_backup() {
     let first = Hospital::new();
     let (store, mut backup) = first.start();

@@ -129,13 +129,22 @@ impl Backup {
         Ok(())
     }
 
-    /// Looks whether the last base is whole on its targets, when that is due.
+    /// Looks whether the last base is whole on its targets, when that is due. One that refuses to be listed keeps no snapshot from being made.
     pub(super) fn look_at_last_base(&mut self) -> Result<(), BackupError> {
         let now = self.source.clock.now();
         // In either direction: a clock that was set back must not put it off for ever.
         while self.looks.last().is_some_and(|due| *due <= now || due.as_ms() - now.as_ms() > SECOND_LOOK_MS) {
-            self.segments_missing()?;
-            self.looks.pop();
+            match self.segments_missing() {
+                // An account that may list manifests and no segments: to make no snapshots at all would be worse. It is looked again in a while.
+                Err(BackupError::Target(error @ TargetError::Refused(_))) => {
+                    tracing::error!(%error, "IT IS NOT KNOWN WHETHER THE LAST WHOLE SNAPSHOT IS WHOLE: the target refuses to list segments; give the account that right");
+                    self.looks = vec![now.plus_ms(SECOND_LOOK_MS)];
+                }
+                other => {
+                    other?;
+                    self.looks.pop();
+                }
+            }
         }
         Ok(())
     }

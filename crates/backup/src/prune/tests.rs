@@ -67,6 +67,28 @@ fn what_others_plant_is_passed_over_and_named() {
 }
 
 #[test]
+fn of_many_that_others_plant_a_hundred_are_named_and_too_many_are_refused() {
+    let hospital = aged();
+    let before = planned(&hospital).unwrap();
+    for number in 1_000..1_000 + PASSED_OVER_MAX as u64 {
+        plant(&hospital, number, b"rubbish");
+    }
+    let found = planned(&hospital).unwrap();
+    assert_eq!((found.passed.len(), found.passed_count), (PASSED_NAMED_MAX, PASSED_OVER_MAX as u64));
+    assert_eq!((&found.removed, found.objects(), found.kept), (&before.removed, before.objects(), before.kept));
+    plant(&hospital, 999_999, b"rubbish");
+    let refused = planned(&hospital).unwrap_err().to_string();
+    assert!(refused.contains("somebody put them there") && refused.contains("000000001000-"), "{refused}");
+    // One of ours that is damaged is told from them.
+    hospital.content.objects().retain(|name, _| !name.as_str().contains("00000000deadbeef"));
+    plant(&hospital, 2, b"rubbish");
+    let name = object(&hospital, 3);
+    hospital.content.objects().get_mut(&name).unwrap()[30] ^= 1;
+    let damaged = planned(&hospital).unwrap_err().to_string();
+    assert!(damaged.contains("000000000003-"), "{damaged}");
+}
+
+#[test]
 fn a_damaged_one_of_ours_stops_it() {
     for number in [1, 3, 39] {
         let hospital = aged();

@@ -18,7 +18,7 @@ use tacet_types::Timestamp;
 const MANIFESTS_MAX: usize = 4_000_000;
 
 /// Most manifests that are passed over, because they are not ours or damaged, until one is found that is: who may add can put many.
-const PASSED_OVER_MAX: usize = 10_000;
+pub(crate) const PASSED_OVER_MAX: usize = 10_000;
 
 /// Manifests looked at together to find one by its time.
 const SAMPLES: usize = 512;
@@ -27,7 +27,7 @@ const SAMPLES: usize = 512;
 const CROSSINGS_MAX: usize = 16;
 
 /// Readings at a time, where many small objects are read.
-pub(super) const READERS: usize = 8;
+pub(crate) const READERS: usize = 8;
 
 /// Which state is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -425,7 +425,7 @@ fn spread(range: Range<usize>) -> Vec<usize> {
 }
 
 /// The answers to `0..count` in their order, several asked for at a time; the first error in their order.
-pub(super) fn in_order<T: Send>(
+pub(crate) fn in_order<T: Send>(
     count: usize,
     ask: impl Fn(usize) -> Result<T, BackupError> + Sync,
 ) -> Result<Vec<T>, BackupError> {

@@ -10,7 +10,7 @@ use crate::service::RecordService;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use tacet_ledger::{EventKind, Outcome};
-use tacet_vault::{Caller, Health, IndexState};
+use tacet_vault::{Caller, Health, IndexState, LockdownLevel};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -38,12 +38,16 @@ fn metadata<S>(app: &App<S>, headers: &HeaderMap, query: &Query) -> Result<(Repl
     Ok((Reply::fhir(StatusCode::OK, app.capability.clone()), form))
 }
 
-/// Ready or not, and nothing more: anybody may ask.
+/// Ready, locked or neither, and nothing more: anybody may ask.
+///
+/// Locked is 200: who lifts it must reach this server, past what sends requests to ready ones only, and what kills the unready ones would only make them wait.
 fn health<S: RecordService>(app: &App<S>) -> Reply {
     let ready = app.service.health() == Health::Ready && !app.is_stopping();
-    let (status, text): (_, &'static [u8]) = match ready {
-        true => (StatusCode::OK, b"{\"status\":\"ready\"}"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, b"{\"status\":\"not-ready\"}"),
+    let locked = app.service.lockdown().is_some_and(|level| level >= LockdownLevel::Cut);
+    let (status, text): (_, &'static [u8]) = match (ready, locked) {
+        (true, false) => (StatusCode::OK, b"{\"status\":\"ready\"}"),
+        (true, true) => (StatusCode::OK, b"{\"status\":\"locked\"}"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, b"{\"status\":\"not-ready\"}"),
     };
     Reply::text(status, JSON, text)
 }

@@ -180,7 +180,7 @@ async fn an_order_in_a_file_locks_within_a_second_whatever_is_in_it() {
         let (house, data) = (House::open().await, data());
         let tripwires = Tripwires::start(&house.vault, data.path(), &config(), &environment()).await.unwrap();
         match text {
-            None => LockOrder { level, reason: "because".into(), by: "root".into() }.write(data.path()).unwrap(),
+            None => drop(LockOrder { level, reason: "because".into(), by: "root".into() }.write(data.path()).unwrap()),
             Some(text) => std::fs::write(data.path().join(LOCK_ORDER_FILE), text).unwrap(),
         }
         assert!(until(5_000, || house.vault.lockdown_level() == Some(level)).await);

@@ -47,11 +47,23 @@ fn lock(global: &Global, args: &LockdownArgs, output: &Output) -> Result<u8, Cli
     }
     let by = open::caller(global, Role::Operator, PurposeOfUse::SystemAdministration).owner;
     let order = LockOrder { level, reason: reason.to_owned(), by };
-    order.write(&data).map_err(CliError::file(&data, "the order to lock cannot be written"))?;
+    let mut written = order.write(&data).map_err(CliError::file(&data, "the order to lock cannot be written"))?;
     let running = is_open(&paths.store);
     let taken = running && taken(&data.join(LOCK_ORDER_FILE));
+    let in_force = if taken { LockOrder::in_force(&mut written) } else { None };
     let (text, code) = match (running, taken) {
-        (_, true) => (format!("locked: {level}. Two people lift it (docs/lockdown.md)"), exit::OK),
+        (_, true) => {
+            let locked = match in_force {
+                Some(in_force) if in_force > level => {
+                    format!(
+                        "locked: {in_force}, as it was before; the level is never lowered, so {level} changed nothing"
+                    )
+                }
+                Some(in_force) => format!("locked: {in_force}"),
+                None => format!("locked: {level}, or a higher level that was in force before"),
+            };
+            (format!("{locked}. Two people lift it (docs/lockdown.md)"), exit::OK)
+        }
         (false, _) => (
             "no process has the store open: it is locked before anything is served or changed next".to_owned(),
             exit::OK,
@@ -61,7 +73,9 @@ fn lock(global: &Global, args: &LockdownArgs, output: &Output) -> Result<u8, Cli
             (text.to_owned(), exit::FAILED)
         }
     };
-    output.result("lockdown", json!({ "level": level.as_str(), "running": running, "locked": taken }), &text);
+    let in_force = in_force.map(LockdownLevel::as_str);
+    let value = json!({ "level": level.as_str(), "in_force": in_force, "running": running, "locked": taken });
+    output.result("lockdown", value, &text);
     Ok(code)
 }
 

@@ -1,5 +1,6 @@
 //! `tacet transfer`: summaries of patients to another hospital, and from one. It works on the data directory, so without a server.
 
+mod identity;
 mod make;
 mod read;
 mod take;

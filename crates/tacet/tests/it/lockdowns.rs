@@ -42,7 +42,15 @@ fn sealed_keys_open_nothing_until_two_have_lifted_it_and_the_server_was_started_
         assert_eq!(ask(serving, "GET", "/metadata", "").status, 200);
     };
     refused_by(&serving);
-    assert_eq!(serving.stop().0, Some(0));
+    // What is in force is said, not what was asked for, and it is not cried out again.
+    let again = place.run(&["lockdown", "--level", "read-only", "--reason", "a second note"]).ended(0);
+    assert!(again.out.contains("locked: sealed, as it was before"), "{}", again.out);
+    let again = place.json(&["lockdown", "--level", "cut", "--reason", "a third note"]);
+    assert_eq!((&again["level"], &again["in_force"]), (&json!("cut"), &json!("sealed")));
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0));
+    assert_eq!(log.matches("THE STORE IS LOCKED").count(), 1, "{log}");
+    assert_eq!(log.matches("the level in force stays").count(), 2, "{log}");
     // A start with the passphrase lifts nothing.
     let serving = place.serve();
     refused_by(&serving);

@@ -96,7 +96,15 @@ fn summaries_go_from_one_hospital_to_another_and_are_taken_once() {
 
     let opened = two.lens.json(&["transfer", "open", "out.transfer", "-o", "clear"]);
     assert_eq!((&opened["sender"], &opened["reason"]), (&json!("CHU Lille"), &json!("moved to Lens")));
-    assert_eq!(opened["patients"].as_array().unwrap().len(), 2);
+    let people = opened["patients"].as_array().unwrap();
+    assert_eq!(people.len(), 2);
+    for person in people {
+        let sex = person["sex"].as_str().unwrap();
+        assert!(["male", "female"].contains(&sex) && person["birth_place"].is_string(), "{person}");
+        let kinds: Vec<&str> =
+            person["identifiers"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+        assert!(kinds.contains(&"hospital"), "{person}");
+    }
     let pdf = std::fs::read(two.lens.path("clear/001-summary.pdf")).unwrap();
     assert!(pdf.starts_with(b"%PDF-"));
     let document: Value =
@@ -190,7 +198,12 @@ fn a_transfer_is_not_made_without_a_reason_a_patient_or_a_receiver() {
         "-o",
         "no.transfer",
     ];
-    assert!(two.lille.run(&ward).ended(1).err.contains("nobody lies on that ward"));
+    let refused = two.lille.run(&ward).ended(1).err;
+    assert!(refused.contains("nobody lies on that ward") && refused.contains("there is no such ward"), "{refused}");
+    two.lille.write("empty/ward.json", r#"{"resourceType":"Location","id":"none","status":"active","name":"x"}"#);
+    two.lille.json(&["import", "empty"]);
+    let refused = two.lille.run(&ward).ended(1).err;
+    assert!(refused.contains("nobody lies on that ward now; nothing"), "{refused}");
     // That somebody asked for one who is not there is written down too, and that nothing was shown.
     let tried = entries(&two.lille, "transfer-made");
     assert!(tried.iter().all(|entry| entry["outcome"] == "failed"), "{tried:?}");

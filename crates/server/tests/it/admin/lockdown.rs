@@ -45,6 +45,12 @@ async fn lift(office: &Office, asks: &Somebody, allows: &Somebody) -> (u16, Valu
     (lifted.status, lifted.value())
 }
 
+/// What whoever balances and watches is told, who has no credential.
+async fn health(office: &Office) -> (u16, Value) {
+    let answer = Ask::get("/health").send(office.address).await;
+    (answer.status, answer.value()["status"].clone())
+}
+
 async fn open() -> (Office, Staff, Somebody) {
     let (office, staff) = Office::with_staff().await;
     ward(&office).await;
@@ -60,6 +66,7 @@ async fn read_only_refuses_changes_and_reading_goes_on() {
     }
     assert_eq!(lock(&office, &staff.sec, "everything").await, 400);
     assert_eq!(lock(&office, &staff.sec, "read-only").await, 200);
+    assert_eq!(health(&office).await, (200, json!("ready")), "records are read");
     assert_eq!(office.ask(&dr, "GET", "/Observation/mine", None).await.status, 200);
     let result = json!({
         "resourceType": "Observation", "status": "final", "code": { "text": "Weight" },
@@ -96,6 +103,7 @@ async fn cut_ends_sessions_and_lets_in_only_who_can_lift() {
     assert_eq!(by_machine("/Patient/mine", &machine).send(office.address).await.status, 503);
     assert_eq!(by_machine("/metrics", &keeper).send(office.address).await.status, 200);
     assert_eq!(Ask::get("/metadata").send(office.address).await.status, 200);
+    assert_eq!(health(&office).await, (200, json!("locked")), "who lifts it must get past what balances");
     assert_eq!(Ask::new("POST", "/oauth/token").send(office.address).await.status, 503);
     cut(&office).await;
     for who in [&staff.adm1, &staff.sec, &dr] {
@@ -106,6 +114,7 @@ async fn cut_ends_sessions_and_lets_in_only_who_can_lift() {
     assert_eq!(office.ask(&dr, "GET", "/Observation/mine", None).await.status, 503, "a new session helps nobody");
     let (status, _) = lift(&office, &sec, &adm1).await;
     assert_eq!(status, 200);
+    assert_eq!(health(&office).await, (200, json!("ready")));
     assert_eq!(office.ask(&dr, "GET", "/Observation/mine", None).await.status, 200);
     assert_eq!(by_machine("/Patient/mine", &machine).send(office.address).await.status, 200);
 }
@@ -127,6 +136,7 @@ async fn sealed_opens_nothing_until_the_next_start() {
         assert!(text.contains("no record can be opened") && text.contains("two people"), "{text}");
     }
     // Whoever lifts it gets in, and whoever watches sees that it lives.
+    assert_eq!(health(&office).await, (200, json!("locked")));
     assert_eq!(Ask::get("/auth/login").send(office.address).await.status, 200);
     assert_eq!(Ask::get("/metadata").send(office.address).await.status, 200);
     cut(&office).await;

@@ -60,7 +60,9 @@ pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> 
             ),
         };
         if patients.is_empty() {
-            return Err(CliError::Usage("nobody lies on that ward now: nothing was written".into()));
+            let known = ward.as_ref().map_or(Ok(true), |place| opened.vault.is_on_record(place))?;
+            let or = if known { "" } else { ", or there is no such ward: it is not on record" };
+            return Err(CliError::Usage(format!("nobody lies on that ward now{or}; nothing was written")));
         }
         if patients.len() > PATIENTS_MAX {
             return Err(CliError::Usage(format!("a transfer has at most {PATIENTS_MAX} patients: make several")));

@@ -1,5 +1,6 @@
 //! `tacet transfer open`, and reading a transfer for it and for `take`.
 
+use super::identity::Identity;
 use super::{closing, told};
 use crate::args::{Global, TransferOpenArgs};
 use crate::commands::init::private_directory;
@@ -7,12 +8,12 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS, Opened};
 use crate::output::Output;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use tacet_fhir::json::{self, Json};
+use tacet_fhir::json::Json;
 use tacet_ledger::PurposeOfUse;
 use tacet_transfer::{FILE_BYTES_MAX, PublicKey};
 use tacet_vault::Role;
@@ -30,23 +31,18 @@ pub(super) fn run(global: &Global, args: &TransferOpenArgs, output: &Output) -> 
         let note = format!("transfer {} from {} {how}: {} patients", manifest.id, transfer.sender, transfer.patients());
         // In the ledger before anybody reads a name.
         open::wait(opened.vault.note_transfer_taken(&caller, None, Vec::new(), note))?;
-        let mut listed = Vec::new();
+        let (mut listed, mut lines) = (Vec::new(), String::new());
         for at in 0..transfer.patients() {
             let (Some(bundle), Some(pdf)) = (transfer.bundle(at), transfer.pdf(at)) else { continue };
-            let (name, born) = named(bundle);
+            let identity = Identity::of(bundle);
             if let Some(folder) = &args.output {
                 private_directory(folder)?;
                 write(&folder.join(format!("{:03}-summary.json", at + 1)), bundle)?;
                 write(&folder.join(format!("{:03}-summary.pdf", at + 1)), pdf)?;
             }
-            listed.push(
-                json!({ "number": at + 1, "name": name, "birth_date": born, "bundle": manifest.patients.get(at) }),
-            );
+            lines += &format!("\n  {}  {}", at + 1, identity.line());
+            listed.push(identity.told(at + 1, manifest.patients.get(at)));
         }
-        let lines = listed.iter().map(|one| {
-            let said = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-            format!("\n  {}  {}  {}", one.get("number").unwrap_or(&Value::Null), said("name"), said("birth_date"))
-        });
         let text = format!(
             "From {} (key {}), by {}, made {}, to be taken until {}, for {}: {}{}",
             transfer.sender,
@@ -56,7 +52,7 @@ pub(super) fn run(global: &Global, args: &TransferOpenArgs, output: &Output) -> 
             manifest.expires,
             manifest.purpose,
             manifest.reason,
-            lines.collect::<String>()
+            lines
         );
         let value = json!({
             "transfer": manifest.id, "sender": transfer.sender, "sender_key": manifest.from.key, "by": manifest.by, "made": manifest.made,
@@ -89,23 +85,6 @@ pub(super) fn patient<'d>(document: &'d Json<'_>) -> Option<&'d Json<'d>> {
     let entries = document.get("entry")?.items();
     let mut resources = entries.iter().filter_map(|entry| entry.get("resource"));
     resources.find(|one| one.resource_type() == Some("Patient"))
-}
-
-/// What a patient is called, and when born.
-fn named(bundle: &[u8]) -> (Option<String>, Option<String>) {
-    let Ok(document) =
-        json::parse(bundle, &json::Limits { bytes_max: usize::MAX, values_max: usize::MAX, ..json::Limits::default() })
-    else {
-        return (None, None);
-    };
-    let Some(patient) = patient(&document) else { return (None, None) };
-    let name = patient.get("name").and_then(|names| names.items().first()).map(|name| {
-        let given = name.get("given").map(Json::items).unwrap_or_default().iter().filter_map(Json::as_str);
-        let parts = name.get_str("family").into_iter().chain(given).collect::<Vec<_>>().join(" ");
-        let text = if parts.is_empty() { name.get_str("text").unwrap_or_default().to_owned() } else { parts };
-        text.chars().filter(|letter| !letter.is_control()).take(100).collect()
-    });
-    (name, patient.get_str("birthDate").map(str::to_owned))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
