@@ -146,6 +146,14 @@ pub trait NotedRows: Send + Sync {
     /// The store's.
     fn scan(&self, table: Table, each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>) -> Result<(), RowsError>;
 
+    /// The same, passing over rows that do not open: for whoever must not be stopped by one. Says how many these were.
+    ///
+    /// # Errors
+    /// The store's.
+    fn scan_readable(&self, table: Table, each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>) -> Result<u64, RowsError> {
+        self.scan(table, each).map(|()| 0)
+    }
+
     /// Writes all of this and the entries durably, or nothing. The entries say who did it; they name no record.
     fn commit(&self, writes: Vec<RowWrite>, entries: Vec<Entry>) -> Committing<'_>;
 }

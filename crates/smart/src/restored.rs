@@ -38,20 +38,20 @@ pub async fn end_after_restore(
     let mut ended = EndedAfterRestore::default();
     let mut writes = Vec::new();
     let mut take = |table: Table, prefix: &[u8], count: &mut usize| {
-        let scanned = rows.scan(table, &mut |row| {
+        let scanned = rows.scan_readable(table, &mut |row| {
             if row.name.starts_with(prefix) {
                 *count += 1;
                 writes.push(rows::remove(table, row.name, Expect::Anything));
             }
             ControlFlow::Continue(())
         });
-        scanned.map_err(SmartError::from)
+        scanned.map(|_| ()).map_err(SmartError::from)
     };
     take(Table::Refresh, b"family:", &mut ended.grants)?;
     take(Table::AccessTokens, b"", &mut ended.access_tokens)?;
     take(Table::Codes, b"", &mut ended.under_way)?;
     take(Table::Foreign, b"login:", &mut ended.under_way)?;
-    rows.scan(Table::Clients, &mut |row| {
+    rows.scan_readable(Table::Clients, &mut |row| {
         if row.name.starts_with(b"client:") {
             // One that cannot be read is of no use to anybody, is still to be looked at, and must not keep a restore from its end.
             let client = serde_json::from_slice::<Client>(&row.value);

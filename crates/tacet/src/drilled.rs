@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(15);
 /// Notes taken at one look.
 const NOTES_MAX: usize = 16;
 
+/// Notes that could not be taken at a look, until it is given up for a while: one that never can be keeps no other waiting.
+const UNTAKEN_MAX: usize = 64;
+
 /// Longest file that says when drills were held, in bytes.
 const HELD_BYTES_MAX: u64 = 64 << 10;
 
@@ -113,23 +116,26 @@ impl Drilled {
 /// Takes what lies there. False: something could not be taken now.
 fn take_all(files: &Files, vault: &Vault) -> bool {
     let Ok(found) = fs::read_dir(&files.folder) else { return true };
-    let mut taken = 0;
+    let (mut taken, mut untaken) = (0, 0);
     for entry in found.flatten() {
         let path = entry.path();
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("note") if taken < NOTES_MAX => taken += 1,
+            Some("note") if taken < NOTES_MAX && untaken < UNTAKEN_MAX => {}
             Some("answer") if is_old(&entry) => drop(fs::remove_file(&path)),
             _ => continue,
         }
         if path.extension().is_none_or(|extension| extension != "note") {
             continue;
         }
-        if let Err(error) = take(files, vault, &entry) {
-            tracing::warn!(%error, "the note of a drill cannot be taken now; it is tried again");
-            return false;
+        match take(files, vault, &entry) {
+            Ok(()) => taken += 1,
+            Err(error) => {
+                tracing::warn!(%error, "the note of a drill cannot be taken now; it is tried again");
+                untaken += 1;
+            }
         }
     }
-    true
+    untaken == 0
 }
 
 fn is_old(entry: &fs::DirEntry) -> bool {

@@ -2,13 +2,14 @@
 
 use crate::exit;
 use miette::Diagnostic;
+use std::error::Error;
 use std::path::PathBuf;
+use tacet_backup::{BackupError, TargetError};
 use tacet_store::StoreError;
 use tacet_vault::VaultError;
-use thiserror::Error;
 
 /// Why a command failed.
-#[derive(Debug, Error, Diagnostic)]
+#[derive(Debug, thiserror::Error, Diagnostic)]
 pub(crate) enum CliError {
     #[error("there is no store in `{}`", .0.display())]
     #[diagnostic(help("make one with `tacet init`, or name another directory with `--data`"))]
@@ -41,6 +42,15 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Vault(#[from] VaultError),
 
+    #[error("the disk is full: {} MiB are free in `{}`", .free_bytes >> 20, path.display())]
+    #[diagnostic(help("make room and run the same command again: it goes on where it stopped"))]
+    DiskFull {
+        path: PathBuf,
+        free_bytes: u64,
+        #[source]
+        source: Box<CliError>,
+    },
+
     #[error(transparent)]
     #[diagnostic(help(
         "docs/backup.md says how places for backups are set up and tried by hand, docs/restore.md what to do when a part of one is missing or is not what was written"
@@ -63,13 +73,13 @@ pub(crate) enum CliError {
     Usage(String),
 
     #[error("the server stopped")]
-    Server(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Server(#[source] Box<dyn Error + Send + Sync>),
 
     #[error("{what}")]
     Other {
         what: &'static str,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -85,32 +95,31 @@ impl CliError {
         move |source| Self::File { path, what, source }
     }
 
-    pub(crate) fn other(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn other(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other { what, source: source.into() }
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        // Damage is the same finding whichever part came upon it.
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = next {
-            let is_corrupt = matches!(error.downcast_ref(), Some(StoreError::Corrupt { .. }));
-            use tacet_backup::BackupError::{Broken, Damaged, Signature};
-            if let Some(Damaged { .. } | Broken(_) | Signature(_)) = error.downcast_ref() {
-                return exit::FINDINGS;
-            }
-            if let Some(Self::Backup(Damaged { .. } | Broken(_) | Signature(_))) = error.downcast_ref() {
-                return exit::FINDINGS;
-            }
-            if is_corrupt || matches!(error.downcast_ref(), Some(VaultError::Damaged(_))) {
-                return exit::FINDINGS;
-            }
-            // A transparent variant gives its source's source; look at what it wraps first.
-            if let Some(Self::Vault(VaultError::Damaged(_))) = error.downcast_ref() {
-                return exit::FINDINGS;
-            }
-            next = error.source();
+        // Damage is the same finding whichever part came upon it, and what is missing is as bad as what is bent.
+        match causes(self).any(is_damage) {
+            true => exit::FINDINGS,
+            false => exit::FAILED,
         }
-        exit::FAILED
+    }
+
+    /// Whether a disk was full, as far as the error says.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        causes(self).any(|error| {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            matches!(kind, Some(StorageFull | QuotaExceeded)) || matches!(store_error(error), Some(StoreError::Full))
+        })
+    }
+
+    /// Whether the storage engine gave up, for whatever reason.
+    pub(crate) fn is_of_engine(&self) -> bool {
+        use StoreError::{Failed, Full, Io};
+        causes(self).any(|error| matches!(store_error(error), Some(Failed | Full | Io(_))))
     }
 
     pub(crate) fn help_text(&self) -> Option<String> {
@@ -118,9 +127,80 @@ impl CliError {
     }
 }
 
+/// An error and what it comes from. What an error of the system wraps is looked at too: its own source is that of what it wraps.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(wrapped) = wrapped { Some(wrapped as &(dyn Error + 'static)) } else { error.source() }
+    })
+}
+
+/// The store's error that this is, or that a transparent error has in it: such a one gives its source's source.
+fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
+    match (error.downcast_ref(), backup_error(error)) {
+        (Some(error), _) | (_, Some(BackupError::Store(error))) => Some(error),
+        _ => None,
+    }
+}
+
+fn backup_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BackupError> {
+    match error.downcast_ref() {
+        Some(CliError::Backup(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
+}
+
+fn is_damage(error: &(dyn Error + 'static)) -> bool {
+    use BackupError::{Broken, Damaged, Signature, Target};
+    let missing = |error: &TargetError| matches!(error, TargetError::Absent(_));
+    match backup_error(error) {
+        Some(Damaged { .. } | Broken(_) | Signature(_)) => return true,
+        Some(Target(error)) if missing(error) => return true,
+        _ => {}
+    }
+    let vault = match error.downcast_ref() {
+        Some(CliError::Vault(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    matches!(vault, Some(VaultError::Damaged(_)))
+        || error.downcast_ref().is_some_and(missing)
+        || matches!(store_error(error), Some(StoreError::Corrupt { .. }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tacet_backup::ObjectName;
+
+    #[test]
+    fn a_full_disk_and_a_missing_object_are_known_through_whatever_wraps_them() {
+        let enospc = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for error in [
+            CliError::Store(StoreError::Full),
+            CliError::Backup(BackupError::Store(StoreError::Full)),
+            CliError::Backup(BackupError::Store(StoreError::Io(enospc()))),
+            CliError::Vault(VaultError::Unavailable(Box::new(StoreError::Full))),
+            CliError::file("x", "cannot be written")(enospc()),
+            CliError::other("x", BackupError::Store(StoreError::Full)),
+        ] {
+            assert!(error.is_full_disk() && error.exit_code() == exit::FAILED, "{error:?}");
+        }
+        let failed = CliError::Backup(BackupError::Store(StoreError::Failed));
+        assert!(!failed.is_full_disk() && failed.is_of_engine());
+        let unreachable = CliError::Backup(BackupError::Target(TargetError::Unavailable("x".to_owned())));
+        assert!(!unreachable.is_full_disk() && !unreachable.is_of_engine() && unreachable.exit_code() == exit::FAILED);
+        let absent = || BackupError::Target(TargetError::Absent(ObjectName::parse("a/b").unwrap()));
+        let in_the_engine = StoreError::Io(std::io::Error::other(absent()));
+        for error in [
+            CliError::Backup(absent()),
+            CliError::Vault(VaultError::Unavailable(Box::new(in_the_engine))),
+            CliError::Vault(VaultError::Unavailable(Box::new(StoreError::Io(std::io::Error::other(
+                BackupError::Broken("x".to_owned()),
+            ))))),
+        ] {
+            assert_eq!(error.exit_code(), exit::FINDINGS, "{error:?}");
+        }
+    }
 
     #[test]
     fn damage_has_its_own_exit_code_wherever_it_was_found() {

@@ -138,7 +138,11 @@ impl Vault {
         if report.held_ms > now.as_ms().saturating_add(AHEAD_MS_MAX) {
             return Err(VaultError::NotAllowed("a drill of the future: set the clocks right"));
         }
-        let standing = self.drills_held()?.into_iter().find(|standing| standing.drill == report.drill);
+        let name = report.drill.as_str().as_bytes().to_vec();
+        let row = self.get(Table::Drills, &name).map_err(rows_failed)?;
+        // Of two that are written at once the later is refused, and what it says is held against the other's when it comes again.
+        let expect = row.as_ref().map_or(Expect::Absent, |row| Expect::Revision(row.revision));
+        let standing = row.and_then(|row| standing_in(&row.value));
         if standing.as_ref().is_some_and(|standing| standing.held_ms >= report.held_ms) {
             return Err(VaultError::NotAllowed("this drill, or a later one of its name, is written down already"));
         }
@@ -166,8 +170,7 @@ impl Vault {
             passed_ms: if passed { Some(report.held_ms) } else { standing.and_then(|standing| standing.passed_ms) },
         };
         let value = serde_json::to_vec(&standing).map_err(|error| VaultError::Internal(Box::new(error)))?;
-        let name = report.drill.as_str().as_bytes().to_vec();
-        let mut writes = vec![RowWrite { table: Table::Drills, name, value: Some(value), expect: Expect::Anything }];
+        let mut writes = vec![RowWrite { table: Table::Drills, name, value: Some(value), expect }];
         if !passed {
             let kind = tacet_ledger::people::NoticeKind::DrillFailed;
             self.0.tell(&mut writes, kind, report.drill.as_str(), &detail, now)?;
@@ -191,8 +194,7 @@ impl Vault {
         }
         let mut found = Vec::new();
         self.scan(Table::Drills, &mut |row| {
-            let standing = serde_json::from_slice::<DrillStanding>(&row.value).ok();
-            found.extend(standing.filter(|standing| standing.version == VERSION));
+            found.extend(standing_in(&row.value));
             ControlFlow::Continue(())
         })
         .map_err(rows_failed)?;
@@ -265,6 +267,12 @@ impl crate::vault::Inner {
         let Ok(key) = key else { return Ok(Some(false)) };
         Ok(Some(self.verify_content(&crate::disclose::content_sealer(owner, &key), &located).is_ok()))
     }
+}
+
+/// What a row says; nothing where it cannot be read.
+fn standing_in(value: &[u8]) -> Option<DrillStanding> {
+    let standing = serde_json::from_slice::<DrillStanding>(value).ok();
+    standing.filter(|standing| standing.version == VERSION)
 }
 
 fn rows_failed(error: RowsError) -> VaultError {

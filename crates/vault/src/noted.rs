@@ -29,6 +29,10 @@ impl NotedRows for Vault {
         self.0.scan_noted(table, each).map_err(failed)
     }
 
+    fn scan_readable(&self, table: Table, each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>) -> Result<u64, RowsError> {
+        self.0.scan_readable_noted(table, each).map_err(failed)
+    }
+
     fn commit(&self, writes: Vec<RowWrite>, entries: Vec<Entry>) -> Committing<'_> {
         Box::pin(async move {
             noted::check(&writes)?;
@@ -62,6 +66,23 @@ impl Inner {
     ) -> Result<(), VaultError> {
         let (from, to) = layout::noted_bounds(table as u8);
         self.each_row(&from, &to, &mut |key, value| Ok(each(self.open_noted(key, value)?)))
+    }
+
+    /// The same, passing over rows that do not open. Says how many these were.
+    pub(crate) fn scan_readable_noted(
+        &self,
+        table: Table,
+        each: &mut dyn FnMut(NotedRow) -> ControlFlow<()>,
+    ) -> Result<u64, VaultError> {
+        let ((from, to), mut unreadable) = (layout::noted_bounds(table as u8), 0);
+        self.each_row(&from, &to, &mut |key, value| {
+            let Ok(row) = self.open_noted(key, value) else {
+                unreadable += 1;
+                return Ok(ControlFlow::Continue(()));
+            };
+            Ok(each(row))
+        })?;
+        Ok(unreadable)
     }
 
     fn open_noted(&self, key: &[u8], value: &[u8]) -> Result<NotedRow, VaultError> {

@@ -241,17 +241,20 @@ impl Vault {
         Ok(true)
     }
 
-    /// Ends every token, each with its entry. Gives how many. `why` is told in the entries.
+    /// Ends every token, each with its entry, those that cannot be read too. Gives how many. `why` is told in the entries.
     ///
     /// # Errors
     /// The store's; what was ended until then stays so.
     pub async fn revoke_all_tokens(&self, caller: &Caller, why: &str) -> Result<usize, VaultError> {
-        let rows = self.0.token_rows()?;
+        let rows = self.0.sealed_tokens()?;
         for some in rows.chunks(REVOKED_TOGETHER) {
             let mut commit = Commit { preconditions: Vec::new(), writes: Vec::new(), feed: None, item: Vec::new() };
-            for (row, token) in some {
+            for (row, value) in some {
                 let mut entry = caller.entry(self.0.clock.now(), EventKind::TokenRevoked, Outcome::Success, None);
-                entry.detail = Some(format!("token {} revoked, {why}: role {}", token.id, token.role.as_str()));
+                entry.detail = Some(match self.0.open_token(row, value) {
+                    Ok(token) => format!("token {} revoked, {why}: role {}", token.id, token.role.as_str()),
+                    Err(_) => format!("a token that cannot be read revoked, {why}"),
+                });
                 commit.writes.push(Write::Delete { key: row.clone() });
                 commit.item.push(tacet_ledger::Prepared::new(&entry)?);
             }
@@ -260,6 +263,17 @@ impl Vault {
         self.0.tokens.clear();
         Ok(rows.len())
     }
+
+    /// How many tokens have not expired. One that cannot be read lets nobody in, and is not among them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn tokens_in_force(&self) -> Result<usize, VaultError> {
+        let now = self.0.clock.now();
+        let in_force =
+            |(row, value): &(Vec<u8>, Vec<u8>)| self.0.open_token(row, value).is_ok_and(|token| token.expires > now);
+        Ok(self.0.sealed_tokens()?.iter().filter(|row| in_force(row)).count())
+    }
 }
 
 impl Inner {
@@ -267,18 +281,24 @@ impl Inner {
         layout::token(&self.keys.row_keys, digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
     }
 
-    fn token_rows(&self) -> Result<Vec<(Vec<u8>, Token)>, VaultError> {
+    /// Every token's row, as it lies.
+    fn sealed_tokens(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
         let (from, to) = layout::bounds(layout::TOKENS);
         let mut rows = Vec::new();
         self.store.reader().range(&from, &to, &mut |key, value| {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         })?;
-        let open = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let token = decode(&self.open_structure(Purpose::Token, &key, &value)?)?;
-            Ok((key, token))
-        };
-        rows.into_iter().map(open).collect()
+        Ok(rows)
+    }
+
+    fn open_token(&self, row: &[u8], value: &[u8]) -> Result<Token, VaultError> {
+        decode(&self.open_structure(Purpose::Token, row, value)?)
+    }
+
+    fn token_rows(&self) -> Result<Vec<(Vec<u8>, Token)>, VaultError> {
+        let rows = self.sealed_tokens()?;
+        rows.into_iter().map(|(row, value)| self.open_token(&row, &value).map(|token| (row, token))).collect()
     }
 }
 

@@ -43,12 +43,14 @@ fn what_came_back_is_ended_and_everybody_logs_in_anew() {
     let person = block_on(identity.end_after_restore(&world.fresh(&staff.adm1)));
     assert!(matches!(person, Err(IdentityError::Role(_))), "nobody's account does this");
     let machine = Actor::command_line("root", OperationId([3; 16]));
+    let again = EndedAfterRestore { accounts_open: 4, ..EndedAfterRestore::default() };
     let ended = block_on(identity.end_after_restore(&machine)).unwrap();
-    assert_eq!(ended, EndedAfterRestore { sessions: 4, invitations: 1, approvals: 2, break_glass: 1 });
+    let expected = EndedAfterRestore { sessions: 4, invitations: 1, approvals: 2, break_glass: 1, ..again };
+    assert_eq!(ended, expected);
     let entry = world.rows.entries().pop().unwrap();
     let detail = entry.detail.unwrap();
     assert!(detail.contains("4 sessions, 1 invitations, 2 open approvals, 1 open break-glasses"), "{detail}");
-    assert_eq!(block_on(identity.end_after_restore(&machine)).unwrap(), EndedAfterRestore::default());
+    assert_eq!(block_on(identity.end_after_restore(&machine)).unwrap(), again);
 
     let connection = world.connection(&staff.adm1.device);
     for someone in [&staff.adm1, &staff.adm2, &staff.sec, &staff.aud] {
@@ -67,4 +69,44 @@ fn what_came_back_is_ended_and_everybody_logs_in_anew() {
     world.clock.advance_ms(2 * MINUTE_MS);
     let again = world.login(&mut staff.adm1.key, &staff.adm1.device).unwrap();
     assert!(block_on(identity.authenticate(again.secret.reveal(), &connection)).unwrap().is_some());
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_counted_and_keep_nothing_from_its_end() {
+    let (world, staff) = World::with_staff();
+    let pending = world.ask(&staff.adm1, Act::NewAccount(clinician("b"))).unwrap();
+    let kept = world.rows.get(Table::Approvals, pending.id.as_str().as_bytes()).unwrap().unwrap();
+    // As a later program may write it, and as nobody does.
+    let text = String::from_utf8(kept.value).unwrap();
+    assert!(text.contains("\"version\":1"), "{text}");
+    let later = text.replacen("\"version\":1", "\"version\":2", 1).into_bytes();
+    for (table, value) in [
+        (Table::Approvals, later),
+        (Table::BreakGlass, b"{}".to_vec()),
+        (Table::Accounts, b"nonsense".to_vec()),
+        (Table::Sessions, b"nonsense".to_vec()),
+    ] {
+        let write = RowWrite { table, name: b"unreadable".to_vec(), value: Some(value), expect: Expect::Absent };
+        block_on(world.rows.commit(vec![write], Vec::new())).unwrap();
+    }
+    assert!(world.identity.accounts().is_err());
+    let machine = Actor::command_line("root", OperationId([3; 16]));
+    let ended = block_on(world.identity.end_after_restore(&machine)).unwrap();
+    let expected = EndedAfterRestore {
+        sessions: 5,
+        invitations: 0,
+        approvals: 1,
+        break_glass: 0,
+        accounts_open: 5,
+        unreadable: 3,
+    };
+    assert_eq!(ended, expected);
+    let detail = world.rows.entries().pop().unwrap().detail.unwrap();
+    assert!(detail.contains("3 rows of these and of accounts could not be read"), "{detail}");
+    assert_eq!(world.identity.approval(&pending.id).unwrap().unwrap().standing(world.now()), "withdrawn");
+    // What a later program would find open is gone; what lets nobody in stays to be looked at.
+    assert!(world.rows.get(Table::Approvals, b"unreadable").unwrap().is_none());
+    assert!(world.rows.get(Table::BreakGlass, b"unreadable").unwrap().is_some());
+    let again = EndedAfterRestore { accounts_open: 5, unreadable: 2, ..EndedAfterRestore::default() };
+    assert_eq!(block_on(world.identity.end_after_restore(&machine)).unwrap(), again);
 }

@@ -10,6 +10,7 @@
 mod ending;
 mod filling;
 mod report;
+mod room;
 pub(crate) mod state;
 mod unlocking;
 
@@ -25,6 +26,7 @@ use ending::Ended;
 pub(in crate::commands) use filling::FIRST;
 use report::Expected;
 pub(in crate::commands) use report::{Outcome, Progress};
+use room::Room;
 use state::State;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +58,10 @@ struct Begun {
 }
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, output: &Output) -> Result<u8, CliError> {
+    bring_back(global, args, output).map_err(|error| room::told(&data_directory(global), error))
+}
+
+fn bring_back(global: &Global, args: &RestoreArgs, output: &Output) -> Result<u8, CliError> {
     let data = data_directory(global);
     let progress = Progress::new(output.interactive(), false);
     let begun = begin(global, args, &data, output)?;
@@ -291,6 +297,7 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
             copy.is_not_older_than(names_keys)?;
         }
         refuse_shorter(expected, &chain, &snapshot)?;
+        hold_room(data, &state, &chain, output)?;
         Ok((root, chain, snapshot, copy))
     })();
     let (root, chain, snapshot, copy) = match begun {
@@ -316,6 +323,16 @@ fn begin(global: &Global, args: &RestoreArgs, data: &Path, output: &Output) -> R
     let engine = open::engine(&paths.store, &config)?;
     let restoring = Arc::new(Restoring::begin(engine, content, chain, &copy)?);
     Ok(Begun { config, paths, root, restoring, snapshot, state })
+}
+
+/// Refuses a disk on which what comes does not fit. Of one that was begun a part is here already.
+fn hold_room(data: &Path, state: &State, chain: &Chain, output: &Output) -> Result<(), CliError> {
+    match room::held_against(data, room::free_bytes(data)?, chain.bytes()) {
+        Room::None(says) if state.snapshot.is_none() => return Err(CliError::Usage(says)),
+        Room::Short(says) | Room::None(says) if state.snapshot.is_none() => output.note(&format!("warning: {says}")),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Refuses what the server would refuse once everything else was done.

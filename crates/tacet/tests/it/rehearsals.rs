@@ -83,7 +83,14 @@ fn a_whole_backup_passes_beside_the_server_and_stands_in_its_ledger() {
     let serving = house.place.serve();
     house.fill(&serving.address);
     house.place.json(&["backup", "now"]);
+    // Notes that can never be taken: whichever stands first keeps no other waiting.
+    for name in 0..12 {
+        std::fs::create_dir_all(house.place.data().join(format!("drills/{name}.note"))).unwrap();
+    }
     let told = house.rehearse(&house.scratch(), &["--max-seconds", "600"]).ended(0).json();
+    for name in 0..12 {
+        std::fs::remove_dir(house.place.data().join(format!("drills/{name}.note"))).unwrap();
+    }
     assert_eq!((told["passed"].as_bool(), told["in_ledger"].as_bool()), (Some(true), Some(true)), "{told}");
     assert_eq!((told["resources"].as_u64(), told["sample"]["opened"].as_u64()), (Some(10), Some(1000)), "{told}");
     assert!(told["ledger_entries_since"].as_u64().is_some() && told["seconds"]["first_read"].is_f64(), "{told}");

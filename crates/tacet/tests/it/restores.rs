@@ -172,6 +172,31 @@ fn an_empty_machine_and_the_shares_give_the_store_back_and_the_erased_stay_erase
 }
 
 #[test]
+fn a_segment_that_is_missing_is_a_finding() {
+    let house = House::new();
+    house.fill(0..2);
+    house.backup();
+    let mut folders = vec![house.place.path("content")];
+    let mut segments = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_none_or(|extension| extension != "json") => segments.push(path),
+                false => {}
+            }
+        }
+    }
+    assert!(!segments.is_empty());
+    for segment in segments {
+        std::fs::remove_file(segment).unwrap();
+    }
+    let ran = house.restored("new", &[]).ended(3);
+    assert!(ran.err.contains("has no object"), "{}", ran.err);
+}
+
+#[test]
 fn what_is_not_right_is_refused_and_leaves_the_directory_empty() {
     let house = House::new();
     house.fill(0..2);

@@ -11,16 +11,24 @@ use crate::vault::Vault;
 /// holds exactly (2^53).
 pub const EVENTS_AHEAD: u64 = 1_000_000_000_000;
 
+/// Nothing where a row is there and cannot be read. What lies under the rows may fail for a while, and that is told.
+pub(super) fn readable<T>(read: Result<T, VaultError>) -> Result<Option<T>, VaultError> {
+    match read {
+        Err(error @ VaultError::Unavailable(_)) => Err(error),
+        read => Ok(read.ok()),
+    }
+}
+
 impl Vault {
     /// Lets the numbers of the events of every active subscription go on [`EVENTS_AHEAD`] further than they stand. Gives how many subscriptions there are. Call it
-    /// before anything is sent.
+    /// before anything is sent. One that cannot be read is sent nothing, and is passed over.
     ///
     /// # Errors
     /// The store's. Done again, the numbers go on still further.
     pub async fn advance_event_numbers(&self) -> Result<usize, VaultError> {
         let inner = &self.0;
         let mut advanced = 0;
-        for definition in inner.definitions_of_subscriptions()? {
+        for definition in inner.readable_subscriptions()? {
             if definition.state != SubscriptionState::Active {
                 continue;
             }
@@ -33,8 +41,8 @@ impl Vault {
             });
             let reached = match in_memory {
                 Some(reached) => Some(reached),
-                None => inner
-                    .reached_of_subscription(id)?
+                None => readable(inner.reached_of_subscription(id))?
+                    .flatten()
                     .map(|reached| Reached { events: reached.events.saturating_add(EVENTS_AHEAD), ..reached }),
             };
             if let Some(reached) = reached {

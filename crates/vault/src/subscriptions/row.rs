@@ -359,21 +359,35 @@ impl Inner {
 
     /// Every definition.
     pub(crate) fn definitions_of_subscriptions(&self) -> Result<Vec<Definition>, VaultError> {
+        let rows = self.sealed_subscriptions()?;
+        let opened = rows.into_iter().map(|(key, value)| self.definition_in(&key, &value).transpose());
+        opened.flatten().collect()
+    }
+
+    /// The same, without those that cannot be read.
+    pub(crate) fn readable_subscriptions(&self) -> Result<Vec<Definition>, VaultError> {
+        let rows = self.sealed_subscriptions()?;
+        Ok(rows.into_iter().filter_map(|(key, value)| self.definition_in(&key, &value).ok().flatten()).collect())
+    }
+
+    /// The definition in a row of this space, if it is one.
+    fn definition_in(&self, key: &[u8], value: &[u8]) -> Result<Option<Definition>, VaultError> {
+        let plain = self.open_structure(Purpose::State, key, value)?;
+        if plain.first() != Some(&DEFINITION) {
+            return Ok(None);
+        }
+        let damaged = VaultError::Damaged("a subscription cannot be read");
+        Definition::decode(&plain).map(Some).ok_or(damaged)
+    }
+
+    fn sealed_subscriptions(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
         let (from, to) = layout::bounds(layout::SUBSCRIPTIONS);
         let mut rows = Vec::new();
         self.store.reader().range(&from, &to, &mut |key, value| {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         })?;
-        let mut definitions = Vec::new();
-        for (key, value) in rows {
-            let plain = self.open_structure(Purpose::State, &key, &value)?;
-            if plain.first() == Some(&DEFINITION) {
-                let damaged = VaultError::Damaged("a subscription cannot be read");
-                definitions.push(Definition::decode(&plain).ok_or(damaged)?);
-            }
-        }
-        Ok(definitions)
+        Ok(rows)
     }
 
     /// How far a subscription has come. None: it was never active.

@@ -5,6 +5,7 @@
 //! | set back, forked | the start, each publication | at once, from the rows | with another store, or another name of the log |
 //! | altered | the slow derivation | within its period: so it has a row | [`Vault::resume_disclosures`] |
 //! | ahead, disputed | a witness | if it can be reached: so it has a row | the same witness cosigns, or [`Vault::resume_disclosures`] |
+//! | unreadable | a start, of a row | at once | [`Vault::resume_disclosures`] |
 //! | unwitnessed | the server, counting | at once | witnesses answer again |
 //!
 //! A row comes with an entry and a notice to those who look after the house, and goes with an entry.
@@ -71,6 +72,8 @@ pub enum Halt {
     },
     /// Too few witnesses have cosigned lately.
     Unwitnessed,
+    /// A row that says why disclosures are stopped cannot be read: a later program wrote it, or it is damaged.
+    Unreadable,
 }
 
 impl Halt {
@@ -84,6 +87,8 @@ impl Halt {
         match self {
             Self::Ahead { witness, .. } | Self::Disputed { witness } => Some(witness_row(witness)),
             Self::Altered { .. } => Some(b"altered".to_vec()),
+            // Of no row, as it has whichever name it has: so that it ends as those do that have one.
+            Self::Unreadable => Some(b"unreadable".to_vec()),
             Self::SetBack { .. } | Self::Forked { .. } | Self::Unwitnessed => None,
         }
     }
@@ -139,6 +144,9 @@ impl fmt::Display for Halt {
                     to.saturating_sub(1)
                 )
             }
+            Self::Unreadable => f.write_str(
+                "why disclosures are stopped was written down and cannot be read: a later program wrote it, or it is damaged",
+            ),
             Self::Unwitnessed => {
                 f.write_str("too few witnesses have cosigned the ledger lately: see that they can be reached")
             }
@@ -225,18 +233,22 @@ impl Inner {
 
     fn kept_halts(&self) -> Result<Vec<(RowWrite, Kept)>, VaultError> {
         let mut rows = Vec::new();
-        self.scan_noted(Table::Halts, &mut |row| {
+        // What does not open at all has no name, and stops each start anew until another copy of the store is restored.
+        if self.scan_readable_noted(Table::Halts, &mut |row| {
             rows.push(row);
             ControlFlow::Continue(())
-        })?;
+        })? > 0
+        {
+            self.transparency.halts.add(&Halt::Unreadable);
+        }
         let read = |row: tacet_ledger::noted::NotedRow| {
             let kept: Option<Kept> = serde_json::from_slice(&row.value).ok();
             let kept = kept.filter(|kept| kept.version == VERSION);
-            let kept = kept.ok_or(VaultError::Damaged("a row that says why disclosures are stopped cannot be read"))?;
+            let kept = kept.unwrap_or(Kept { version: VERSION, since_ms: 0, halt: Halt::Unreadable });
             let expect = Expect::Revision(row.revision);
-            Ok((RowWrite { table: Table::Halts, name: row.name, value: None, expect }, kept))
+            (RowWrite { table: Table::Halts, name: row.name, value: None, expect }, kept)
         };
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().map(read).collect())
     }
 
     fn keep_halt(&self, halt: &Halt) -> Result<(), VaultError> {
@@ -310,7 +322,7 @@ impl Inner {
     /// What stopped disclosures because the log was behind or other than what was seen ends with the log's name: nobody has seen more of the next one.
     /// Entries that were altered are so under any name.
     pub(crate) fn end_halts_of_log(&self, caller: &Caller, origin: &str) -> Result<(), VaultError> {
-        let of_log = |halt: &Halt| !matches!(halt, Halt::Altered { .. } | Halt::Unwitnessed);
+        let of_log = |halt: &Halt| !matches!(halt, Halt::Altered { .. } | Halt::Unreadable | Halt::Unwitnessed);
         let entry = caller.entry(self.clock.now(), EventKind::ConfigurationChange, Outcome::Success, None);
         self.lift_halts(of_log, entry, &format!("the published log goes on as {origin}")).map(|_| ())
     }

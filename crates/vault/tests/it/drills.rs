@@ -164,3 +164,21 @@ fn a_sample_opens_records_and_counts_those_that_do_not() {
     assert_eq!((sample.tried, sample.opened), (20, 20));
     assert_eq!(house.ledger().len(), size, "nothing was shown, and nothing is written down");
 }
+
+#[test]
+fn of_two_drills_that_are_written_down_at_once_the_newer_stands() {
+    let house = filled();
+    for _ in 0..20 {
+        let older = report(&house, Drill::Ransomware, true);
+        let newer = report(&house, Drill::Ransomware, true);
+        let note = |report: &DrillReport| block_on(house.vault.note_drill(&caller(Role::Operator), report));
+        let taken = std::thread::scope(|scope| {
+            let first = scope.spawn(|| note(&older).is_ok().then_some(older.held_ms));
+            let second = note(&newer).is_ok().then_some(newer.held_ms);
+            [first.join().unwrap(), second]
+        });
+        let standing = house.vault.drills_held().unwrap().pop().unwrap();
+        assert!(taken.iter().any(Option::is_some));
+        assert_eq!(Some(standing.held_ms), taken.into_iter().max().unwrap(), "{taken:?}");
+    }
+}

@@ -152,3 +152,42 @@ fn every_token_is_ended_with_its_entry() {
     assert_eq!(block_on(house.vault.revoke_all_tokens(&operator, "again")).unwrap(), 0);
     house.assert_sound();
 }
+
+/// Puts a row on the disk that nothing here has written.
+fn plant(house: &mut House, key: Vec<u8>) {
+    let _ = house.vault.clone().close();
+    let engine = tacet_store::memory::MemoryEngine::open(&house.disk, tacet_store::memory::Faults::default());
+    let write = tacet_store::Write::put(key, b"nonsense".to_vec());
+    tacet_store::Engine::write(&engine, &[write], tacet_store::Durability::Durable).unwrap();
+    drop(engine);
+    house.reopen();
+}
+
+#[test]
+fn rows_that_do_not_open_keep_no_token_and_no_table_from_being_ended() {
+    use tacet_ledger::noted::{Expect, NotedRows, RowWrite, Table};
+    const TOKENS: u8 = 0x06;
+    let mut house = House::new();
+    let operator = caller(Role::Operator);
+    let expires = tacet_types::Clock::now(house.clock.as_ref()).plus_ms(86_400_000);
+    let (_, secret) = block_on(house.vault.create_token(&operator, "machine", Role::Integrator, expires)).unwrap();
+    let write = |house: &House, name: &[u8]| {
+        let (name, value) = (name.to_vec(), Some(b"{}".to_vec()));
+        let write = RowWrite { table: Table::Sessions, name, value, expect: Expect::Absent };
+        block_on(house.vault.commit(vec![write], Vec::new())).unwrap();
+    };
+    write(&house, b"one");
+    let mut token = vec![0x55; 17];
+    token[0] = TOKENS;
+    plant(&mut house, token);
+    assert!(house.vault.tokens().is_err());
+    assert_eq!(house.vault.tokens_in_force().unwrap(), 1);
+    assert_eq!(block_on(house.vault.revoke_all_tokens(&operator, "after a restore")).unwrap(), 2);
+    assert!(house.vault.authenticate(secret.reveal()).unwrap().is_none());
+    assert!(house.vault.tokens().unwrap().is_empty() && house.disk_rows(TOKENS) == 0);
+    let unreadable = |entry: &tacet_ledger::Entry| {
+        entry.detail.as_deref() == Some("a token that cannot be read revoked, after a restore")
+    };
+    assert_eq!(house.ledger().iter().filter(|entry| unreadable(entry)).count(), 1);
+    house.assert_sound();
+}

@@ -335,3 +335,25 @@ fn the_process_dies_at_each_write_while_disclosures_are_stopped_and_let_go_on() 
     println!("{interrupted} interrupted, {stopped} of them stopped after the start");
     assert!(interrupted > 6 && stopped > 0, "{interrupted} {stopped}");
 }
+
+#[test]
+fn a_reason_that_cannot_be_read_stops_disclosures_and_not_the_start() {
+    use tacet_ledger::noted::{Expect, NotedRows, RowWrite, Table};
+    let mut house = filled(3);
+    let value = br#"{"version":2,"since_ms":1,"halt":{"kind":"of-a-later-program"}}"#.to_vec();
+    let write = RowWrite { table: Table::Halts, name: b"later".to_vec(), value: Some(value), expect: Expect::Absent };
+    block_on(house.vault.commit(vec![write], Vec::new())).unwrap();
+    for _ in 0..2 {
+        house.reopen();
+        assert_eq!((house.vault.halted(), house.vault.health()), (Some(Halt::Unreadable), Health::Halted));
+        assert!(house.read("Observation", "o1").is_err());
+    }
+    let verification = house.vault.verify_ledger(&mut |_, _| ()).unwrap();
+    let operator = caller(Role::Operator);
+    let lifted = house.vault.resume_disclosures(&operator, "the newer program was asked", &verification).unwrap();
+    assert_eq!(lifted, [Halt::Unreadable]);
+    house.reopen();
+    assert_eq!((house.vault.halted(), house.vault.health()), (None, Health::Ready));
+    house.read("Observation", "o1").unwrap();
+    house.assert_sound();
+}

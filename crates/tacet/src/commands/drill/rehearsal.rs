@@ -11,6 +11,7 @@
 
 mod place;
 mod report;
+mod stoppable;
 
 use super::recording::{Recorded, Recorder, WAITS};
 use crate::args::{Global, RehearsalArgs};
@@ -21,11 +22,12 @@ use crate::error::CliError;
 use crate::exit;
 use crate::open::{self, MAINTENANCE_LIMITS};
 use crate::output::Output;
-use place::Place;
+use place::{Leftovers, Place};
 use report::Rehearsed;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stoppable::Stoppable;
 use tacet_backup::restore::{KeyCopies, KeyCopy, Restoring, Wanted, content_chain};
 use tacet_backup::targets::TargetSettings;
 use tacet_backup::{BackupSigner, Target};
@@ -61,9 +63,11 @@ pub(super) fn run(global: &Global, args: &RehearsalArgs, output: &Output) -> Res
     let place = Place::take(&args.scratch, &away_from(&recorder))?;
     let mut found = Rehearsed::default();
     let begun_ms = now_ms();
-    let rehearsal = Rehearsal { recorder: &recorder, args, place: &place, stop: watch_stop()?, begun_ms, output };
+    let rehearsal =
+        Rehearsal { recorder: &recorder, args, place: &place, stop: watch_stop(place.leftovers())?, begun_ms, output };
     if let Err(error) = rehearsal.play(&mut found) {
-        found.problems.push(explain(&error));
+        // What was being read then failed, and that says nothing.
+        found.problems.push(explain(&rehearsal.go_on().err().unwrap_or(error)));
     }
     drop(rehearsal);
     found.all_ms = now_ms() - begun_ms;
@@ -104,8 +108,8 @@ fn away_from(recorder: &Recorder) -> Vec<PathBuf> {
     folders.chain([recorder.data.clone()]).collect()
 }
 
-/// Set when the process is told to stop: then what was brought back is taken away first.
-fn watch_stop() -> Result<Arc<AtomicBool>, CliError> {
+/// Set when the process is told to stop: then what was brought back is taken away first. Told once more, it takes that away at once and ends.
+fn watch_stop(leftovers: Leftovers) -> Result<Arc<AtomicBool>, CliError> {
     let (stop, set) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -119,6 +123,11 @@ fn watch_stop() -> Result<Arc<AtomicBool>, CliError> {
             if let Ok(signal) = signal {
                 signal.await;
                 watched.store(true, Ordering::Relaxed);
+            }
+            if let Ok(again) = stop_signal() {
+                again.await;
+                let _ = leftovers.take_away();
+                std::process::exit(i32::from(exit::FAILED));
             }
         });
     });
@@ -190,6 +199,7 @@ impl Rehearsal<'_> {
         restoring.fill_spaces(&FIRST, &|_| ())?;
         self.go_on()?;
         let engine: Arc<dyn Engine> = Arc::new(restoring.engine().clone());
+        let engine = Arc::new(Stoppable::new(engine, Arc::clone(&self.stop)));
         let keeper = open::keeper(root, MAINTENANCE_LIMITS);
         let vault = Vault::open(engine, keeper, open::vault_options()).map_err(CliError::Opening)?;
         // Nothing but the end of erasures changes it.
@@ -198,8 +208,9 @@ impl Rehearsal<'_> {
         found.first_read_ms = Some(self.ms());
         self.say("a first record opens; the rest comes");
         let looked = self.look(found, &restoring, &vault, &snapshot);
-        vault.close()?;
-        looked
+        let closed = vault.close();
+        looked?;
+        Ok(closed?)
     }
 
     /// Everything, and every check.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use tacet_backup::Manifest;
 use tacet_smart::Asked;
-use tacet_vault::{Caller, SubscriptionState, Vault};
+use tacet_vault::{Caller, Subscription, SubscriptionState, Vault};
 
 /// What came back and was ended, and what is left as it was at the snapshot.
 #[derive(Default)]
@@ -19,7 +19,6 @@ pub(in crate::commands) struct Ended {
     apps: tacet_smart::EndedAfterRestore,
     tokens: usize,
     tokens_kept: usize,
-    accounts: usize,
     subscriptions: usize,
     locked: bool,
     halted: bool,
@@ -42,14 +41,14 @@ pub(in crate::commands) fn end_what_came_back(
         ..Ended::default()
     };
     if keep_tokens {
-        ended.tokens_kept = vault.tokens()?.iter().filter(|token| token.expires > now).count();
+        ended.tokens_kept = vault.tokens_in_force()?;
     } else {
         ended.tokens = open::wait(vault.revoke_all_tokens(caller, "after a restore"))?;
     }
-    open::wait(vault.advance_event_numbers())?;
-    let all = vault.subscriptions()?;
-    ended.subscriptions = all.iter().filter(|one| one.state == SubscriptionState::Active).count();
-    ended.accounts = identity.accounts().map_err(people::told)?.iter().filter(|account| account.usable(now)).count();
+    // One that cannot be read is no reason to show nothing: then only those are counted whose numbers went on.
+    let advanced = open::wait(vault.advance_event_numbers())?;
+    let active = |one: &Subscription| one.state == SubscriptionState::Active;
+    ended.subscriptions = vault.subscriptions().map_or(advanced, |all| all.into_iter().filter(active).count());
     ended.locked = vault.lockdown_level().is_some();
     ended.halted = vault.halted().is_some();
     Ok(ended)
@@ -66,7 +65,7 @@ impl Ended {
                 "codes": apps.under_way, "tokens": self.tokens,
             },
             "left": {
-                "accounts": self.accounts, "clients": apps.clients_in_use, "tokens": self.tokens_kept,
+                "accounts": people.accounts_open, "unreadable": people.unreadable, "clients": apps.clients_in_use, "tokens": self.tokens_kept,
                 "subscriptions": self.subscriptions, "locked": self.locked, "halted": self.halted,
             },
         })
@@ -106,8 +105,15 @@ impl Ended {
                rules, care    rules of access, patients' refusals and erasures of after the snapshot: again\n  \
                feeds          have every sender send again what it sent since {time}\n  \
                lockdown       {locked}",
-            self.accounts, apps.clients_in_use, self.subscriptions,
+            people.accounts_open, apps.clients_in_use, self.subscriptions,
         );
+        if people.unreadable > 0 {
+            let _ = write!(
+                text,
+                "\n  UNREADABLE     {} rows of accounts, sessions, approvals or emergencies: let nobody in until somebody looked into it",
+                people.unreadable
+            );
+        }
         if self.halted {
             text += "\n  DISCLOSURES    are stopped, as they were at the snapshot: docs/ledger.md says what to do";
         }

@@ -7,7 +7,7 @@ use super::report::{Expected, Outcome, Progress};
 use super::state::State;
 use super::{Begun, end_once, expected, finish, noted, operator, succeed_log};
 use crate::args::{Global, RestoreArgs};
-use crate::backing::{Backing, Following, Maker};
+use crate::backing::{Backing, Following, Maker, explain};
 use crate::commands::serve;
 use crate::config::{Config, data_directory};
 use crate::error::CliError;
@@ -120,7 +120,12 @@ impl Background {
             match self.bring_back() {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::error!(%error, "the restore does not get on; it is tried again, and changes stay refused");
+                    let error = super::room::told(&self.data, error);
+                    if matches!(error, CliError::DiskFull { .. }) {
+                        tracing::error!(%error, "stop this, make room and run the same command again: what is here can be read, and stays");
+                    }
+                    let error = explain(&error);
+                    tracing::error!(error, "the restore does not get on; it is tried again, and changes stay refused");
                     let pauses = PAUSE.as_millis() / 100;
                     for _ in 0..pauses {
                         if self.stop.load(Ordering::Relaxed) {

@@ -104,6 +104,11 @@ impl Place {
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
+    /// What is to be taken away where nobody waits for the end of what is being done there.
+    pub(super) fn leftovers(&self) -> Leftovers {
+        Leftovers { root: self.root.clone(), made: self.made }
+    }
+
     /// Takes everything away again.
     pub(super) fn empty(mut self) -> Result<(), CliError> {
         self.take_away()
@@ -112,7 +117,21 @@ impl Place {
 
     fn take_away(&mut self) -> std::io::Result<()> {
         let Some(mark) = self.mark.take() else { return Ok(()) };
-        let store = self.store();
+        let taken = self.leftovers().take_away();
+        drop(mark);
+        taken
+    }
+}
+
+/// What a rehearsal has in its directory.
+pub(super) struct Leftovers {
+    root: PathBuf,
+    made: bool,
+}
+
+impl Leftovers {
+    pub(super) fn take_away(&self) -> std::io::Result<()> {
+        let store = self.root.join(STORE);
         let mut taken = Ok(());
         for _ in 0..TRIES {
             taken = if store.exists() { std::fs::remove_dir_all(&store) } else { Ok(()) };
@@ -124,7 +143,6 @@ impl Place {
         // With something left the mark stays: so the next rehearsal knows it for one's.
         taken?;
         std::fs::remove_file(self.root.join(MARK))?;
-        drop(mark);
         if self.made { std::fs::remove_dir(&self.root) } else { Ok(()) }
     }
 }
@@ -170,6 +188,13 @@ mod tests {
         std::fs::create_dir(path("there")).unwrap();
         drop(Place::take(&path("there"), &away).unwrap());
         assert_eq!(std::fs::read_dir(path("there")).unwrap().count(), 0);
+
+        // Who does not wait takes it away all the same.
+        let place = Place::take(&path("left"), &away).unwrap();
+        std::fs::create_dir_all(place.store().join("fjall")).unwrap();
+        place.leftovers().take_away().unwrap();
+        assert!(!path("left").exists());
+        drop(place);
 
         // What a killed one left is taken away.
         std::fs::write(path("there").join(MARK), "").unwrap();
