@@ -94,11 +94,13 @@ fn said(last: &Last) -> String {
 /// Asks the server that has the store.
 fn ask(data: &Path, base: bool, adopt: bool, wait_s: u64, output: &Output) -> Result<u8, CliError> {
     let files = Files::of(data);
-    let before = Status::read(&files.status).ok_or_else(|| {
-        CliError::Usage(
+    // None where a server has not made its first one yet.
+    let before = Status::read(&files.status);
+    if before.is_none() && !files.folder.exists() {
+        return Err(CliError::Usage(
             "the store is in use by a process that makes no backups: set `[backup]` and start it again".to_owned(),
-        )
-    })?;
+        ));
+    }
     let words = format!("now{}{}", if base { " base" } else { "" }, if adopt { " adopt" } else { "" });
     std::fs::write(&files.wanted, words).map_err(CliError::file(&files.wanted, "cannot be written"))?;
     output.note("the server that has the store is asked to make it");
@@ -109,13 +111,20 @@ fn ask(data: &Path, base: bool, adopt: bool, wait_s: u64, output: &Output) -> Re
         if files.wanted.exists() {
             continue;
         }
-        let Some(after) = Status::read(&files.status).filter(|after| after.at != before.at) else { continue };
+        let Some(after) =
+            Status::read(&files.status).filter(|after| before.as_ref().is_none_or(|before| after.at != before.at))
+        else {
+            continue;
+        };
         if let Some(problem) = &after.problem {
             return Err(CliError::Usage(format!("no snapshot was made: {problem}")));
         }
         let Some(last) = after.last.clone() else { continue };
         if base
-            && (last.kind != Kind::Base && before.last.as_ref().is_some_and(|before| before.number + 1 >= last.number))
+            && last.kind != Kind::Base
+            && before
+                .as_ref()
+                .is_none_or(|before| before.last.as_ref().is_some_and(|before| before.number + 1 >= last.number))
         {
             continue;
         }

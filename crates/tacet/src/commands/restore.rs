@@ -359,7 +359,7 @@ fn hold_serving(args: &RestoreArgs, config: &Config) -> Result<(), CliError> {
     }
 }
 
-/// Refuses a directory with anything in it but a configuration file.
+/// Refuses a directory with anything in it but a configuration file, or what a restore leaves that was killed before it did anything.
 fn refuse_occupied(data: &Path) -> Result<(), CliError> {
     let entries = match std::fs::read_dir(data) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -367,7 +367,7 @@ fn refuse_occupied(data: &Path) -> Result<(), CliError> {
     };
     for entry in entries {
         let entry = entry.map_err(CliError::file(data, "the directory cannot be read"))?;
-        if entry.file_name() != config::FILE_NAME {
+        if entry.file_name() != config::FILE_NAME && entry.path() != State::new_path(data) {
             return Err(CliError::Usage(format!(
                 "`{}` is not empty: a restore goes into an empty directory (a `{}` may be in it)",
                 data.display(),

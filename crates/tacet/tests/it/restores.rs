@@ -294,8 +294,8 @@ fn a_restore_that_was_killed_goes_on_and_nothing_else_opens_the_store() {
             );
         }
     }
-    // On a busy machine none may have come so far as to leave anything.
-    if house.place.path("killed/restore-unfinished").exists() || house.is_empty("killed") {
+    // On a busy machine none may have come further than its first moment, on a quick one the last may have ended.
+    if house.place.path("killed/restore-unfinished").exists() || !house.place.path("killed/root.key").exists() {
         house.restored("killed", &[]).ended(0);
     }
     assert!(kills > 0);

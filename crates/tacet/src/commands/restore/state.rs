@@ -44,6 +44,11 @@ impl State {
         data.join(FILE_NAME)
     }
 
+    /// Where the state is while it is being written. All that a restore leaves that was killed in its first moment.
+    pub(super) fn new_path(data: &Path) -> PathBuf {
+        data.join(format!(".{FILE_NAME}.new"))
+    }
+
     /// What an earlier try left; none where there was none.
     pub(crate) fn read(data: &Path) -> Result<Option<Self>, CliError> {
         let path = Self::path(data);
@@ -70,7 +75,7 @@ impl State {
         let unwritable = || CliError::file(&path, "the state of the restore cannot be written");
         let text =
             serde_json::to_string(self).map_err(|error| CliError::other("the state cannot be written", error))?;
-        let new = data.join(format!(".{FILE_NAME}.new"));
+        let new = Self::new_path(data);
         let mut file = std::fs::File::create(&new).map_err(unwritable())?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable())?;
         std::fs::rename(&new, &path).map_err(unwritable())?;
