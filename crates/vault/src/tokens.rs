@@ -282,7 +282,7 @@ impl Inner {
     }
 
     /// Every token's row, as it lies.
-    fn sealed_tokens(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+    fn sealed_tokens(&self) -> Result<Vec<crate::rotate::Row>, VaultError> {
         let (from, to) = layout::bounds(layout::TOKENS);
         let mut rows = Vec::new();
         self.store.reader().range(&from, &to, &mut |key, value| {

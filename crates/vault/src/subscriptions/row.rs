@@ -380,7 +380,7 @@ impl Inner {
         Definition::decode(&plain).map(Some).ok_or(damaged)
     }
 
-    fn sealed_subscriptions(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+    fn sealed_subscriptions(&self) -> Result<Vec<crate::rotate::Row>, VaultError> {
         let (from, to) = layout::bounds(layout::SUBSCRIPTIONS);
         let mut rows = Vec::new();
         self.store.reader().range(&from, &to, &mut |key, value| {
