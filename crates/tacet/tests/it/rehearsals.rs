@@ -123,7 +123,9 @@ fn a_whole_backup_passes_beside_the_server_and_stands_in_its_ledger() {
 
     let (code, log) = serving.stop();
     assert_eq!(code, Some(0), "{log}");
-    assert!(!log.contains("Moreau") && !log.contains("ERROR"), "{log}");
+    let untaken = "a note of a drill that was not held with this store's root key is thrown away";
+    let is_clean = |line: &str| !line.contains("Moreau") && (!line.contains("ERROR") || line.contains(untaken));
+    assert!(log.lines().all(is_clean), "{log}");
     let held = house.held();
     assert_eq!(held.len(), 2, "what was refused was not held: {held:?}");
     assert!(

@@ -183,7 +183,7 @@ fn a_segment_that_is_missing_is_a_finding() {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
-                false if path.extension().is_none_or(|extension| extension != "json") => segments.push(path),
+                false if path.components().any(|part| part.as_os_str() == "segments") => segments.push(path),
                 false => {}
             }
         }

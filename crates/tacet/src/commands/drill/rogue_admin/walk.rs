@@ -41,7 +41,17 @@ impl Marks {
     pub(super) fn within(&self, answer: &Answer) -> usize {
         let (head, _) = answer.parts();
         let body = answer.body();
-        self.automaton.find_iter(head).count() + self.automaton.find_iter(&body).count()
+        self.count(head.as_ref()) + self.count(body.as_ref())
+    }
+
+    /// A number counts where it stands alone: in the digits of a longer one (0.28 seconds, as a computer writes them) it is nobody's.
+    fn count(&self, text: &[u8]) -> usize {
+        let is_digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+        let alone = |found: &aho_corasick::Match| {
+            let number = text.get(found.range()).is_some_and(|found| found.iter().all(u8::is_ascii_digit));
+            !number || !is_digit(found.start().checked_sub(1)) && !is_digit(Some(found.end()))
+        };
+        self.automaton.find_overlapping_iter(text).filter(alone).count()
     }
 }
 
@@ -171,6 +181,15 @@ pub(super) fn ask(client: &Client, method: &str, path: &str, body: &str) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `0.28000000000000003` in the metrics held the hospital's number of its first patient.
+    #[test]
+    fn a_number_within_a_longer_one_is_nobodys() {
+        let strings = vec!["80000000000".to_owned(), "Lefèvre".to_owned()];
+        let marks = Marks { automaton: AhoCorasick::new(&strings).unwrap(), strings };
+        assert_eq!(marks.count("sum 0.28000000000000003\n".as_bytes()), 0);
+        assert_eq!(marks.count("80000000000, MLefèvre1 \"80000000000\"".as_bytes()), 3);
+    }
 
     #[test]
     fn every_placeholder_is_filled() {
