@@ -228,15 +228,15 @@ impl Vault {
             let mut from = vec![crate::layout::HEADS; 17];
             inner.rng.fill(from.get_mut(1..).unwrap_or_default());
             let (first, past) = crate::layout::bounds(crate::layout::HEADS);
-            let mut rows = inner.rows(&from, &past, LOOKED_AT_MAX)?;
-            if rows.is_empty() {
-                rows = inner.rows(&first, &past, LOOKED_AT_MAX)?;
-            }
-            for (row, value) in rows {
-                let Some(opened) = inner.opens(&row, &value)? else { continue };
-                sample.tried += 1;
-                sample.opened += u64::from(opened);
-                break;
+            // Past the last that can be opened, it goes on with the first.
+            let begins: [&[u8]; 2] = [&from, &first];
+            'begins: for begin in begins {
+                for (row, value) in inner.rows(begin, &past, LOOKED_AT_MAX)? {
+                    let Some(opened) = inner.opens(&row, &value)? else { continue };
+                    sample.tried += 1;
+                    sample.opened += u64::from(opened);
+                    break 'begins;
+                }
             }
         }
         Ok(sample)

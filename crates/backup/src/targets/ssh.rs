@@ -250,7 +250,11 @@ impl Target for Ssh {
     }
 
     fn describe(&self) -> String {
-        format!("SSH {}", self.settings.host)
+        // The folder is in the forced command of a key: another key of one account is another place.
+        let key = self.settings.identity.as_deref().and_then(std::path::Path::file_name);
+        let key = key.map(|name| format!(", key {}", name.to_string_lossy())).unwrap_or_default();
+        let port = self.settings.port.map(|port| format!(", port {port}")).unwrap_or_default();
+        format!("SSH {}{port}{key}", self.settings.host)
     }
 
     fn compares(&self) -> bool {
