@@ -223,7 +223,7 @@ fn head_of(name: &str) {
         about: vec![
             name.into(),
             "né(e) le 04/04/1947 (79 ans) · F".into(),
-            "INS 247049403828008 (NIR TEST) · IPP 80000000000".into(),
+            "INS 247049403828008 (NIR TEST) · IPP 84820157936".into(),
             "lit 1 · patient 1/127 · feuille 20261122-1205-7K3Q-012-R4TWX".into(),
         ],
         code: Some("247049403828008".into()),

@@ -17,9 +17,8 @@ use crate::queue::{Bounds, Queue};
 use crate::rows::{check_write, feed_key};
 use crate::store::{Commit, Committed, Sequencer};
 use crate::ticket::Answerer;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use tacet_types::Sequence;
 
 /// Groups that may be durable in the engine while their mark is not yet. Two would do; a few more even out hiccups.
@@ -35,6 +34,13 @@ pub(crate) struct Job<S: Sequencer> {
 pub(crate) struct WrittenGroup<O> {
     reached: Reached,
     answers: Vec<(Answerer<O>, Committed<O>)>,
+}
+
+/// Why a store that failed refuses: somebody can make room at once, and has to look for the cause of the rest.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Full,
+    Failed,
 }
 
 /// How far the acknowledged commits go.
@@ -53,7 +59,8 @@ pub(crate) struct Core<S: Sequencer> {
     pub(crate) durability: Durability,
     reached: Mutex<Reached>,
     advanced: Condvar,
-    failed: AtomicBool,
+    /// The first failure, as those hear of it who come after.
+    failed: OnceLock<Refusal>,
 }
 
 impl<S: Sequencer> Core<S> {
@@ -64,7 +71,7 @@ impl<S: Sequencer> Core<S> {
         durability: Durability,
         reached: Reached,
     ) -> Self {
-        let (reached, advanced, failed) = (Mutex::new(reached), Condvar::new(), AtomicBool::new(false));
+        let (reached, advanced, failed) = (Mutex::new(reached), Condvar::new(), OnceLock::new());
         Self { engine, queue, group, group_bulk, durability, reached, advanced, failed }
     }
 
@@ -76,13 +83,19 @@ impl<S: Sequencer> Core<S> {
         &self.advanced
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+    /// How a commit is refused since an earlier one failed; none as long as none did.
+    pub(crate) fn refusal(&self) -> Option<StoreError> {
+        self.failed.get().map(|refusal| match refusal {
+            Refusal::Full => StoreError::Full,
+            Refusal::Failed => StoreError::Failed,
+        })
     }
 
     fn fail(&self, error: &StoreError) {
         tracing::error!(%error, cause = ?std::error::Error::source(error), "the store stops accepting writes");
-        self.failed.store(true, Ordering::SeqCst);
+        let refusal = if matches!(error, StoreError::Full) { Refusal::Full } else { Refusal::Failed };
+        // The first is the cause; what fails after it is its consequence.
+        let _ = self.failed.set(refusal);
     }
 }
 
@@ -108,8 +121,8 @@ pub(crate) fn commit_groups<S: Sequencer>(
     let _watch = Watch(core);
     let mut reached = *core.reached();
     while let Some(jobs) = core.queue.take(core.group, core.group_bulk, || core.engine.pressure() == Pressure::Busy) {
-        // A failed store answers each job by dropping it.
-        if core.has_failed() {
+        if let Some(refusal) = core.refusal() {
+            jobs.into_iter().for_each(|job| job.answerer.answer(Err(refusal.again())));
             continue;
         }
         if let Some(group) = write_group(core, &mut sequencer, jobs, &mut reached) {
@@ -196,10 +209,9 @@ pub(crate) fn acknowledge<S: Sequencer>(core: &Core<S>, written: &Receiver<Writt
         let mut groups = vec![group];
         groups.extend(written.try_iter());
         let Some(reached) = groups.last().map(|group| group.reached) else { continue };
-        let recorded = if core.has_failed() {
-            Err(StoreError::Failed)
-        } else {
-            core.engine.witness().record(&reached.mark, false, core.durability)
+        let recorded = match core.refusal() {
+            Some(refusal) => Err(refusal),
+            None => core.engine.witness().record(&reached.mark, false, core.durability),
         };
         if let Err(error) = &recorded {
             core.fail(error);

@@ -187,8 +187,8 @@ impl<S: Sequencer> Store<S> {
         let (answerer, ticket) = ticket();
         if let Err(error) = commit.writes.iter().try_for_each(check_write) {
             answerer.answer(Err(error));
-        } else if self.core().has_failed() {
-            answerer.answer(Err(StoreError::Failed));
+        } else if let Some(refusal) = self.core().refusal() {
+            answerer.answer(Err(refusal));
         } else {
             let bytes = commit.writes.iter().map(Write::bytes).sum::<usize>()
                 + commit.feed.as_ref().map_or(0, Vec::len)
@@ -232,7 +232,7 @@ impl<S: Sequencer> Store<S> {
 
     /// Whether the store stopped accepting writes after a failure.
     pub fn has_failed(&self) -> bool {
-        self.core().has_failed()
+        self.core().refusal().is_some()
     }
 
     /// Waits until [`Store::last_sequence`] is beyond `after`, but no longer than `timeout`, and says what it is.
@@ -246,8 +246,8 @@ impl<S: Sequencer> Store<S> {
     /// [`StoreError::Closed`] from here on.
     pub fn close(self) -> Result<(), StoreError> {
         self.0.stop();
-        if self.core().has_failed() {
-            return Err(StoreError::Failed);
+        if let Some(refusal) = self.core().refusal() {
+            return Err(refusal);
         }
         let mark = self.core().reached().mark;
         self.core().engine.flush()?;
@@ -461,8 +461,10 @@ mod tests {
                 faults.inject(operation, 0, effect);
                 let failed = store.submit(put(2, 2)).wait().unwrap_err();
                 assert_eq!(matches!(failed, StoreError::Full), full, "{operation:?} {failed}");
-                assert!(matches!(store.submit(put(3, 3)).wait(), Err(StoreError::Failed)));
-                assert!(matches!(store.close(), Err(StoreError::Failed)));
+                let refused = [store.submit(put(3, 3)).wait().map(|_| ()), store.close()];
+                let as_the_first =
+                    |error| if full { matches!(error, StoreError::Full) } else { matches!(error, StoreError::Failed) };
+                assert!(refused.into_iter().all(|refused| as_the_first(refused.unwrap_err())), "{operation:?}");
                 let again = open(&disk.crash(Crash::KeepSynced)).unwrap();
                 assert_eq!(again.reader().get(&[9, 1]).unwrap(), Some(vec![1]));
                 assert_eq!(again.reader().get(&[9, 3]).unwrap(), None);

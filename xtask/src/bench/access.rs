@@ -7,6 +7,7 @@
 use super::growing::Growing;
 use super::machine::Machine;
 use super::programs::{self, SHIPPED};
+use super::say;
 use super::search::{Client, KINDS, Subject, subject};
 use crate::{Outcome, process, workspace};
 use hdrhistogram::Histogram;
@@ -321,11 +322,6 @@ fn table(report: &Report) -> Outcome<String> {
         )?;
     }
     Ok(out)
-}
-
-#[expect(clippy::print_stderr, reason = "says how far the measurement is")]
-fn say(what: &str) {
-    eprintln!("{what}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures how long decisions and searches take")]

@@ -11,6 +11,7 @@ use super::load::{self, Sample};
 use super::machine::Machine;
 use super::measure::median;
 use super::programs::{self, SHIPPED};
+use super::say;
 use super::work::{Job, Kind, Target};
 use crate::instance::{Instance, Server};
 use crate::{Outcome, process, workspace};
@@ -340,11 +341,6 @@ fn print(report: &Report) {
             }
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "what goes on, beside the report on stdout")]
-fn say(what: &str) {
-    eprintln!("bench: {what}");
 }
 
 #[cfg(test)]

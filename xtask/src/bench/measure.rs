@@ -6,6 +6,7 @@ use super::load::{self, Sample};
 use super::machine::Machine;
 use super::programs::{self, SHIPPED, WITHOUT};
 use super::report::{HttpRow, ImportRow, Ratio, Report, StartRow};
+use super::say;
 use super::work::{Created, Job, Kind, Target};
 use crate::instance::{Instance, Server, Took};
 use crate::{Outcome, process, workspace};
@@ -272,11 +273,6 @@ pub(super) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
     (at(figures.len().saturating_sub(1) / 2) + at(figures.len() / 2)) / 2.0
-}
-
-#[expect(clippy::print_stderr, reason = "what goes on, beside the report on stdout")]
-fn say(what: &str) {
-    eprintln!("bench: {what}");
 }
 
 #[cfg(test)]

@@ -109,3 +109,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         errors => Err(format!("{errors} requests failed: these figures are not to be used").into()),
     }
 }
+
+/// Says what goes on, beside the report on stdout.
+#[expect(clippy::print_stderr, reason = "a command of a person at work")]
+fn say(what: &str) {
+    eprintln!("bench: {what}");
+}

@@ -7,6 +7,7 @@ use super::draw::Draw;
 use super::growing::{Growing, Grown, hospital_of};
 use super::machine::Machine;
 use super::programs::{self, SHIPPED};
+use super::say;
 use crate::instance::Server;
 use crate::{Outcome, process, workspace};
 use hdrhistogram::Histogram;
@@ -342,11 +343,6 @@ fn table(report: &Report) -> Outcome<String> {
         }
     }
     Ok(out)
-}
-
-#[expect(clippy::print_stderr, reason = "what goes on, beside the report on stdout")]
-fn say(what: &str) {
-    eprintln!("bench search: {what}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures how long searches take")]
