@@ -32,6 +32,9 @@ use tacet_vault::{BackupFigures, Caller, EventKind, Outcome, Vault};
 /// The ledger names a log snapshot at most this often; each names all before it. In milliseconds.
 const NAMED_EVERY_MS: i64 = 600_000;
 
+/// What the log says each time that a backup fails.
+pub(crate) const NO_BACKUP: &str = "NO BACKUP IS MADE: it is tried again";
+
 /// How often it is looked whether something is wanted of the thread.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -353,7 +356,7 @@ impl Maker {
                     problem = explain(error),
                     failures = self.status.failures + 1,
                     waiting_bytes = self.following.tail.bytes(),
-                    "NO BACKUP IS MADE: it is tried again"
+                    "{NO_BACKUP}"
                 );
                 next = self.clock.now().plus_ms(again_ms);
                 again_ms = (again_ms * 2).min(AGAIN_MS.1);

@@ -1,7 +1,7 @@
 //! The attack on the host: files encrypted in place, a piece here and there as such programs do to be fast, renamed, a note left; then the process killed.
 
 use super::crowd::{self, Course, Day};
-use super::stage::{ADMINISTRATOR, Stage, noise, total};
+use super::stage::{ADMINISTRATOR, Stage, is_well, noise, total};
 use super::{cannot, now_ms, seconds_since};
 use crate::args::RansomwareArgs;
 use crate::commands::drill::child::Server;
@@ -127,9 +127,7 @@ fn wait_for_work(stage: &Stage, args: &RansomwareArgs, course: &Course, server: 
         if enough && has_pack && stage.newest()? >= wanted {
             return Ok(());
         }
-        if server.ended_early().is_some() {
-            return Err(cannot("the server ended by itself before the attack"));
-        }
+        is_well(server)?;
         if worked_s > WAIT_S {
             return Err(cannot(if has_pack { "too few snapshots or writes came" } else { "the ward got no pack" }));
         }

@@ -8,10 +8,16 @@ use super::crowd::{Chart, What};
 use crate::commands::drill::http::{Answer, Client};
 use crate::error::CliError;
 use serde_json::Value;
+use std::time::Duration;
 use tacet_backup::Manifest;
 
 /// Clients that read it all again.
 const READERS: usize = 4;
+
+/// Tries of a read that the server puts off, and the time between two. It opens so many keys a second and no more, also of the machine that reads a
+/// whole day's work again: 5,000 at once and 100 a second where nobody set it otherwise.
+const TRIES_MAX: u32 = 300;
+const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 
 /// What came of the comparison.
 #[derive(Default)]
@@ -28,6 +34,8 @@ pub(super) struct Compared {
     pub(super) in_flight: u64,
     /// Records with a text that nobody was told about.
     pub(super) foreign: u64,
+    /// Records of which the server says neither what they are nor that they are not there.
+    pub(super) unread: u64,
     /// Records of the crowd that are there and not deleted.
     pub(super) present: u64,
     /// Records from before the crowd that were compared byte for byte.
@@ -44,6 +52,7 @@ struct Found {
     back: usize,
     in_flight: bool,
     foreign: bool,
+    unread: bool,
     present: bool,
 }
 
@@ -63,6 +72,10 @@ pub(super) fn compare(
     // The snapshot was cut after the one before it was written.
     let cut_ms = before.map_or(0, |before| before.time().as_ms());
     for (chart, found) in charts.iter().zip(&found) {
+        if found.unread {
+            compared.unread += 1;
+            continue;
+        }
         for (place, write) in chart.writes.iter().enumerate() {
             let Some(acknowledged_ms) = write.acknowledged_ms else { continue };
             if place < found.back {
@@ -104,15 +117,31 @@ fn look_at_all(client: &Client, charts: &[Chart]) -> Result<Vec<Found>, CliError
     })
 }
 
-fn get(client: &Client, path: &str) -> Result<Answer, CliError> {
-    client.ask("GET", path, &[], "").map_err(|error| CliError::other("the restored server does not answer", error))
+/// Reads, and waits where the server puts it off.
+pub(super) fn get(client: &Client, path: &str) -> Result<Answer, CliError> {
+    let ask = || {
+        let answer = client.ask("GET", path, &[], "");
+        answer.map_err(|error| CliError::other("the restored server does not answer", error))
+    };
+    let mut answer = ask()?;
+    for _ in 1..TRIES_MAX {
+        if !matches!(answer.status, 429 | 503) {
+            break;
+        }
+        std::thread::sleep(PUT_OFF_FOR);
+        answer = ask()?;
+    }
+    Ok(answer)
 }
 
 fn look_at(client: &Client, chart: &Chart) -> Result<Found, CliError> {
     let answer = get(client, &chart.path)?;
     let (status, body) = (answer.status, answer.body());
     let writes = chart.writes.iter().enumerate();
-    let nothing = Found { back: 0, in_flight: false, foreign: false, present: status == 200 };
+    let nothing = Found { back: 0, in_flight: false, foreign: false, unread: false, present: status == 200 };
+    if !matches!(status, 200 | 404 | 410) {
+        return Ok(Found { unread: true, ..nothing });
+    }
     let same = writes.clone().rev().find(|(_, write)| {
         let as_told = match write.what {
             // Acknowledged, and never asked for again: it is known by what was sent.

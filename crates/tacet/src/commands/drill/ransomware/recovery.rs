@@ -203,7 +203,7 @@ pub(super) fn restore(stage: &Stage, attacked: &Attacked, say: &dyn Fn(&str)) ->
     say(&format!("full service after {:.1} s; every write is read again", meanwhile.full_service_s));
     let compared = compare::compare(&client, attacked, &snapshot, before.as_ref())?;
     let erased = format!("/Patient/{}", stage.hospital.patient_id(ERASED));
-    let erased_status = ask(&client, "GET", &erased, "")?;
+    let erased_status = compare::get(&client, &erased)?.status;
     end(server)?;
 
     say("the ledger and every seal of the restored store are looked at");

@@ -48,6 +48,7 @@ impl Report<'_> {
             ("until full service every read was answered and every change refused", recovered.astray.is_empty()),
             ("no acknowledged write that reached a copy is lost", compared.missing == 0 && compared.survived > 0),
             ("nothing is there that nobody wrote", compared.foreign == 0),
+            ("the server told of every record", compared.unread == 0),
             ("what was there before is the same byte for byte", compared.sample > 0 && compared.sample_other == 0),
             ("as many records are there as must be", recovered.resources == recovered.resources_expected),
             ("who was erased before stays erased", matches!(recovered.erased_status, 404 | 410)),
@@ -119,7 +120,7 @@ impl Report<'_> {
                 "acknowledged": compared.acknowledged, "back": compared.survived, "lost": compared.lost_ms.len(),
                 "lost_window_seconds": round(self.lost_window_s()), "snapshot_age_seconds": round(self.snapshot_age_s()),
                 "lost_that_reached_a_copy": compared.missing, "in_flight_and_there": compared.in_flight,
-                "nobody_wrote": compared.foreign, "reads": attacked.day.reads, "seconds": round(attacked.worked_s),
+                "nobody_wrote": compared.foreign, "not_told": compared.unread, "reads": attacked.day.reads, "seconds": round(attacked.worked_s),
             },
             "sample": { "compared": compared.sample, "other": compared.sample_other },
             "erased_patient_status": recovered.erased_status, "ledger_problems": recovered.ledger_problems,
@@ -237,6 +238,13 @@ impl Report<'_> {
             compared.in_flight,
             compared.foreign
         )?;
+        if compared.unread > 0 {
+            writeln!(
+                out,
+                "    NOT TOLD: of {} records the server said neither what they are nor that they are gone",
+                compared.unread
+            )?;
+        }
         writeln!(
             out,
             "Records from before: {} compared, {} other. Resources: {} where {} must be. Sizes: {} bytes of backup, {} of keys.\n",

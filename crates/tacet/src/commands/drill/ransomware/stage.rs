@@ -4,6 +4,7 @@ use super::places::{Place, Places};
 use super::ward::Lying;
 use super::{cannot, now_ms};
 use crate::args::RansomwareArgs;
+use crate::backing::NO_BACKUP;
 use crate::commands::drill::child::{Children, Server};
 use crate::commands::drill::play;
 use crate::commands::drill::scratch::{Area, Scratch};
@@ -45,8 +46,11 @@ const LOCKED_DAYS: u32 = 1;
 /// Who runs the played hospital.
 pub(super) const ADMINISTRATOR: &str = "drill administrator";
 
-/// Looks before a snapshot is given up, 100 ms apart: an hour, for a first base.
+/// Looks before a snapshot is given up, 100 ms apart: an hour, for a first base of a hospital of 100,000.
 const LOOKS_MAX: u32 = 36_000;
+
+/// Failures of the backup, one after the other, after which none is waited for: half a minute, as the server tries again.
+const FAILURES_MAX: u64 = 6;
 
 /// All machines of the drill.
 pub(super) struct Stage {
@@ -147,10 +151,7 @@ impl Stage {
             if newest > number {
                 return Ok(newest);
             }
-            if let Some(log) = server.ended_early() {
-                let last: Vec<&str> = log.lines().rev().take(5).collect();
-                return Err(cannot(&format!("the server ended by itself: {}", last.join(" | "))));
-            }
+            is_well(server)?;
             std::thread::sleep(Duration::from_millis(100));
         }
         Err(cannot("no snapshot came"))
@@ -256,6 +257,23 @@ impl Stage {
     }
 }
 
+/// Refuses a server that ended by itself, or whose backup fails again and again: nothing is waited for then.
+pub(super) fn is_well(server: &mut Server) -> Result<(), CliError> {
+    if let Some(log) = server.ended_early() {
+        let last: Vec<&str> = log.lines().rev().take(5).collect();
+        return Err(cannot(&format!("the server ended by itself: {}", last.join(" | "))));
+    }
+    failing(&server.log()).map_or(Ok(()), |problem| Err(cannot(&format!("the server makes no backup: {problem}"))))
+}
+
+/// What the backup fails of, where a log ends in that.
+fn failing(log: &str) -> Option<String> {
+    let last = log.lines().rev().find(|line| line.contains(NO_BACKUP))?;
+    let said = serde_json::from_str::<Value>(last).ok()?;
+    let field = |name: &str| said.get(name).cloned().unwrap_or_default();
+    (field("failures").as_u64()? >= FAILURES_MAX).then(|| field("problem").as_str().unwrap_or("see its log").to_owned())
+}
+
 fn pack_file() -> String {
     format!("ward-{WARD_FILE}.tacetpack")
 }
@@ -338,4 +356,21 @@ pub(super) fn noise(bytes: usize) -> Vec<u8> {
     let mut noise = vec![0; bytes];
     tacet_seal::SecureRng.fill(&mut noise);
     noise
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_fails_again_and_again_is_not_waited_for() {
+        let line = |failures: u64| {
+            format!(r#"{{"level":"ERROR","message":"{NO_BACKUP}","problem":"no room","failures":{failures}}}"#)
+        };
+        assert_eq!(failing(""), None);
+        assert_eq!(failing(&format!("{}\nnoise\n", line(FAILURES_MAX - 1))), None);
+        assert_eq!(failing(&format!("{}\nnoise\n", line(FAILURES_MAX))), Some("no room".to_owned()));
+        // It had gone well in between.
+        assert_eq!(failing(&[line(FAILURES_MAX), line(1)].join("\n")), None);
+    }
 }
