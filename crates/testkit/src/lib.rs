@@ -1,5 +1,5 @@
 //! A seeded synthetic hospital: wards, staff and patients with plausible charts, as FHIR R4 JSON. Nobody in it is real. [`passkey`] is what its people
-//! log in with.
+//! log in with; [`apart`] compares how long answers take.
 //!
 //! ```text
 //!   Hospital::new(seed, ..) ── foundation() ──> organisations, wards, practitioners        (import these first)
@@ -21,6 +21,7 @@
 //! It is no model of epidemiology: what is frequent here is what exercises software. It does no I/O except to the writers
 //! that it is given.
 
+pub mod apart;
 mod bundle;
 mod calendar;
 mod clinic;

@@ -47,6 +47,9 @@ const NAMED_BYTES_MAX: usize = 160;
 /// What entries are filled up with.
 const FILLING: &str = "nothing was shown";
 
+/// An id of the usual length.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
 /// What comes of looking for a record.
 pub(crate) enum Sought {
     /// The caller sees it as it is now.
@@ -225,22 +228,36 @@ impl Inner {
     }
 }
 
-/// The entry with what is hidden, if something is, and as long in the ledger as without.
-pub(crate) fn filled(mut entry: Entry, hidden: Option<Hidden<'_>>) -> Result<Entry, VaultError> {
-    let target = steps(entry.encode()?.len() + NAMED_BYTES_MAX);
-    if let Some(Hidden { owner, record }) = hidden {
-        entry.outcome = Outcome::Refused;
-        entry.patient = owner.ledger_patient();
-        entry.records.push(record.clone());
-        entry.categories.push(record.resource_type);
+/// The entry with what is hidden, if something is, and as long in the ledger as without. Both are made, and the one that is not kept is encoded
+/// once more: the other will be, where it goes into the ledger.
+pub(crate) fn filled(entry: Entry, hidden: Option<Hidden<'_>>) -> Result<Entry, VaultError> {
+    let (mut named, nobody) = (entry.clone(), nobody());
+    let of_nobody = nobody.as_ref().map(|(owner, record)| Hidden { owner, record });
+    if let Some(Hidden { owner, record }) = hidden.or(of_nobody) {
+        named.outcome = Outcome::Refused;
+        named.patient = owner.ledger_patient();
+        named.records.push(record.clone());
+        named.categories.push(record.resource_type);
     }
-    let length = entry.encode()?.len();
+    let lengths = (entry.encode()?.len(), named.encode()?.len());
+    let target = steps(lengths.0 + NAMED_BYTES_MAX);
+    let (mut entry, other, length) = match hidden {
+        Some(_) => (named, entry, lengths.1),
+        None => (entry, named, lengths.0),
+    };
+    black_box(other.encode()?);
     if steps(length) < target {
         // With its tag and its own length it is some bytes longer: far from the end of the step.
         let missing = ((target - 1) * STEP_BYTES + 1).saturating_sub(BEFORE_ENTRY_BYTES + length);
-        entry.detail = Some(format!("{FILLING:.<missing$}"));
+        entry.detail = Some(format!("{FILLING}{}", ".".repeat(missing.saturating_sub(FILLING.len()))));
     }
     Ok(entry)
+}
+
+/// Somebody who is not there, and a record of theirs.
+fn nobody() -> Option<(Owner, RecordRef)> {
+    let (resource_type, id) = (ResourceType::parse("Patient")?, ResourceId::parse(NOBODY).ok()?);
+    Some((Owner::Patient(id.clone()), RecordRef { resource_type, id, version: VersionId::FIRST }))
 }
 
 /// Whether what a resource of this type refers to by this parameter is a patient in whose compartment it is.

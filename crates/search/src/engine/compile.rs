@@ -151,24 +151,21 @@ impl<'s, 't> Compiler<'s, 't> {
         let mut nodes = Vec::new();
         let mut dates: HashMap<ParameterId, Vec<DateTest>> = HashMap::new();
         let mut updated: Vec<DateTest> = Vec::new();
-        let mut guards = Vec::new();
+        let guard_of = |filter: &Filter| match filter {
+            Filter::Guard(guard) => Some(guard.clone()),
+            _ => None,
+        };
+        let guards: Vec<_> = all.iter().filter_map(guard_of).collect();
         for filter in all {
             match filter {
                 Filter::Value(parameter, Test::Date(comparison, low, high)) => {
                     dates.entry(*parameter).or_default().push((*comparison, *low, *high));
                 }
                 Filter::LastUpdated { comparison, low_ms, high_ms } => updated.push((*comparison, *low_ms, *high_ms)),
-                Filter::Types(_) => {}
-                Filter::Guard(guard) => guards.push(guard),
+                Filter::Types(_) | Filter::Guard(_) => {}
                 filter => nodes.push(inner.filter(filter, depth + 1)?),
             }
-            if matches!(nodes.last(), Some(Node::Nothing)) {
-                // What is there and hidden would now be asked of the guard: what is not there takes as long.
-                for filter in all {
-                    if let Filter::Guard(guard) = filter {
-                        inner.guard_in_vain(guard)?;
-                    }
-                }
+            if guards.is_empty() && matches!(nodes.last(), Some(Node::Nothing)) {
                 return Ok(Node::Nothing);
             }
         }
@@ -178,6 +175,13 @@ impl<'s, 't> Compiler<'s, 't> {
         if !updated.is_empty() {
             nodes.push(inner.last_updated(&updated)?);
         }
+        // What is there and hidden would now be asked of the guard, and the rest of the search goes on from it: what is not there takes as long.
+        let stand_in = if guards.is_empty() { None } else { inner.stand_in()? };
+        let in_vain = !guards.is_empty() && nodes.iter().any(|node| matches!(node, Node::Nothing));
+        if in_vain {
+            let Some(stand_in) = stand_in else { return Ok(Node::Nothing) };
+            nodes = vec![stand_in];
+        }
         if !guards.is_empty() {
             // How to look depends on how many are left by what stands beside it.
             let mut candidates: Vec<u64> = nodes.iter().map(|node| node.estimate(self.segment.max_doc())).collect();
@@ -185,8 +189,8 @@ impl<'s, 't> Compiler<'s, 't> {
                 candidates.push(self.types(left)?.estimate(self.segment.max_doc()));
             }
             let least = candidates.into_iter().min().unwrap_or_else(|| u64::from(self.segment.max_doc()));
-            for guard in guards {
-                nodes.push(inner.guard(guard, least)?);
+            for guard in &guards {
+                nodes.push(if in_vain { inner.guard_in_vain(guard)? } else { inner.guard(guard, least)? });
             }
         }
         if let Some(left) = &left
@@ -227,6 +231,21 @@ impl<'s, 't> Compiler<'s, 't> {
             let code = column.values.get_val(doc);
             usize::try_from(code).ok().and_then(|code| wanted.get(code)).copied().unwrap_or(false)
         }))
+    }
+
+    /// Some document of the types that are searched, the same each time: it stands where one would that is not there. None: there is none.
+    fn stand_in(self) -> Result<Option<Node<'s>>, SearchError> {
+        for &code in self.types {
+            let (start, mut found) = (terms::plain(GLOBAL, kind::KEY, &[code]), None);
+            self.segment.terms(&start, terms::end_of(&start).as_deref(), &mut |_, info| {
+                found = Some(info.clone());
+                false
+            })?;
+            if let Some(info) = found {
+                return Ok(Some(Node::terms(vec![info], Of::Any)));
+            }
+        }
+        Ok(None)
     }
 
     fn one(self, term: Vec<u8>) -> Result<Node<'s>, SearchError> {

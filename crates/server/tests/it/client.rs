@@ -54,6 +54,19 @@ impl Ask {
         self.header("content-type", "application/fhir+json")
     }
 
+    /// As it goes over an HTTP/1.1 connection that stays open.
+    pub(crate) async fn bytes(self) -> Vec<u8> {
+        let (head, body) = self.0.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+        for (name, value) in &head.headers {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+        bytes.extend(body);
+        bytes
+    }
+
     pub(crate) async fn send(self, address: SocketAddr) -> Answer {
         let stream = TcpStream::connect(address).await.unwrap();
         self.send_over(stream).await

@@ -4,6 +4,7 @@
 //! change something too. Whatever can be seen of the answers, and how much the store worked for them, must be the same: then nobody
 //! learns from them whether those patients are there.
 
+mod clock;
 mod face;
 mod labels;
 mod machine;
@@ -11,6 +12,7 @@ mod oracle;
 mod pcf;
 mod probes;
 mod timing;
+mod wire;
 
 use crate::ward::{ACT_CODE, Chart, OWN_CODES, Ward, refusal};
 use face::Face;
@@ -103,8 +105,24 @@ async fn differences(who: &str, probes: &[Probe], [with, without]: &[Ward; 2]) -
     found
 }
 
+/// By which the laboratory, and a doctor of elsewhere, have to do with the patient whom everybody sees.
+fn of_others() -> Vec<Value> {
+    let open = json!({"reference": "Patient/p-open"});
+    let actors = ["Patient/p-open", "Practitioner/dr-other"];
+    let actors = actors.map(|actor| json!({"actor": {"reference": actor}, "status": "accepted"}));
+    vec![
+        json!({"resourceType": "ServiceRequest", "id": "s-open", "status": "active", "intent": "order", "subject": open,
+            "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "108252007"}]}], "code": {"text": "blood"}}),
+        json!({"resourceType": "Appointment", "id": "ap-others", "status": "booked", "start": "2026-03-04T09:00:00Z",
+            "end": "2026-03-04T09:30:00Z", "participant": actors}),
+    ]
+}
+
 async fn hides(who: &str, patients: &[&str]) {
     let wards = both(patients).await;
+    for ward in &wards {
+        ward.put_all(&of_others()).await;
+    }
     // Pages first: what is made below has ids by chance, and stands on another page in each hospital.
     walk(who, patients, &wards).await;
     let mut probes = probes::of_all(patients);
@@ -180,6 +198,16 @@ async fn the_desk_learns_nothing_of_those_set_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pharmacy_learns_nothing_of_those_set_apart() {
     hides("pharmacist", &["p-vip", "p-denied", OTHER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_laboratory_learns_nothing_of_those_without_an_order() {
+    hides("laboratory", &["p-vip", "p-denied", OTHER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_of_elsewhere_learns_nothing_of_others() {
+    hides("other-doctor", &["p-vip", "p-detained", OTHER]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,13 +47,14 @@ impl<'s> Compiler<'s, '_> {
         Ok(Node::all(vec![seen, Node::all(vec![Node::terms(many, Of::Types), hidden]).not()]))
     }
 
-    /// Asks the guard of some document, for nothing: as much work as it is to ask it of one that is found and hidden.
-    pub(super) fn guard_in_vain(self, guard: &Arc<Guard>) -> Result<(), SearchError> {
+    /// Asks the guard of what is walked, and lets nothing be seen whatever it says: as much work as it is to ask it of what is found and hidden.
+    pub(super) fn guard_in_vain(self, guard: &Arc<Guard>) -> Result<Node<'s>, SearchError> {
         let check = self.guard_check(guard)?;
-        if self.segment.max_doc() > 0 {
-            std::hint::black_box(check(0));
-        }
-        Ok(())
+        let in_vain: Check<'s> = Rc::new(move |doc| {
+            std::hint::black_box(check(doc));
+            false
+        });
+        Ok(Node::Check(Box::new(Node::Everything), in_vain))
     }
 
     /// About how many terms must be looked up for the guard.

@@ -82,14 +82,17 @@ pub(super) fn about(patient: &str) -> Vec<Probe> {
     for (kind, id) in records(patient) {
         all.extend(of_record(kind, &id));
     }
-    all.extend(searches(patient));
-    all.extend(operations(patient));
-    all.extend(changes(patient));
-    all.extend(bundles(patient));
+    all.extend(beyond_records(patient));
     all
 }
 
-fn of_record(kind: &'static str, id: &str) -> Vec<Probe> {
+/// What is about one patient, and names more than one of their records.
+pub(super) fn beyond_records(patient: &str) -> Vec<Probe> {
+    [searches(patient), operations(patient), changes(patient), bundles(patient)].concat()
+}
+
+/// Everything that is about one record.
+pub(super) fn of_record(kind: &'static str, id: &str) -> Vec<Probe> {
     let path = format!("/{kind}/{id}");
     let bare = json!({"resourceType": kind, "id": id});
     let mut all = vec![

@@ -35,9 +35,6 @@ pub(super) use super::encodings::for_url as encoded;
 /// Somebody is robbed and others are not to be read.
 const PATIENTS_MIN: u64 = 10;
 
-/// Reads of each kind that are timed.
-const TIMED: usize = 200;
-
 #[expect(clippy::disallowed_methods, reason = "says how long the drill took")]
 pub(super) fn run(patients: u64, seed: u64, scratch: Option<&Path>, output: &Output) -> Result<u8, CliError> {
     if patients < PATIENTS_MIN {
@@ -66,7 +63,7 @@ pub(super) fn run(patients: u64, seed: u64, scratch: Option<&Path>, output: &Out
     let wrong_counts = walk::walk(&mut thief, &stage, &truth, &say)?;
     say("the thief compares what is hidden with what is absent");
     let (pairs, differences) = pairs::pairs(&mut thief, &stage, &truth)?;
-    let timing = pairs::timing(&mut thief, &stage, &truth, TIMED)?;
+    let timing = pairs::timing(&mut thief, &stage, &truth)?;
     // Before anything is declared: what was shown without a declaration.
     let made = thief.made.clone();
     let leaked: BTreeSet<String> = thief

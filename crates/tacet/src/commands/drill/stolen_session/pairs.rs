@@ -9,6 +9,7 @@ use crate::commands::drill::staged::{Known, Stage};
 use crate::error::CliError;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use tacet_testkit::apart::{Goal, Share, Told};
 use tacet_types::{Rng, SeededRng};
 
 /// Patients about whom is asked in pairs.
@@ -16,6 +17,13 @@ const PATIENTS: usize = 6;
 
 /// Further records about which is asked in pairs.
 const RECORDS: usize = 24;
+
+/// Of pairs of answers, the share in which the hidden one takes longer is to be within a tenth of a half: then somebody who compares 361 of each
+/// is still wrong in one of a hundred cases. 200 requests of each kind and, while that does not say, up to 800.
+pub(super) const GOAL: Goal = Goal { tolerance: 0.1, rounds_min: 50, rounds_max: 200, repeats: 2 };
+
+/// Hidden patients about whom timed requests are made.
+const TIMED_PATIENTS: usize = 200;
 
 /// Headers that differ from one answer to the next whatever was asked.
 const CHANGING: [&str; 2] = ["date", "x-request-id"];
@@ -42,13 +50,11 @@ pub(super) struct Difference {
 /// What one kind of request takes, about what is hidden and about what is absent.
 pub(super) struct Timing {
     pub(super) what: &'static str,
-    /// Requests of each.
-    pub(super) requests: usize,
     pub(super) hidden: Spread,
     pub(super) absent: Spread,
-    /// How often a hidden one took longer than an absent one, of all pairs, ties counted half (Mann and Whitney's U over their number): a
-    /// half where time tells nothing.
-    pub(super) hidden_longer: f64,
+    /// How often a hidden one took longer than an absent one that was asked for at about the same time.
+    pub(super) hidden_longer: Share,
+    pub(super) told: Told,
 }
 
 /// Where times lie.
@@ -298,40 +304,24 @@ fn without_moments(mut value: Value) -> Value {
 }
 
 /// Asks about what is hidden and about what is absent in turns, and compares how long it took.
-pub(super) fn timing(
-    thief: &mut Thief<'_>,
-    stage: &Stage,
-    truth: &Truth,
-    requests: usize,
-) -> Result<Vec<Timing>, CliError> {
+pub(super) fn timing(thief: &mut Thief<'_>, stage: &Stage, truth: &Truth) -> Result<Vec<Timing>, CliError> {
     let rng = SeededRng::new(stage.hospital.options().seed ^ 1);
-    let hidden: Vec<String> = sampled(&truth.closed, requests).iter().map(|n| stage.hospital.patient_id(*n)).collect();
+    let patients: Vec<String> =
+        sampled(&truth.closed, TIMED_PATIENTS).iter().map(|n| stage.hospital.patient_id(*n)).collect();
     let mut timings = Vec::with_capacity(TIMED_KINDS.len());
     for (what, make) in TIMED_KINDS {
-        let (mut of_hidden, mut of_absent) = (Vec::new(), Vec::new());
-        for (turn, id) in hidden.iter().cycle().take(requests).enumerate() {
+        let mut hidden = patients.iter().cycle();
+        let (told, compared) = GOAL.measure(&rng, |is_hidden| {
             let absent = absent_id(&rng);
-            // Each goes first half of the time.
-            let order = if turn % 2 == 0 { [(true, id), (false, &absent)] } else { [(false, &absent), (true, id)] };
-            for (is_hidden, id) in order {
-                let Request { method, path, body, .. } = make(id);
-                let took_us = thief.timed_us(method, &path, &body)?;
-                if is_hidden { of_hidden.push(took_us) } else { of_absent.push(took_us) }
-            }
-        }
-        let hidden_longer = larger_share(&of_hidden, &of_absent);
+            let id = if is_hidden { hidden.next().unwrap_or(&absent) } else { &absent };
+            let Request { method, path, body, .. } = make(id);
+            thief.timed_us(method, &path, &body)
+        })?;
+        let (of_hidden, of_absent) = compared.times();
         let (hidden, absent) = (Spread::of(of_hidden), Spread::of(of_absent));
-        timings.push(Timing { what, requests, hidden, absent, hidden_longer });
+        timings.push(Timing { what, hidden, absent, hidden_longer: compared.share(), told });
     }
     Ok(timings)
-}
-
-/// In how many of all pairs the first is the larger one, ties counted half.
-fn larger_share(first: &[f64], second: &[f64]) -> f64 {
-    let against =
-        |one: f64| move |other: &f64| if one > *other { 1.0 } else { f64::from(u8::from(one == *other)) / 2.0 };
-    let wins: f64 = first.iter().flat_map(|one| second.iter().map(against(*one))).sum();
-    wins / (first.len() * second.len()).max(1) as f64
 }
 
 #[cfg(test)]
@@ -358,9 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_says_nothing() {
-        assert_eq!(larger_share(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]), 0.5);
-        assert_eq!((larger_share(&[4.0, 5.0], &[1.0]), larger_share(&[1.0], &[4.0, 5.0])), (1.0, 0.0));
+    fn half_of_the_times_are_below_the_median() {
         let spread = Spread::of((0..100).rev().map(f64::from).collect());
         assert_eq!((spread.median_us, spread.p90_us), (50.0, 90.0));
     }

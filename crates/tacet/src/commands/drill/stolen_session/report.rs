@@ -1,7 +1,7 @@
 //! What the drill says: for people, with the scoreboard's line, or as one JSON document. Strings of patients are counted, never shown.
 
 use super::emergency::Emergencies;
-use super::pairs::{Difference, Timing};
+use super::pairs::{Difference, GOAL, Timing};
 use super::thief::Thief;
 use super::truth::{Marks, Truth};
 use super::walk::WrongCounts;
@@ -10,6 +10,7 @@ use crate::commands::drill::staged::Stage;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use tacet_testkit::apart::{Share, Told};
 
 /// Findings of a kind that are listed one by one.
 const LISTED_MAX: usize = 20;
@@ -62,6 +63,11 @@ impl Report<'_> {
         (self.differences.len() + self.wrong_counts.len()) as u64
     }
 
+    /// Kinds of request whose time tells hidden from absent.
+    fn told_by_time(&self) -> Vec<&Timing> {
+        self.timing.iter().filter(|timing| timing.told == Told::Apart).collect()
+    }
+
     pub(super) fn saw_own_patients(&self) -> bool {
         !self.truth.own.is_empty()
             && self.truth.own.iter().all(|n| {
@@ -77,6 +83,7 @@ impl Report<'_> {
             && self.strings.is_empty()
             && self.opened_by_the_rules.is_empty()
             && self.existence() == 0
+            && self.told_by_time().is_empty()
             && emergencies.opened.len() as u64 <= Emergencies::cap()
             && emergencies.too_much.is_empty()
             && emergencies.after_end == 0
@@ -87,12 +94,13 @@ impl Report<'_> {
     fn scoreboard(&self) -> String {
         format!(
             "2 | a clinician's live session | own patients: {} | others readable: goal 0, found {} | with break-glass: goal at most {}, \
-             found {} | existence learned: goal 0, found {} | the ledger's list: {} | {}",
+             found {} | existence learned: goal 0, found {} | told by time: goal 0, found {} | the ledger's list: {} | {}",
             self.truth.own.len(),
             self.others_readable().len(),
             Emergencies::cap(),
             self.emergencies.opened.len(),
             self.existence(),
+            self.told_by_time().len(),
             if self.written.is_exact() { "exact" } else { "NOT EXACT" },
             if self.is_met() { "met" } else { "NOT MET" }
         )
@@ -141,7 +149,8 @@ impl Report<'_> {
                 "line": 2, "attacker": "a clinician's live session", "own_patients": self.truth.own.len(),
                 "others_readable_goal": 0, "others_readable": self.others_readable().len(),
                 "with_break_glass_goal": Emergencies::cap(), "with_break_glass": opened.len(),
-                "existence_goal": 0, "existence_learned": self.existence(), "ledger_exact": self.written.is_exact(),
+                "existence_goal": 0, "existence_learned": self.existence(), "told_by_time_goal": 0,
+                "told_by_time": self.told_by_time().len(), "ledger_exact": self.written.is_exact(),
                 "met": self.is_met(),
             },
             "patients": self.stage.roster.len(), "seed": self.stage.hospital.options().seed,
@@ -151,7 +160,7 @@ impl Report<'_> {
             "requests": self.thief.asked, "statuses": statuses, "looked_for": self.marks.strings.len(),
             "leaked_total": self.leaked.len(), "leaked": leaked, "strings_total": self.strings.len(), "strings": strings,
             "pairs": self.pairs, "differences": differences, "wrong_counts": counts,
-            "timing": timing,
+            "timing": timing, "timing_tolerance": GOAL.tolerance,
             "break_glass": {
                 "declared": declared, "refused": refused, "capped": capped, "patients": opened.len(), "records": records.len(),
                 "too_much": too_much.len(), "after_end": after_end, "officers_told": officers_told,
@@ -214,21 +223,7 @@ impl Report<'_> {
             self.differences.len(),
             self.wrong_counts.len()
         )?;
-        writeln!(
-            out,
-            "Timing:        a hidden one took longer in .. of pairs (50 % tells nothing); median, 90 % of requests"
-        )?;
-        for Timing { what, requests, hidden, absent, hidden_longer } in &self.timing {
-            writeln!(
-                out,
-                "               {what:<10} {requests} of each: longer in {:.1} %; hidden {:.0}, {:.0} us; absent {:.0}, {:.0} us",
-                hidden_longer * 100.0,
-                hidden.median_us,
-                hidden.p90_us,
-                absent.median_us,
-                absent.p90_us
-            )?;
-        }
+        self.write_timing(out)?;
         let emergencies = &self.emergencies;
         writeln!(
             out,
@@ -272,6 +267,35 @@ impl Report<'_> {
         writeln!(out, "\nThe attackers' scoreboard ({:.1} s)\n{}", self.seconds, self.scoreboard())
     }
 
+    fn write_timing(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(
+            out,
+            "Timing:        {} of {} kinds of request tell hidden from absent. Goal: the hidden one takes longer in {:.0} to {:.0} % of pairs (50 tells\n\
+             \x20              nothing; within which 99 of 100 measurements lie; then median and 90 % of requests)",
+            self.told_by_time().len(),
+            self.timing.len(),
+            (0.5 - GOAL.tolerance) * 100.0,
+            (0.5 + GOAL.tolerance) * 100.0,
+        )?;
+        for Timing { what, hidden, absent, hidden_longer, told } in &self.timing {
+            let (from, to) = hidden_longer.interval();
+            writeln!(
+                out,
+                "               {what:<10} {} of each: longer in {:.1} % ({:.1} to {:.1}), {}; hidden {:.0}, {:.0} us; absent {:.0}, {:.0} us",
+                hidden_longer.requests,
+                hidden_longer.share * 100.0,
+                from * 100.0,
+                to * 100.0,
+                told_word(*told),
+                hidden.median_us,
+                hidden.p90_us,
+                absent.median_us,
+                absent.p90_us
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_findings(&self, out: &mut String) -> std::fmt::Result {
         if self.is_met() {
             return writeln!(out, "\nFound: nothing.");
@@ -292,6 +316,14 @@ impl Report<'_> {
         for pair in self.differences.iter().take(LISTED_MAX) {
             writeln!(out, "  hidden is not absent: {}", pair.what)?;
         }
+        for timing in self.told_by_time() {
+            let needed = Share::requests_to_tell(timing.hidden_longer.share).unwrap_or(u64::MAX);
+            writeln!(
+                out,
+                "  hidden is not absent: {} by its time, after about {needed} requests of each",
+                timing.what
+            )?;
+        }
         for place in self.emergencies.too_much.iter().take(LISTED_MAX) {
             writeln!(out, "  an emergency opened a {} that it must not", place.split('/').next().unwrap_or_default())?;
         }
@@ -309,11 +341,21 @@ impl Report<'_> {
 }
 
 fn timing_json(timing: &Timing) -> Value {
-    let Timing { what, requests, hidden, absent, hidden_longer } = timing;
+    let Timing { what, hidden, absent, hidden_longer, told } = timing;
+    let (from, to) = hidden_longer.interval();
     json!({
-        "what": what, "requests": requests, "hidden_median_us": rounded(hidden.median_us), "hidden_p90_us": rounded(hidden.p90_us),
-        "absent_median_us": rounded(absent.median_us), "absent_p90_us": rounded(absent.p90_us), "hidden_longer": rounded(*hidden_longer),
+        "what": what, "requests": hidden_longer.requests, "told": told_word(*told), "hidden_median_us": rounded(hidden.median_us),
+        "hidden_p90_us": rounded(hidden.p90_us), "absent_median_us": rounded(absent.median_us), "absent_p90_us": rounded(absent.p90_us),
+        "hidden_longer": rounded(hidden_longer.share), "hidden_longer_from": rounded(from), "hidden_longer_to": rounded(to),
     })
+}
+
+fn told_word(told: Told) -> &'static str {
+    match told {
+        Told::Alike => "alike",
+        Told::Apart => "APART",
+        Told::Unclear => "unclear",
+    }
 }
 
 fn short(text: &str) -> String {
