@@ -155,20 +155,6 @@ fn operator() -> Caller {
     Caller::new("operator", Role::Operator, PurposeOfUse::SystemAdministration, origin, OperationId::random(&SecureRng))
 }
 
-/// The policies of the program, save that tokens, by which everybody asks here, are as good as a passkey.
-fn policies() -> Arc<Policies> {
-    let text_of = |text: &str| match text.find("@id(\"strong-login\")") {
-        None => text.to_owned(),
-        Some(start) => {
-            let end = start + text[start..].find(';').unwrap() + 1;
-            format!("{}{}", &text[..start], &text[end..])
-        }
-    };
-    let texts: Vec<(&str, String)> = tacet_policy::BUILT_IN.iter().map(|(name, text)| (*name, text_of(text))).collect();
-    let texts: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    Arc::new(Policies::load(&texts).unwrap())
-}
-
 /// What a role asks for.
 fn purpose(role: Role) -> &'static str {
     match role {
@@ -195,7 +181,7 @@ impl Ward {
         let counts = Arc::new(Counts::default());
         let engine = MemoryEngine::open(&Disk::default(), Faults::default());
         let engine = Arc::new(Counting { engine, counts: Arc::clone(&counts) });
-        let access = AccessSettings { policies: policies(), care: CareSettings::default() };
+        let access = AccessSettings { policies: Policies::built_in(), care: CareSettings::default() };
         let options = VaultOptions {
             clock: clock.clone(),
             rng: Arc::new(SecureRng),
@@ -440,7 +426,8 @@ pub(crate) fn refusal(patient: &str) -> Value {
         "policy": [{"uri": "http://example.org/policies/basePrivacyConsentPolicy.txt"}], "provision": {"type": "deny"}})
 }
 
-fn foundation() -> Vec<Value> {
+/// The wards, the staff, and where two of them work.
+pub(crate) fn foundation() -> Vec<Value> {
     let mut records = vec![json!({"resourceType": "Organization", "id": "hospital", "name": "Hospital"})];
     for ward in ["ward-a", "ward-b"] {
         records.push(json!({"resourceType": "Location", "id": ward, "name": ward, "status": "active"}));
