@@ -4,6 +4,7 @@ use crate::account::{Account, State, Window, check_links};
 use crate::accounts::{end_sessions, remove_passkeys};
 use crate::approval::{Act, Approval, Decision, Kind, REASON_BYTES_MAX, Request, Who};
 use crate::id::{AccountId, ApprovalId};
+use crate::proposals::is_proposal;
 use crate::rows::{Kept, each, get, put};
 use crate::{ATTEMPTS_MAX, Actor, Identity, IdentityError};
 use tacet_ledger::noted::{Expect, RowWrite};
@@ -90,18 +91,14 @@ impl Identity {
             crate::accounts::short(&approval.ticket),
             crate::accounts::short(&approval.act.words())
         );
-        let mut writes = vec![put(approval.id.as_str().as_bytes(), &approval, Expect::Absent)?];
-        for role in [Role::SecurityOfficer, Role::Administrator, Role::Auditor] {
-            if approval.act.kind().may_decide(role) {
-                writes.push(self.asked_notice(role, &approval, now)?);
-            }
-        }
+        let mut writes = self.asked_notices(&approval, now)?;
+        writes.push(put(approval.id.as_str().as_bytes(), &approval, Expect::Absent)?);
         self.commit(writes, vec![actor.entry(now, EventKind::ApprovalAsked, detail)]).await?;
         Ok(approval)
     }
 
     /// Refuses who has asked for too much that nobody decided on: each request is a row and a notice to others.
-    fn refuse_many(&self, own: &AccountId, now: Timestamp) -> Result<(), IdentityError> {
+    pub(crate) fn refuse_many(&self, own: &AccountId, now: Timestamp) -> Result<(), IdentityError> {
         let mut waiting = 0usize;
         each(self.rows.as_ref(), &mut |_, kept: Kept<Approval>| {
             waiting += usize::from(kept.row.is_pending(now) && kept.row.asked.account.as_ref() == Some(own));
@@ -111,6 +108,13 @@ impl Identity {
         }
         let problem = "of yours that wait for a decision may be 50 at most: take some back, or have them decided";
         Err(IdentityError::Invalid { field: "approvals", problem })
+    }
+
+    /// Notices of a request, to who may decide on it.
+    pub(crate) fn asked_notices(&self, approval: &Approval, now: Timestamp) -> Result<Vec<RowWrite>, IdentityError> {
+        let deciders = [Role::SecurityOfficer, Role::Administrator, Role::Auditor];
+        let deciders = deciders.into_iter().filter(|role| approval.act.kind().may_decide(*role));
+        deciders.map(|role| self.asked_notice(role, approval, now)).collect()
     }
 
     fn asked_notice(&self, role: Role, approval: &Approval, now: Timestamp) -> Result<RowWrite, IdentityError> {
@@ -211,7 +215,8 @@ impl Identity {
         get(self.rows.as_ref(), id.as_str().as_bytes())?.ok_or(IdentityError::Absent("approval"))
     }
 
-    /// Decides. What concerns an account is done in the same commit.
+    /// Decides. What concerns an account is done in the same commit. Who allows what a machine proposes takes it up: it then waits for another
+    /// person, and nothing is done yet.
     ///
     /// # Errors
     /// A role that may not decide on this; whoever asked, or gains by it; one that waits for no decision; no fresh passkey; what is in the way of
@@ -231,7 +236,14 @@ impl Identity {
             let kept = self.kept_approval(id)?;
             self.require_decider(actor, person, &kept.row)?;
             actor.require_fresh()?;
-            match self.decided(actor, kept, allowed, remark).await {
+            let done = match allowed && is_proposal(&kept.row) {
+                true => {
+                    let taken = self.take_up(actor, kept, remark).await;
+                    taken.map(|approval| Decided { approval, second_code: None })
+                }
+                false => self.decided(actor, kept, allowed, remark).await,
+            };
+            match done {
                 Err(IdentityError::Conflict) => {}
                 other => return other,
             }
@@ -430,6 +442,6 @@ fn may_repeat(act: &Act, actor: &Actor) -> bool {
     }
 }
 
-fn who(actor: &Actor, now: Timestamp) -> Who {
+pub(crate) fn who(actor: &Actor, now: Timestamp) -> Who {
     Who { account: actor.account.clone(), name: actor.name.clone(), role: actor.role, at_ms: now.as_ms() }
 }

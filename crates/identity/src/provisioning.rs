@@ -15,7 +15,7 @@ use tacet_ledger::EventKind;
 use tacet_types::{ResourceId, Role, Timestamp};
 
 /// The ticket of requests that a feed makes.
-const FEED_TICKET: &str = "directory";
+pub(crate) const FEED_TICKET: &str = "directory";
 
 /// What FHIR says of a practitioner.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -336,6 +336,11 @@ impl Facts {
         Self { author: Some(Author { writer, before }), ..self }
     }
 
+    /// Whether a Practitioner wrote it last. Otherwise a machine did, or an account that stands for no Practitioner.
+    pub fn is_of_practitioner(&self) -> bool {
+        self.author.is_some()
+    }
+
     /// The patients whom it is about; of a Patient itself none, since its own id is the key. With one of them erased, the facts go.
     pub fn patient_ids(&self) -> Vec<ResourceId> {
         self.fact.patient_ids()

@@ -17,11 +17,13 @@ mod emergencies;
 pub(crate) mod leavers;
 mod ledger;
 mod lockdown;
+mod newcomers;
 mod notices;
 pub(crate) mod rounds;
 mod rules;
 mod scim;
 pub(crate) mod second;
+mod staff;
 
 pub use scim::ScimAction;
 

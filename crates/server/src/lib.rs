@@ -69,7 +69,7 @@ pub use auth::outgoing::OutgoingConfig;
 pub use config::{Limits, ServerConfig, TlsConfig};
 pub use listener::{ServeError, Server, Stopped, serve};
 pub use packs::{MadePack, PackMaker, Packs, PacksConfig, PacksError, WardConfig};
-pub use people::{ForeignRule, People, PeopleError, PeopleSettings};
+pub use people::{ForeignRule, PROPOSING_MAX, People, PeopleError, PeopleSettings};
 pub use publishing::{LedgerConfig, PublishError, Publisher, WitnessConfig};
 pub use reporting::ReportConfig;
 pub use retaining::Retaining;

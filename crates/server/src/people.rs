@@ -12,7 +12,7 @@ use tacet_identity::{Identity, IdentityError, Url};
 use tacet_ledger::noted::NotedRows;
 use tacet_smart::foreign::{ForeignError, ForeignLogins, Provider};
 use tacet_smart::{AuthorizationServer, Lifetimes, SmartError};
-use tacet_types::Role;
+use tacet_types::{ResourceId, Role};
 use tacet_vault::Vault;
 use thiserror::Error;
 
@@ -36,10 +36,16 @@ pub enum PeopleError {
     /// What the records say of practitioners.
     #[error(transparent)]
     Records(#[from] tacet_vault::VaultError),
+    /// For whose staff accounts shall be proposed.
+    #[error("`access.propose_accounts` must name organizations, 20 at most, each like `Organization/7`")]
+    Proposing,
     /// What may be fetched from elsewhere.
     #[error("`access.roots` cannot be read as PEM certificates: check the path")]
     Roots,
 }
+
+/// Most organizations for whose staff accounts are proposed.
+pub const PROPOSING_MAX: usize = 20;
 
 /// What may be set.
 #[derive(Clone, Debug)]
@@ -54,6 +60,8 @@ pub struct PeopleSettings {
     pub session_ms_max: i64,
     /// What needs a fresh passkey needs one that was shown within this time, in milliseconds.
     pub step_up_ms: i64,
+    /// For whose staff accounts are proposed: `Organization/ID`, as PractitionerRoles name them, [`PROPOSING_MAX`] at most. Empty: nobody's.
+    pub propose_accounts: Vec<String>,
     /// How long what apps are given lives.
     pub lifetimes: Lifetimes,
     /// Whether TLS asks clients for a certificate ([`crate::TlsConfig::client_certificates`]): where not, no app can prove itself by one.
@@ -73,6 +81,7 @@ impl Default for PeopleSettings {
             session_idle_ms: 15 * MINUTE_MS,
             session_ms_max: 600 * MINUTE_MS,
             step_up_ms: 5 * MINUTE_MS,
+            propose_accounts: Vec::new(),
             lifetimes: Lifetimes::default(),
             client_certificates: false,
             outgoing: OutgoingConfig::default(),
@@ -106,6 +115,8 @@ pub struct People {
     /// Where apps in browsers are.
     pub(crate) sites: KnownSites,
     pub(crate) tokens_for_people: bool,
+    /// For whose staff accounts are proposed.
+    pub(crate) propose_accounts: Vec<String>,
 }
 
 impl std::fmt::Debug for People {
@@ -161,6 +172,7 @@ impl People {
         });
         let foreign = ForeignLogins::new(rows, clock, rng, outgoing, providers.collect())?.with_signer(smart.signer());
         let rules = settings.providers.iter().map(|(provider, rule)| (provider.id.clone(), *rule)).collect();
+        let propose_accounts = proposing(&settings.propose_accounts).ok_or(PeopleError::Proposing)?;
         let tokens_for_people = settings.tokens_for_people;
         Ok(Self {
             identity: Arc::new(identity),
@@ -173,6 +185,7 @@ impl People {
             rates: Rates::default(),
             sites: KnownSites::default(),
             tokens_for_people,
+            propose_accounts,
         })
     }
 
@@ -185,6 +198,12 @@ impl People {
     pub fn smart(&self) -> &AuthorizationServer {
         &self.smart
     }
+}
+
+/// The organizations for whose staff accounts are proposed; none if one is not named as it must be.
+fn proposing(named: &[String]) -> Option<Vec<String>> {
+    let is_one = |name: &&String| name.strip_prefix("Organization/").is_some_and(|id| ResourceId::parse(id).is_ok());
+    (named.len() <= PROPOSING_MAX && named.iter().all(|name| is_one(&name))).then(|| named.to_vec())
 }
 
 /// The host that passkeys are bound to, and the origins of our pages, that of passkeys last. Passkeys know no addresses, only names: on this

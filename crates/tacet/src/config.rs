@@ -249,7 +249,7 @@ pub(crate) fn template(engine: EngineKind) -> String {
          [subscriptions]\n# allowed = [\"https://ehr.example.org/hooks/\"]\n# payload_allowed = []\n\
          # roots = \"/etc/ssl/certs/ca-certificates.crt\"\n\n\
          [access]\n# name = \"Hospital\"\n# tokens_for_people = false\n# session_idle_minutes = 15\n# session_minutes_max = 600\n\
-         # step_up_minutes = 5\n# policies = \"/etc/tacet/policies\"\n\n\
+         # step_up_minutes = 5\n# propose_accounts = [\"Organization/hospital\"]\n# policies = \"/etc/tacet/policies\"\n\n\
          [ledger]\n# origin = \"records.example.org/_ledger/log\"\n\n\
          [backup]\n# target = {{ kind = \"ssh\", host = \"tacet-backup@vault.example.org\" }}\n\
          # keys = {{ kind = \"folder\", path = \"/mnt/keys\" }}\n# interval_seconds = 10\n# base_days = 7\n# locked_days = 0\n\n\

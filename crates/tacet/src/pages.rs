@@ -122,6 +122,7 @@ fn every_default_is_the_one_of_the_page() {
         ("session_idle_minutes".to_owned(), access.session_idle_minutes.to_string()),
         ("session_minutes_max".to_owned(), access.session_minutes_max.to_string()),
         ("step_up_minutes".to_owned(), access.step_up_minutes.to_string()),
+        ("propose_accounts".to_owned(), format!("{:?}", access.propose_accounts)),
         ("timeout_ms".to_owned(), access.outgoing.timeout_ms.to_string()),
         ("appointment_days_before".to_owned(), care.appointment_days_before.to_string()),
         ("appointment_days_after".to_owned(), care.appointment_days_after.to_string()),

@@ -11,6 +11,7 @@ mod access_reviews;
 mod approvals;
 mod first;
 mod login;
+mod proposals;
 mod restored;
 mod review;
 mod reviews;

@@ -2,7 +2,7 @@
 //!
 //! What one person may do takes away, or gives back what is no right. All else is a request for a second person, and answered with it.
 
-use super::asked::{Why, account, approval_json, at, body, instant, role};
+use super::asked::{Reading, Why, account, approval_json, at, body, instant, role};
 use super::{AdminCall, created, json_reply};
 use crate::error::ApiError;
 use crate::reply::Reply;
@@ -183,7 +183,7 @@ pub(super) async fn asked_for<S>(call: &AdminCall<'_, S>, act: Act, why: Why) ->
     let request = why.request(act, now)?;
     let approval = call.people.identity.ask(&call.actor()?, request).await?;
     let place = format!("{}/_approvals/{}", call.app.base_url, approval.id);
-    created(StatusCode::ACCEPTED, &place, &approval_json(&approval, now))
+    created(StatusCode::ACCEPTED, &place, &approval_json(&Reading::of(call)?, &approval)?)
 }
 
 fn named<S>(call: &AdminCall<'_, S>) -> Result<AccountId, ApiError> {

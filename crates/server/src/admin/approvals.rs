@@ -1,7 +1,7 @@
 //! Four eyes: asking for a second person, deciding, and using what was allowed.
 
 use super::accounts::asked_for;
-use super::asked::{Why, account, approval_json, body, instant, role};
+use super::asked::{Reading, Why, account, approval_json, body, instant, role};
 use super::{AdminCall, json_reply};
 use crate::error::ApiError;
 use crate::reply::Reply;
@@ -55,9 +55,10 @@ pub(super) fn list<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
         Some("pending") => true,
         Some(_) => return Err(ApiError::invalid("`standing` must be `pending`, or be left out")),
     };
-    let now = call.now();
+    let reading = Reading::of(call)?;
     let approvals = call.people.identity.approvals(&call.actor()?, pending)?;
-    let approvals: Vec<Value> = approvals.iter().map(|approval| approval_json(approval, now)).collect();
+    let told = approvals.iter().map(|approval| approval_json(&reading, approval));
+    let approvals: Vec<Value> = told.collect::<Result<_, _>>()?;
     Ok(json_reply(StatusCode::OK, &json!({ "approvals": approvals })))
 }
 
@@ -95,10 +96,10 @@ pub(super) async fn ask<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
 /// One approval: for whoever asked, and for who may decide on it.
 pub(super) fn read<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
-    Ok(json_reply(StatusCode::OK, &approval_json(&known(call)?, call.now())))
+    Ok(json_reply(StatusCode::OK, &approval_json(&Reading::of(call)?, &known(call)?)?))
 }
 
-/// Decides. Where that makes an invitation, the answer has its second code: shown once, to whoever decided.
+/// Decides, or takes up what a machine proposed. Where that makes an invitation, the answer has its second code: shown once, to whoever decided.
 pub(super) async fn decide<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     let Decided { allowed, remark } = body(&call.body, DECIDED)?;
     let id = known(call)?.id;
@@ -107,7 +108,7 @@ pub(super) async fn decide<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError
     if let Some(changed) = decided.approval.account.as_ref().filter(|_| allowed) {
         call.revoke(changed).await?;
     }
-    let mut answer = approval_json(&decided.approval, call.now());
+    let mut answer = approval_json(&Reading::of(call)?, &decided.approval)?;
     if let (Some(code), Value::Object(members)) = (&decided.second_code, &mut answer) {
         members.insert("secondCode".into(), json!(code.reveal()));
     }

@@ -1,10 +1,13 @@
 //! What stands in the body of a request of administration, and how an approval is told.
 
+use super::AdminCall;
 use crate::error::ApiError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tacet_identity::{AccountId, Act, Approval, Request, Who};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use tacet_identity::{AccountId, Act, Approval, Identity, Kind, Request, Who};
 use tacet_types::{Role, Timestamp};
 
 /// When what is allowed ends where nothing is said, in milliseconds: a day.
@@ -62,23 +65,84 @@ pub(super) fn at(ms: i64) -> String {
     Timestamp::from_ms(ms).to_string()
 }
 
+/// What somebody reads of approvals: with the names of the accounts in them, as far as they may know these. Accounts are looked up once.
+pub(super) struct Reading<'a> {
+    identity: &'a Identity,
+    role: Role,
+    own: Option<AccountId>,
+    now: Timestamp,
+    known: RefCell<BTreeMap<AccountId, Value>>,
+}
+
+impl<'a> Reading<'a> {
+    /// For whoever asks.
+    pub(super) fn of<S>(call: &'a AdminCall<'_, S>) -> Result<Self, ApiError> {
+        let actor = call.actor()?;
+        let known = RefCell::default();
+        Ok(Self { identity: &call.people.identity, role: actor.role, own: actor.account, now: call.now(), known })
+    }
+
+    /// An account with its names as they are now. Who keeps accounts knows all of them, who decides those that they decide about, and everybody their
+    /// own; others read its id.
+    fn account(&self, id: &AccountId, kind: Kind) -> Result<Value, ApiError> {
+        let may_know = self.role.may_keep_accounts() || kind.may_decide(self.role) || self.own.as_ref() == Some(id);
+        if !may_know {
+            return Ok(json!({ "account": id.as_str() }));
+        }
+        if let Some(known) = self.known.borrow().get(id) {
+            return Ok(known.clone());
+        }
+        let named = match self.identity.account(id)? {
+            Some(account) => json!({
+                "account": id.as_str(), "login": account.login, "display": account.display, "role": account.role.as_str(),
+                "state": account.state.as_str(),
+            }),
+            None => json!({ "account": id.as_str() }),
+        };
+        self.known.borrow_mut().insert(id.clone(), named.clone());
+        Ok(named)
+    }
+
+    /// Who asked or decided: as they were then, with the names that the account has now.
+    fn who(&self, who: &Who, kind: Kind) -> Result<Value, ApiError> {
+        let mut told = json!({ "account": null, "name": who.name });
+        if let (Some(id), Value::Object(members)) = (&who.account, &mut told)
+            && let Value::Object(named) = self.account(id, kind)?
+        {
+            members
+                .extend(named.into_iter().filter(|(name, _)| matches!(name.as_str(), "account" | "login" | "display")));
+        }
+        if let Value::Object(members) = &mut told {
+            members.insert("role".into(), json!(who.role.as_str()));
+            members.insert("at".into(), json!(at(who.at_ms)));
+        }
+        Ok(told)
+    }
+
+    /// The accounts of these ids.
+    fn accounts(&self, ids: &[AccountId], kind: Kind) -> Result<Vec<Value>, ApiError> {
+        ids.iter().map(|id| self.account(id, kind)).collect()
+    }
+}
+
 /// An approval as people read it.
-pub(super) fn approval_json(approval: &Approval, now: Timestamp) -> Value {
-    let who = |who: &Who| {
-        json!({
-            "account": who.account.as_ref().map(AccountId::as_str), "name": who.name, "role": who.role.as_str(), "at": at(who.at_ms),
-        })
+pub(super) fn approval_json(reading: &Reading<'_>, approval: &Approval) -> Result<Value, ApiError> {
+    let (kind, now) = (approval.act.kind(), reading.now);
+    let decision = match &approval.decision {
+        None => None,
+        Some(decision) => {
+            let by = reading.who(&decision.by, kind)?;
+            Some(json!({ "by": by, "allowed": decision.allowed, "remark": decision.remark }))
+        }
     };
-    let decision = approval
-        .decision
-        .as_ref()
-        .map(|decision| json!({ "by": who(&decision.by), "allowed": decision.allowed, "remark": decision.remark }));
-    json!({
+    let concerns = approval.account.as_ref().map(|id| reading.account(id, kind)).transpose()?;
+    let gain = reading.accounts(approval.act.beneficiaries(), kind)?;
+    Ok(json!({
         "id": approval.id.as_str(),
         "kind": approval.act.kind().as_str(),
         "act": act_json(&approval.act),
         "standing": approval.standing(now),
-        "asked": who(&approval.asked),
+        "asked": reading.who(&approval.asked, kind)?,
         "ticket": approval.ticket,
         "reason": approval.reason,
         "pendingUntil": at(approval.pending_until_ms),
@@ -87,7 +151,9 @@ pub(super) fn approval_json(approval: &Approval, now: Timestamp) -> Value {
         "decision": decision,
         "used": approval.used_ms.map(at),
         "account": approval.account.as_ref().map(AccountId::as_str),
-    })
+        "concerns": concerns,
+        "gain": gain,
+    }))
 }
 
 /// What exactly is asked for: who decides must see all of it.

@@ -2,7 +2,7 @@
 //!
 //! What applies is what two people have read, kept under the seal: no file of the machine takes its place.
 
-use super::asked::{Why, approval_json, body};
+use super::asked::{Reading, Why, approval_json, body};
 use super::emergencies::vault;
 use super::{AdminCall, created, json_reply};
 use crate::error::ApiError;
@@ -65,7 +65,7 @@ pub(super) async fn ask<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> {
     vault.propose_rules(&call.caller()?, &rules, &waiting).await?;
     let approval = identity.ask(&actor, request).await?;
     let place = format!("{}/_policy/changes/{}", call.app.base_url, approval.id);
-    created(StatusCode::ACCEPTED, &place, &approval_json(&approval, now))
+    created(StatusCode::ACCEPTED, &place, &approval_json(&Reading::of(call)?, &approval)?)
 }
 
 /// What is proposed, beside what is in force: for who asked and for who may decide. `simulate=true` says also what it gives and takes.
@@ -88,7 +88,7 @@ pub(super) async fn read<S>(call: &AdminCall<'_, S>) -> Result<Reply, ApiError> 
         .flat_map(|found| found.rules.files().iter().map(|(name, text)| (name.as_str(), text.as_str())))
         .collect();
     let mut answer = json!({
-        "approval": approval_json(&approval, call.now()), "fingerprint": rules.fingerprint(), "builtIn": rules.is_built_in(),
+        "approval": approval_json(&Reading::of(call)?, &approval)?, "fingerprint": rules.fingerprint(), "builtIn": rules.is_built_in(),
         "files": files, "inForce": in_force(before.as_ref()), "filesInForce": old,
         "added": absent_from(&then, &now), "removed": absent_from(&now, &then),
     });

@@ -1,7 +1,7 @@
-//! What is done without being asked, at the start and every hour: who left loses the account, security officers are reminded, what has ended
-//! is cleared away. Each act has its entry in the ledger, under the program's own name.
+//! What is done without being asked, at the start and every hour: who left loses the account, who came is proposed, security officers are
+//! reminded, what has ended is cleared away. Each act has its entry in the ledger, under the program's own name.
 
-use super::leavers;
+use super::{leavers, newcomers};
 use crate::people::{People, PeopleError};
 use tacet_identity::Actor;
 use tacet_ledger::{Channel, Origin};
@@ -24,6 +24,8 @@ pub struct Round {
     pub closed: usize,
     /// Reviews of which somebody was reminded.
     pub reminded: usize,
+    /// Accounts that were proposed.
+    pub proposed: usize,
 }
 
 impl People {
@@ -33,6 +35,15 @@ impl People {
     /// The store's. What was done before stays done.
     pub async fn round(&self, rng: &dyn Rng) -> Result<Round, PeopleError> {
         round(self, rng).await
+    }
+
+    /// What follows at once from what was stored of practitioners since. A server looks every minute in which something was stored.
+    ///
+    /// # Errors
+    /// The store's. What was done before stays done.
+    pub async fn follow_practitioners(&self, rng: &dyn Rng, since: Timestamp) -> Result<Round, PeopleError> {
+        let closed = leavers::follow(self, rng, Some(since)).await?;
+        Ok(Round { closed, proposed: newcomers::propose(self, rng, Some(since)).await?, reminded: 0 })
     }
 }
 
@@ -54,14 +65,17 @@ async fn round(people: &People, rng: &dyn Rng) -> Result<Round, PeopleError> {
     }
     // Last: it asks the search index, and while that is being made nothing else is to wait.
     let left = leavers::follow(people, rng, None).await?;
-    Ok(Round { closed: closed.len() + left, reminded })
+    let proposed = newcomers::propose(people, rng, None).await?;
+    Ok(Round { closed: closed.len() + left, reminded, proposed })
 }
 
 /// Does at once what follows from what was stored of practitioners since.
 pub(crate) async fn follow(people: &People, rng: &dyn Rng, since: Timestamp) {
-    match leavers::follow(people, rng, Some(since)).await {
-        Ok(0) => {}
-        Ok(closed) => tracing::info!(closed, "accounts closed: their people have left"),
+    match people.follow_practitioners(rng, since).await {
+        Ok(Round { closed, proposed, .. }) if closed + proposed > 0 => {
+            tracing::info!(closed, proposed, "accounts closed: their people have left; accounts proposed for who came");
+        }
+        Ok(_) => {}
         Err(error) => tracing::error!(error = %error, "what changed of practitioners could not be looked at"),
     }
 }
@@ -69,8 +83,8 @@ pub(crate) async fn follow(people: &People, rng: &dyn Rng, since: Timestamp) {
 /// A round that says in the log how it went. A failure waits for the next: nothing depends on a round for being refused in time.
 pub(crate) async fn make(people: &People, rng: &dyn Rng) {
     match round(people, rng).await {
-        Ok(Round { closed, reminded }) if closed + reminded > 0 => {
-            tracing::info!(closed, reminded, "accounts closed by rule, reviews overdue");
+        Ok(Round { closed, reminded, proposed }) if closed + reminded + proposed > 0 => {
+            tracing::info!(closed, reminded, proposed, "accounts closed by rule, reviews overdue, accounts proposed");
         }
         Ok(_) => {}
         Err(error) => tracing::error!(error = %error, "a round over the accounts could not be finished"),

@@ -6,6 +6,8 @@ mod exports;
 mod keeping;
 mod leavers;
 mod lockdown;
+mod names;
+mod newcomers;
 mod policies;
 mod questions;
 mod readers;

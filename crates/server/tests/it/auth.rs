@@ -7,6 +7,7 @@ mod elsewhere;
 mod key;
 mod notified;
 mod owners;
+mod places;
 mod provider;
 mod sessions;
 mod tries;

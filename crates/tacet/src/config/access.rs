@@ -27,6 +27,8 @@ pub(crate) struct AccessConfig {
     pub(crate) session_minutes_max: u32,
     /// Minutes within which a passkey counts as just shown.
     pub(crate) step_up_minutes: u32,
+    /// For whose staff accounts are proposed: `Organization/ID`.
+    pub(crate) propose_accounts: Vec<String>,
     /// For how long something makes a relation to a patient.
     pub(crate) care: CareConfig,
     /// What may be fetched from elsewhere.
@@ -42,6 +44,7 @@ impl Default for AccessConfig {
             session_idle_minutes: 15,
             session_minutes_max: 600,
             step_up_minutes: 5,
+            propose_accounts: Vec::new(),
             care: CareConfig::default(),
             outgoing: OutgoingConfig::default(),
         }
@@ -169,6 +172,7 @@ impl Config {
             session_idle_ms: i64::from(access.session_idle_minutes) * MINUTE_MS,
             session_ms_max: i64::from(access.session_minutes_max) * MINUTE_MS,
             step_up_ms: i64::from(access.step_up_minutes) * MINUTE_MS,
+            propose_accounts: access.propose_accounts.clone(),
             outgoing: access.outgoing.clone(),
             providers: providers?,
             ..PeopleSettings::default()

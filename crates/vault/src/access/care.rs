@@ -7,7 +7,7 @@
 use crate::error::VaultError;
 use crate::layout::{self, RowKey};
 use crate::noted::STEP_BYTES;
-use crate::vault::Inner;
+use crate::vault::{Inner, Vault};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use tacet_fhir::json::Json;
@@ -180,6 +180,19 @@ impl Care {
     pub(crate) fn declared_lately(&self, account: &str, now: Timestamp) -> usize {
         let times = self.declared.get(account).into_iter().flatten();
         times.filter(|(at, _)| at.plus_ms(DECLARED_WITHIN_MS) > now).count()
+    }
+}
+
+impl Vault {
+    /// Whether a record is there that says something of care, and no Practitioner wrote it last: a machine did, or an account that stands for
+    /// none. Nobody is shown anything by it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_said_by_machine(&self, resource_type: ResourceType, id: &ResourceId) -> Result<bool, VaultError> {
+        let keys = &self.0.keys.row_keys;
+        let row = layout::facts(keys, &layout::head(keys, resource_type, id));
+        Ok(self.0.said_before(&row)?.is_some_and(|facts| !facts.is_of_practitioner()))
     }
 }
 
