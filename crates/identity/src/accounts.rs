@@ -289,5 +289,5 @@ pub(crate) fn remove_passkeys(account: &mut Account) -> Vec<RowWrite> {
 pub(crate) fn short(text: &str) -> String {
     /// Longest text of a person in an entry, in characters.
     const CHARACTERS_MAX: usize = 300;
-    text.chars().filter(|letter| !letter.is_control()).take(CHARACTERS_MAX).collect()
+    tacet_ledger::one_line(text).chars().take(CHARACTERS_MAX).collect()
 }

@@ -7,6 +7,7 @@ use crate::rows::{Row, role_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tacet_ledger::noted::Table;
+use tacet_ledger::one_line;
 use tacet_types::{Role, Timestamp};
 
 /// Longest ticket, in bytes.
@@ -251,10 +252,11 @@ pub struct Request {
 impl Request {
     pub(crate) fn checked(mut self, now: Timestamp, ms_max: i64) -> Result<Self, IdentityError> {
         self.act = self.act.checked()?;
-        if self.ticket.trim().is_empty() || self.ticket.len() > TICKET_BYTES_MAX {
+        (self.ticket, self.reason) = (one_line(&self.ticket), one_line(&self.reason));
+        if self.ticket.is_empty() || self.ticket.len() > TICKET_BYTES_MAX {
             return Err(invalid("ticket", "must be 1 to 100 bytes"));
         }
-        if self.reason.trim().is_empty() || self.reason.len() > REASON_BYTES_MAX {
+        if self.reason.is_empty() || self.reason.len() > REASON_BYTES_MAX {
             return Err(invalid("reason", "must be 1 to 1000 bytes"));
         }
         if self.end <= now {

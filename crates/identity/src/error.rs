@@ -29,6 +29,9 @@ pub enum IdentityError {
     /// The review is not in a state for this.
     #[error("the review is {0}")]
     Review(&'static str),
+    /// The review cannot be closed yet: so many of its items have no outcome.
+    #[error("the review is not judged in all its items: {0} are left")]
+    Unjudged(u64),
     /// Somebody else judges this.
     #[error("this is for the reviewer to judge, and you are not")]
     NotReviewer,

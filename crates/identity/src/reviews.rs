@@ -2,11 +2,11 @@
 
 use crate::{ATTEMPTS_MAX, Actor, Identity, IdentityError};
 use std::ops::ControlFlow;
-use tacet_ledger::EventKind;
 use tacet_ledger::noted::{Expect, RowWrite, Table};
 use tacet_ledger::people::{
     BreakGlassReview, BreakGlassRow, NoticeKind, NoticeRow, NoticeTo, PEOPLE_TEXT_BYTES_MAX, ReviewOutcome,
 };
+use tacet_ledger::{EventKind, one_line};
 use tacet_types::{ResourceId, ResourceType, Role, Timestamp};
 
 /// Most reviews that a listing gives, oldest first.
@@ -77,7 +77,8 @@ impl Identity {
         require_reviewer(actor)?;
         let person = actor.person()?;
         actor.require_fresh()?;
-        if text.trim().is_empty() || text.len() > PEOPLE_TEXT_BYTES_MAX {
+        let text = one_line(text);
+        if text.is_empty() || text.len() > PEOPLE_TEXT_BYTES_MAX {
             return Err(IdentityError::Invalid { field: "text", problem: "must be 1 to 2000 bytes" });
         }
         for _ in 0..ATTEMPTS_MAX {
@@ -94,7 +95,7 @@ impl Identity {
                 by: person.as_str().to_owned(),
                 at_ms: now.as_ms(),
                 outcome,
-                text: text.to_owned(),
+                text: text.clone(),
             });
             let detail = format!("break-glass {id} reviewed: {}", outcome.as_str());
             let mut entry = actor.entry(now, EventKind::BreakGlassReviewed, detail);

@@ -42,6 +42,14 @@ pub const DETAIL_BYTES_MAX: usize = 2048;
 /// Longest ground on which something was allowed, in bytes.
 pub const BASIS_BYTES_MAX: usize = 256;
 
+/// What somebody wrote (a reason, a ticket, a remark) as entries and the rows beside them keep it: trimmed, and in one line, so that in no list a part of
+/// it looks like a line of the list. What breaks lines or steers a terminal is a blank in it. Never longer than `text`.
+pub fn one_line(text: &str) -> String {
+    let breaks = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    let parts: Vec<&str> = text.split(breaks).map(str::trim).filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
+}
+
 /// One event that the ledger holds. Covers the fields of EHDS (Regulation (EU) 2025/327), Annex II, section 3.2; the
 /// establishment is not a field, because it is bound into the seal of every entry.
 #[derive(Clone, PartialEq, Eq)]
@@ -342,6 +350,18 @@ pub(crate) mod tests {
             assert!(parts.iter().all(|part| part.check().is_ok() && part.operation == entry.operation));
             let together: Vec<_> = parts.into_iter().flat_map(|part| part.records).collect();
             assert!(together == entry.records);
+        }
+    }
+
+    #[test]
+    fn what_somebody_wrote_is_one_line() {
+        for (written, kept) in [
+            ("  found unconscious\n", "found unconscious"),
+            ("no pulse\r\n\r\n7 2026-03-01 read\u{2028}x\u{85}y\u{1b}[2Jz", "no pulse 7 2026-03-01 read x y [2Jz"),
+            ("Zoé  Łódź مريم", "Zoé  Łódź مريم"),
+            ("\n\t \0", ""),
+        ] {
+            assert_eq!(one_line(written), kept);
         }
     }
 

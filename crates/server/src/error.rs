@@ -182,6 +182,7 @@ impl From<IdentityError> for ApiError {
             IdentityError::StepUp => Self::new(StatusCode::FORBIDDEN, IssueType::Login, message),
             IdentityError::State(_)
             | IdentityError::Review(_)
+            | IdentityError::Unjudged(_)
             | IdentityError::Exists(_)
             | IdentityError::Approval(_)
             | IdentityError::NotFirst

@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use tacet_ledger::noted::{Expect, NotedRow, NotedRows, RowWrite, RowsError, Table};
 use tacet_ledger::people::{NoticeKind, NoticeRow, NoticeTo};
-use tacet_ledger::{DETAIL_BYTES_MAX, Entry};
+use tacet_ledger::{DETAIL_BYTES_MAX, Entry, one_line};
 use tacet_types::{ResourceId, Role, Timestamp};
 
 /// Longest reason, in bytes.
@@ -176,7 +176,7 @@ impl Vault {
         cause: LockdownCause,
         reason: &str,
     ) -> Result<Lockdown, VaultError> {
-        let reason = reason.trim();
+        let reason = &one_line(reason);
         if reason.is_empty() || reason.len() > LOCK_REASON_BYTES_MAX {
             return Err(VaultError::TooLarge { what: "bytes in the reason, or none", max: LOCK_REASON_BYTES_MAX });
         }
@@ -209,7 +209,7 @@ impl Vault {
                 by: caller.owner.clone(),
                 account: caller.account.clone(),
                 cause,
-                reason: reason.to_owned(),
+                reason: reason.clone(),
                 lifted_ms: None,
                 lifted_by: None,
             };

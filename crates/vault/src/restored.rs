@@ -132,8 +132,9 @@ impl Vault {
             None => "none".to_owned(),
         };
         let detail = format!(
-            "the published log goes on as {origin} in the place of {}, whose latest checkpoint that is known here is: {signed}; because: {why}",
-            before.origin
+            "the published log goes on as {origin} in the place of {}, whose latest checkpoint that is known here is: {signed}; because: {}",
+            before.origin,
+            tacet_ledger::one_line(why)
         );
         entry.detail = Some(cut(detail));
         let log::Change { preconditions, writes } = change;

@@ -8,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use tacet_ledger::people::BreakGlassRow;
 use tacet_ledger::{Entry, EventKind, Outcome};
-use tacet_types::{Role, Timestamp};
+use tacet_types::{ResourceType, Role, Timestamp};
 
 /// Longest text of an item, in bytes.
 const TEXT_BYTES_MAX: usize = 400;
+
+/// Most categories of data that an item names.
+const CATEGORIES_MAX: usize = 12;
 
 /// Most names and addresses whose failed logins are counted apart. Those of further ones are counted together: who fails may take as many
 /// addresses as they like.
@@ -37,9 +40,9 @@ pub struct Gathering {
     /// By account or owner, and patient.
     emergencies: BTreeMap<(String, String), Vec<(BreakGlassRow, u64)>>,
     /// By section, account or owner, patient and ground.
-    groups: BTreeMap<(Section, String, String, String), ReviewItem>,
+    groups: BTreeMap<(Section, String, String, String), Several>,
     /// By the request, and who made it.
-    exports: BTreeMap<(String, String), ReviewItem>,
+    exports: BTreeMap<(String, String), Several>,
     failing: BTreeMap<String, (ReviewItem, u64)>,
     /// Accounts that were there in the period, and those that did what their role is for.
     there: BTreeSet<String>,
@@ -50,6 +53,41 @@ pub struct Gathering {
 impl std::fmt::Debug for Gathering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gathering").field("terms", &self.terms).finish_non_exhaustive()
+    }
+}
+
+/// What several entries are, as one item: the words of the first, and the categories of all.
+struct Several {
+    /// With the head of its text, until it is made whole.
+    item: ReviewItem,
+    tail: String,
+    categories: BTreeSet<ResourceType>,
+    of_patients: u64,
+}
+
+impl Several {
+    fn of(section: Section, index: u64, entry: &Entry) -> Self {
+        let item = ReviewItem { entries: 0, text: head(entry), ..item(section, index, entry) };
+        Self { item, tail: tail(entry), categories: BTreeSet::new(), of_patients: 0 }
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        self.item.entries += 1;
+        self.item.last_ms = entry.at.as_ms();
+        self.categories.extend(entry.categories.iter().copied());
+        self.of_patients += u64::from(entry.patient.is_some());
+        if self.item.patient != patient(entry) {
+            self.item.patient = None;
+        }
+    }
+
+    fn item(self) -> ReviewItem {
+        let Self { mut item, tail, categories: all, of_patients } = self;
+        if item.patient.is_none() && of_patients > 0 {
+            item.text += &format!(", {of_patients} of {} entries of patients", item.entries);
+        }
+        item.text += &(categories(all.iter()) + &tail);
+        ReviewItem { text: cut(&item.text, TEXT_BYTES_MAX), ..item }
     }
 }
 
@@ -162,9 +200,7 @@ impl Gathering {
         if self.groups.len() >= REVIEW_ITEMS_MAX && !self.groups.contains_key(&key) {
             return Err(too_many());
         }
-        let group = self.groups.entry(key).or_insert_with(|| ReviewItem { entries: 0, ..item(section, index, entry) });
-        group.entries += 1;
-        group.last_ms = entry.at.as_ms();
+        self.groups.entry(key).or_insert_with(|| Several::of(section, index, entry)).take(entry);
         Ok(())
     }
 
@@ -182,13 +218,7 @@ impl Gathering {
         if self.exports.len() >= REVIEW_ITEMS_MAX && !self.exports.contains_key(&key) {
             return Err(too_many());
         }
-        let export =
-            self.exports.entry(key).or_insert_with(|| ReviewItem { entries: 0, ..item(Section::Export, index, entry) });
-        export.entries += 1;
-        export.last_ms = entry.at.as_ms();
-        if export.patient != patient(entry) {
-            export.patient = None;
-        }
+        self.exports.entry(key).or_insert_with(|| Several::of(Section::Export, index, entry)).take(entry);
         Ok(())
     }
 
@@ -235,8 +265,8 @@ impl Gathering {
         let Self { terms, people, machines, emergencies, groups, exports, failing, there, worked, .. } = self;
         let mut items: Vec<ReviewItem> =
             emergencies.into_values().flatten().map(|(row, count)| emergency(&row, count, now)).collect();
-        items.extend(groups.into_values());
-        items.extend(exports.into_values());
+        items.extend(groups.into_values().map(Several::item));
+        items.extend(exports.into_values().map(Several::item));
         items.extend(people.drawn());
         items.extend(machines.drawn());
         let passed_over = u64::from(terms.failed_logins);
@@ -303,19 +333,35 @@ fn patient(entry: &Entry) -> Option<String> {
     entry.patient.as_ref().map(|(kind, id)| format!("{kind}/{}", id.as_str()))
 }
 
+fn head(entry: &Entry) -> String {
+    let mut text = format!("{} for {}", entry.kind, entry.purpose);
+    // Whom a machine names, or the app by which somebody asked.
+    if let Some(behind) = &entry.on_behalf_of {
+        text += &format!(", on behalf of {behind}");
+    }
+    text
+}
+
+/// Those that are named, and how many more there are: the reason that stands after them is to be read, too.
+fn categories<'a>(categories: impl ExactSizeIterator<Item = &'a ResourceType>) -> String {
+    let more = categories.len().saturating_sub(CATEGORIES_MAX);
+    let names: Vec<&str> = categories.take(CATEGORIES_MAX).map(|kind| kind.as_str()).collect();
+    match (names.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", names.join(", ")),
+        (false, more) => format!(": {} and {more} more", names.join(", ")),
+    }
+}
+
+fn tail(entry: &Entry) -> String {
+    let query = entry.query.as_ref().map(|query| format!("; asked {query}")).unwrap_or_default();
+    let detail = entry.detail.as_ref().map(|detail| format!("; {detail}")).unwrap_or_default();
+    query + &detail
+}
+
 fn item(section: Section, index: u64, entry: &Entry) -> ReviewItem {
     let at = entry.at.as_ms();
-    let mut text = format!("{} for {}", entry.kind, entry.purpose);
-    if !entry.categories.is_empty() {
-        let categories: Vec<&str> = entry.categories.iter().map(|kind| kind.as_str()).collect();
-        text += &format!(": {}", categories.join(", "));
-    }
-    if let Some(query) = &entry.query {
-        text += &format!("; asked {query}");
-    }
-    if let Some(detail) = &entry.detail {
-        text += &format!("; {detail}");
-    }
+    let text = head(entry) + &categories(entry.categories.iter()) + &tail(entry);
     ReviewItem {
         section,
         account: entry.account.clone(),
@@ -418,4 +464,18 @@ fn tries_in(entry: &Entry) -> u64 {
     let detail = entry.detail.as_deref().unwrap_or_default();
     let number = detail.split_once(STANDS_FOR).map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
     number.and_then(|number| number.parse().ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_names_so_many_categories_and_counts_the_rest() {
+        let of = |count: usize| categories(ResourceType::all().take(count).collect::<Vec<_>>().iter());
+        assert_eq!(of(0), "");
+        assert!(!of(CATEGORIES_MAX).contains("more") && of(CATEGORIES_MAX).matches(", ").count() == CATEGORIES_MAX - 1);
+        assert!(of(CATEGORIES_MAX + 2).ends_with(" and 2 more"));
+        assert!(of(CATEGORIES_MAX + 2).starts_with(&of(CATEGORIES_MAX)));
+    }
 }

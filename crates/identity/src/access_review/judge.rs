@@ -11,7 +11,7 @@ use crate::rows::put;
 use crate::{ATTEMPTS_MAX, Actor, Identity};
 use std::collections::BTreeMap;
 use tacet_ledger::noted::Expect;
-use tacet_ledger::{Channel, EventKind};
+use tacet_ledger::{Channel, EventKind, one_line};
 use tacet_types::{ResourceId, ResourceType};
 
 impl Identity {
@@ -27,7 +27,7 @@ impl Identity {
         outcome: ItemOutcome,
         comment: &str,
     ) -> Result<ReviewItem, IdentityError> {
-        check_text(comment)?;
+        let comment = checked(comment)?;
         for _ in 0..ATTEMPTS_MAX {
             let review = self.kept_access_review(id)?.ok_or(IdentityError::Absent("review"))?;
             require_reader(actor)?;
@@ -45,10 +45,10 @@ impl Identity {
                 _ => {}
             }
             if item.judged.is_some() && !asked {
-                return Err(IdentityError::Review("judged already"));
+                return Err(IdentityError::Review("judged already in this item"));
             }
             let now = self.now();
-            item.judged = Some(ItemJudged { by, at_ms: now.as_ms(), outcome, comment: comment.to_owned() });
+            item.judged = Some(ItemJudged { by, at_ms: now.as_ms(), outcome, comment: comment.clone() });
             let judged = item.clone();
             let detail = format!("access review {id}, item {number}, {}: {}", item.section.as_str(), outcome.as_str());
             let mut entry = actor.entry(now, EventKind::AccessReview, detail);
@@ -76,7 +76,7 @@ impl Identity {
         id: &str,
         text: &str,
     ) -> Result<AccessReview, IdentityError> {
-        check_text(text)?;
+        let text = checked(text)?;
         for _ in 0..ATTEMPTS_MAX {
             let kept = self.kept_access_review(id)?.ok_or(IdentityError::Absent("review"))?;
             let (mut review, revision) = (kept.row, kept.revision);
@@ -90,18 +90,24 @@ impl Identity {
             if review.state == ReviewState::Preparing {
                 outcomes.insert("given-up".to_owned(), 1);
             }
+            let mut left = 0;
             for chunk in 0..review.items.div_ceil(CHUNK_ITEMS) {
                 for item in self.kept_items(id, chunk)?.row.items {
-                    let judged = item.judged.ok_or(IdentityError::Review("not judged in all its items"))?;
-                    *outcomes.entry(judged.outcome.as_str().to_owned()).or_insert(0) += 1;
+                    match item.judged {
+                        Some(judged) => *outcomes.entry(judged.outcome.as_str().to_owned()).or_insert(0) += 1,
+                        None => left += 1,
+                    }
                 }
+            }
+            if left > 0 {
+                return Err(IdentityError::Unjudged(left));
             }
             let now = self.now();
             let told: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
             let told = if told.is_empty() { "nothing to judge".to_owned() } else { told.join(", ") };
             let detail = format!("access review {id} of {} closed: {told}", review.terms.words());
             review.state = ReviewState::Closed;
-            review.closed = Some(ReviewClosed { by, at_ms: now.as_ms(), text: text.to_owned(), outcomes });
+            review.closed = Some(ReviewClosed { by, at_ms: now.as_ms(), text: text.clone(), outcomes });
             let write = put(id.as_bytes(), &review, Expect::Revision(revision))?;
             match self.commit(vec![write], vec![actor.entry(now, EventKind::AccessReview, detail)]).await {
                 Err(IdentityError::Conflict) => {}
@@ -149,9 +155,11 @@ fn reference(text: &str) -> Option<(ResourceType, ResourceId)> {
     ResourceType::parse(kind).zip(ResourceId::parse(id).ok())
 }
 
-fn check_text(text: &str) -> Result<(), IdentityError> {
-    if text.trim().is_empty() || text.len() > REVIEW_COMMENT_BYTES_MAX {
+/// A remark, as it is kept.
+fn checked(text: &str) -> Result<String, IdentityError> {
+    let text = one_line(text);
+    if text.is_empty() || text.len() > REVIEW_COMMENT_BYTES_MAX {
         return Err(invalid("text", "must be 1 to 1000 bytes"));
     }
-    Ok(())
+    Ok(text)
 }

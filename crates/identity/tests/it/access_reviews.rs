@@ -84,7 +84,12 @@ fn a_review_holds_all_that_must_be_looked_at_and_a_sample_of_the_rest() {
     entries.push(access("self", "p2", Some("self-declared")));
     let mut export = access("exporter", "p2", Some("approval"));
     (export.kind, export.detail) = (EventKind::Export, Some("for the register".into()));
-    entries.extend([export.clone(), export]);
+    // One entry for what is no patient's, one for each patient: the item says what all of them hold.
+    let types = |names: &[&str]| names.iter().map(|name| ResourceType::parse(name).unwrap()).collect();
+    let mut foundation = export.clone();
+    (foundation.patient, foundation.categories) = (None, types(&["Location"]));
+    export.categories = types(&["Condition", "Patient"]);
+    entries.extend([foundation, export]);
     let mut refused = access("nosy", "p2", None);
     refused.outcome = Outcome::Refused;
     let mut own = access("patient", "p2", Some("own-record"));
@@ -94,6 +99,7 @@ fn a_review_holds_all_that_must_be_looked_at_and_a_sample_of_the_rest() {
     entries.extend([refused, own, earlier]);
     let mut machine = access("lab", "p2", Some("whole-store"));
     machine.agent.role = "integrator".into();
+    machine.on_behalf_of = Some("Dr House".into());
     entries.push(machine);
     entries.extend((0..11).map(|_| failure("zoe", "192.0.2.1", "no")));
     entries.extend((0..10).map(|_| failure("few", "192.0.2.1", "no")));
@@ -132,7 +138,9 @@ fn a_review_holds_all_that_must_be_looked_at_and_a_sample_of_the_rest() {
     );
     assert_eq!(owners(Section::SelfDeclared), ["self"]);
     assert_eq!((owners(Section::Export), of(Section::Export)[0].entries), (vec!["exporter".to_owned()], 2));
-    assert!(of(Section::Export)[0].text.contains("for the register"));
+    let told = "export for TREAT, 1 of 2 entries of patients: Condition, Location, Patient; for the register";
+    assert_eq!((of(Section::Export)[0].text.as_str(), of(Section::Export)[0].patient.as_deref()), (told, None));
+    assert_eq!(of(Section::MachineSample)[0].text, "read for TREAT, on behalf of Dr House");
     assert_eq!(owners(Section::FailedLogins), ["zoe", "(not authenticated) 2001:db8::/64"]);
     assert!(of(Section::FailedLogins)[1].text.starts_with("12 "));
     assert_eq!(owners(Section::UnusedRole), ["sec"]);
@@ -236,10 +244,12 @@ fn the_reviewer_judges_and_nobody_judges_themselves() {
     assert!(matches!(judge(&sec, items.len(), yes, "x"), Err(IdentityError::Absent(_))));
     assert!(judge(&sec, mallory, yes, " ").is_err() && judge(&sec, mallory, yes, &"x".repeat(1001)).is_err());
     let close = |by: &Actor| block_on(world.identity.close_access_review(by, id, "done"));
-    assert!(matches!(close(&sec), Err(IdentityError::Review("not judged in all its items"))));
+    assert!(matches!(close(&sec), Err(IdentityError::Unjudged(left)) if left == items.len() as u64));
     judge(&sec, mallory, ask, "off work").unwrap();
-    let judged = judge(&sec, mallory + 1, no, "no reason given").unwrap().judged.unwrap();
-    assert_eq!((judged.outcome, judged.by.name.as_str()), (no, "sec"));
+    assert!(matches!(close(&sec), Err(IdentityError::Unjudged(left)) if left == items.len() as u64 - 1));
+    let judged = judge(&sec, mallory + 1, no, "no reason\n3 sample given\n").unwrap().judged.unwrap();
+    let kept = (judged.outcome, judged.by.name.as_str(), judged.comment.as_str());
+    assert_eq!(kept, (no, "sec", "no reason 3 sample given"));
     assert!(matches!(judge(&sec, mallory + 1, yes, "no, it was"), Err(IdentityError::Review(_))), "once");
     // What is about the reviewer is judged by another.
     judge(&aud, own, yes, "a new telephone").unwrap();

@@ -95,6 +95,11 @@ fn requests_end() {
         let request = Request { act, ticket: ticket.into(), reason: reason.into(), end, until_end: false };
         assert!(block_on(world.identity.ask(&world.fresh(&staff.adm1), request)).is_err());
     }
+    // What is listed is one line, whatever was written.
+    let (act, end) = (other(Kind::BulkExport, "all"), world.now().plus_ms(DAY_MS));
+    let request = Request { act, ticket: "T-1\nT-2".into(), reason: "so\r\nit is".into(), end, until_end: false };
+    let asked = block_on(world.identity.ask(&world.fresh(&staff.adm1), request)).unwrap();
+    assert_eq!((asked.ticket.as_str(), asked.reason.as_str()), ("T-1 T-2", "so it is"));
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use super::{Facet, FacetKeys};
 use crate::codes::{EventKind, Outcome};
-use crate::entry::{ACCOUNT_BYTES_MAX, DEVICE_BYTES_MAX, Entry, OWNER_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::entry::{ACCOUNT_BYTES_MAX, Entry, OWNER_BYTES_MAX, SESSION_BYTES_MAX};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::Bound;
 use tacet_types::{ResourceId, ResourceType, Timestamp};
+
+/// Digits in the short id of a device.
+const DEVICE_DIGITS: usize = 16;
 
 /// What is asked: the entries that fit all of it. Without anything set, all entries.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -17,7 +20,7 @@ pub struct Question {
     pub person: Option<String>,
     /// The short id of the session or of the token that was shown.
     pub session: Option<String>,
-    /// The short id of the device.
+    /// The short id of the device: hexadecimal digits, in small letters.
     pub device: Option<String>,
     /// The network address.
     pub address: Option<IpAddr>,
@@ -42,8 +45,19 @@ pub enum QuestionError {
         /// The longest there is, in bytes.
         bytes_max: usize,
     },
-    /// It ends before it begins.
-    #[error("the time asked for ends before it begins: give `from` before `to`")]
+    /// A text is empty, which no entry's is: an answer that nothing was found would mislead.
+    #[error("the {field} asked for is empty: leave it out, or give one")]
+    Empty {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// No device has such an id.
+    #[error(
+        "this can be no id of a device: it has {DEVICE_DIGITS} of 0 to 9 and a to f, as entries give it in `device`"
+    )]
+    NoDevice,
+    /// It ends as it begins, or before.
+    #[error("no moment is in the time asked for: give `from` before `to`, which is not in it")]
     NoTime,
 }
 
@@ -56,15 +70,21 @@ impl Question {
         let texts = [
             ("person", &self.person, OWNER_BYTES_MAX.max(ACCOUNT_BYTES_MAX)),
             ("session", &self.session, SESSION_BYTES_MAX),
-            ("device", &self.device, DEVICE_BYTES_MAX),
         ];
         for (field, text, bytes_max) in texts {
             if text.as_ref().is_some_and(|text| text.len() > bytes_max) {
                 return Err(QuestionError::TooLong { field, bytes_max });
             }
+            if text.as_deref().is_some_and(|text| text.trim().is_empty()) {
+                return Err(QuestionError::Empty { field });
+            }
+        }
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.device.as_ref().is_some_and(|id| id.len() != DEVICE_DIGITS || !id.bytes().all(digit)) {
+            return Err(QuestionError::NoDevice);
         }
         match (self.from, self.to) {
-            (Some(from), Some(to)) if from > to => Err(QuestionError::NoTime),
+            (Some(from), Some(to)) if from >= to => Err(QuestionError::NoTime),
             _ => Ok(()),
         }
     }
@@ -220,13 +240,22 @@ mod tests {
         for question in [
             Question { person: long(257), ..Question::default() },
             Question { session: long(65), ..Question::default() },
-            Question { device: long(65), ..Question::default() },
         ] {
             assert!(matches!(check(question), Err(QuestionError::TooLong { .. })));
         }
+        let empty = check(Question { session: Some(" ".to_owned()), ..Question::default() });
+        assert_eq!(empty, Err(QuestionError::Empty { field: "session" }));
+        let device = |id: &str| check(Question { device: Some(id.to_owned()), ..Question::default() });
+        assert_eq!(device("00d1ce0123456789"), Ok(()));
+        for wrong in ["", "d-1", "00D1CE0123456789", "00d1ce012345678", "00d1ce0123456789a", "00d1ce012345678é"] {
+            assert_eq!(device(wrong), Err(QuestionError::NoDevice), "{wrong}");
+        }
         let at = |ms| Some(Timestamp::from_ms(ms));
-        assert_eq!(check(Question { from: at(2), to: at(1), ..Question::default() }), Err(QuestionError::NoTime));
-        assert!(check(Question { from: at(1), to: at(1), ..Question::default() }).is_ok());
+        for from in [1, 2] {
+            let question = Question { from: at(from), to: at(1), ..Question::default() };
+            assert_eq!(check(question), Err(QuestionError::NoTime));
+        }
+        assert_eq!(check(Question { from: at(1), to: at(2), ..Question::default() }), Ok(()));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The questions to the ledger.
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use std::path::PathBuf;
 
 /// Which entries, besides those of whom the command is about.
@@ -21,7 +22,7 @@ pub(crate) struct LedgerFilterArgs {
     /// Only entries from this network address
     #[arg(long)]
     pub(crate) address: Option<std::net::IpAddr>,
-    /// Only entries from the device with this short id
+    /// Only entries from the device with this short id: 16 hexadecimal digits, as entries give it
     #[arg(long)]
     pub(crate) device: Option<String>,
 }
@@ -58,9 +59,9 @@ pub(crate) struct LedgerPaperArgs {
 
 #[derive(Args)]
 pub(crate) struct LedgerListArgs {
-    /// How many
-    #[arg(long, default_value_t = 20)]
-    pub(crate) count: usize,
+    /// At most so many; where it is not given, 20, and all where something narrows the question or a file is made of the answer
+    #[arg(long, conflicts_with = "pdf", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) count: Option<usize>,
     #[command(flatten)]
     pub(crate) filter: LedgerFilterArgs,
     #[command(flatten)]
@@ -71,7 +72,7 @@ pub(crate) struct LedgerListArgs {
 #[derive(Args)]
 pub(crate) struct LedgerWantedArgs {
     /// At most so many; all where it is not given
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pdf", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) count: Option<usize>,
     #[command(flatten)]
     pub(crate) filter: LedgerFilterArgs,

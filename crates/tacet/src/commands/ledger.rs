@@ -12,10 +12,13 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use tacet_ledger::index::Question;
 use tacet_ledger::listing::{CSV_HEADER, csv_cells, csv_line, entry_json, parse_moment};
-use tacet_ledger::{Entry, PurposeOfUse, Verification};
+use tacet_ledger::{Entry, PurposeOfUse, Verification, one_line};
 use tacet_report::Inquiry;
 use tacet_types::{ResourceId, ResourceType};
 use tacet_vault::{EventKind, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Outcome, Role, SessionExtent, Vault};
+
+/// How many entries are listed where nothing is asked but what is new.
+const NEWEST: usize = 20;
 
 pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result<u8, CliError> {
     match &args.command {
@@ -32,7 +35,11 @@ pub(crate) fn run(global: &Global, args: &LedgerArgs, output: &Output) -> Result
         LedgerCommand::Retain { dry_run } => ledger_retain::run(global, *dry_run, output),
         LedgerCommand::List(args) => {
             let question = question(&args.filter)?;
-            answer(global, "ledger list", &question, Some(args.count), &args.form, output)
+            // Whoever asks for something, or carries the answer away, must not take a part of it for all.
+            let form = &args.form;
+            let whole = question != Question::default() || form.csv || form.ndjson || form.paper.pdf.is_some();
+            let count = args.count.or((!whole).then_some(NEWEST));
+            answer(global, "ledger list", &question, count, form, output)
         }
         LedgerCommand::WhoSaw(args) => {
             let patient = ResourceType::parse("Patient").zip(ResourceId::parse(&args.patient).ok());
@@ -113,7 +120,7 @@ fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {
         Outcome::parse(text)
             .ok_or_else(|| CliError::Usage(format!("`{text}` is no outcome: success, refused or failed")))
     };
-    Ok(Question {
+    let question = Question {
         from: moment(&filter.from)?,
         to: moment(&filter.to)?,
         kinds: filter.kind.iter().map(kind).collect::<Result<_, _>>()?,
@@ -121,7 +128,9 @@ fn question(filter: &LedgerFilterArgs) -> Result<Question, CliError> {
         address: filter.address,
         device: filter.device.clone(),
         ..Question::default()
-    })
+    };
+    question.check().map_err(|error| CliError::Usage(error.to_string()))?;
+    Ok(question)
 }
 
 /// Opens the store with the ledger's index, brought up to date.
@@ -174,7 +183,7 @@ fn answer(
         }
         listened = part.is_empty() || output.lines(&part);
     }
-    let (size, unread) = (reading.size(), reading.unread());
+    let (size, unread, cut) = (reading.size(), reading.unread(), count.is_some() && !reading.is_done());
     drop(reading);
     let kept_since = opened.vault.ledger_kept()?.map(|kept| kept.since);
     let written = match &form.paper.pdf {
@@ -186,6 +195,9 @@ fn answer(
     };
     opened.vault.close()?;
     written?;
+    if cut {
+        output.note(&format!("cut at {found} entries: there may be more, for which give a larger `--count`"));
+    }
     if unread > 0 {
         output
             .note(&format!("{unread} entries of the ledger cannot be read: nobody can say whether they would answer"));
@@ -203,7 +215,7 @@ fn answer(
         }
         output.result(
             command,
-            json!({ "size": size, "entries": entries, "unread": unread, "kept_since": since }),
+            json!({ "size": size, "entries": entries, "cut": cut, "unread": unread, "kept_since": since }),
             &text,
         );
     }
@@ -234,13 +246,14 @@ fn line(line: &LedgerLine) -> String {
     }
 }
 
+/// An entry in one line, whoever wrote what is in it: a reason with a line of its own would look like another entry.
 pub(crate) fn entry_line(index: u64, entry: &Entry) -> String {
     let patient = entry.patient.as_ref().map(|(kind, id)| format!(" {kind}/{}", id.as_str())).unwrap_or_default();
     let from = entry.origin.address.map(|address| format!(" from {address}")).unwrap_or_default();
     let basis = entry.basis.as_deref().map(|basis| format!(", by {basis}")).unwrap_or_default();
     let detail = entry.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    format!(
-        "{index} {} {} {} by {} ({}) for {}{patient}, {} records{from}{basis}{detail}\n",
+    let line = format!(
+        "{index} {} {} {} by {} ({}) for {}{patient}, {} records{from}{basis}{detail}",
         entry.at,
         entry.kind,
         entry.outcome,
@@ -248,7 +261,8 @@ pub(crate) fn entry_line(index: u64, entry: &Entry) -> String {
         entry.agent.role,
         entry.purpose,
         entry.records.len()
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 /// Prints what one session touched.

@@ -9,12 +9,12 @@ use crate::output::Output;
 use crate::people;
 use serde_json::{Value, json};
 use tacet_identity::{
-    AccessReview, Actor, Identity, ItemOutcome, REVIEW_CSV_HEADER, ReviewItem, SampleRule, Terms, item_csv, item_json,
-    review_json,
+    AccessReview, Actor, Identity, IdentityError, ItemOutcome, REVIEW_CSV_HEADER, ReviewItem, SampleRule, Terms,
+    item_csv, item_json, review_json,
 };
-use tacet_ledger::PurposeOfUse;
 use tacet_ledger::index::Question;
 use tacet_ledger::listing::parse_moment;
+use tacet_ledger::{PurposeOfUse, one_line};
 use tacet_types::Timestamp;
 use tacet_vault::{Caller, LEDGER_PAGE_MAX, LedgerLine, LedgerOrder, Role};
 
@@ -34,7 +34,8 @@ pub(crate) fn run(global: &Global, args: &ReviewArgs, output: &Output) -> Result
         ReviewCommand::Prepare(_) => exit::OK,
         ReviewCommand::List => list(&identity, &actor, now, output)?,
         ReviewCommand::Show { review, csv } => {
-            let (review, items) = open::wait(identity.access_review(&actor, review)).map_err(people::told)?;
+            let read = open::wait(identity.access_review(&actor, review));
+            let (review, items) = read.map_err(|error| told(&identity, &actor, review, error))?;
             show(&review, &items, *csv, now, output);
             exit::OK
         }
@@ -43,12 +44,13 @@ pub(crate) fn run(global: &Global, args: &ReviewArgs, output: &Output) -> Result
                 CliError::Usage("an outcome is `justified`, `not-justified` or `to-be-asked`".to_owned())
             })?;
             let judged = open::wait(identity.judge_access(&actor, review, *item, outcome, comment));
-            let judged = judged.map_err(people::told)?;
+            let judged = judged.map_err(|error| told(&identity, &actor, review, error))?;
             output.result("review decide", item_json(*item, &judged), &item_line(*item, &judged));
             exit::OK
         }
         ReviewCommand::Close { review, text } => {
-            let closed = open::wait(identity.close_access_review(&actor, review, text)).map_err(people::told)?;
+            let closed = open::wait(identity.close_access_review(&actor, review, text));
+            let closed = closed.map_err(|error| told(&identity, &actor, review, error))?;
             output.result("review close", review_json(&closed, now), &line(&closed, now));
             exit::OK
         }
@@ -66,6 +68,34 @@ fn actor(caller: &Caller) -> Actor {
     Actor { role: Role::Auditor, ..people::actor(caller) }
 }
 
+/// A refusal, with what to do next.
+fn told(identity: &Identity, actor: &Actor, id: &str, error: IdentityError) -> CliError {
+    let stand = || format!("`tacet review show {id}` says how its items stand");
+    let next = match &error {
+        IdentityError::Absent("item") => format!("`tacet review show {id}` has their numbers"),
+        IdentityError::Absent(_) => "`tacet review list` has them".to_owned(),
+        // What is being prepared says itself what to do.
+        IdentityError::Review(why) if !why.starts_with("being prepared") => stand(),
+        IdentityError::Unjudged(_) => stand(),
+        IdentityError::NotReviewer => {
+            let reviews = identity.access_reviews(actor).unwrap_or_default();
+            let Some(review) = reviews.into_iter().find(|review| review.id == id) else { return people::told(error) };
+            judges(&review)
+        }
+        _ => return people::told(error),
+    };
+    CliError::Usage(format!("{error}: {next}"))
+}
+
+/// How the reviewer of this one judges.
+fn judges(review: &AccessReview) -> String {
+    let name = &review.reviewer.name;
+    match review.reviewer.account {
+        Some(_) => format!("{name} judges over HTTP, with a passkey (docs/reviews.md)"),
+        None => format!("{name} judges here, with that name in `--operator`"),
+    }
+}
+
 fn terms(args: &ReviewPrepareArgs) -> Result<Terms, CliError> {
     let usage = |text: &str| CliError::Usage(text.to_owned());
     let day = |text: &str| parse_moment(text).ok_or_else(|| usage("a day is written as `2026-03-01`"));
@@ -75,7 +105,12 @@ fn terms(args: &ReviewPrepareArgs) -> Result<Terms, CliError> {
         _ => return Err(usage("give `--month`, or `--from` and `--to`")),
     };
     let mut terms = Terms::of(from, to);
-    let role = |name: &String| Role::parse(name).ok_or_else(|| usage("there is no such role"));
+    let role = |name: &String| {
+        Role::parse(name).ok_or_else(|| {
+            let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+            usage(&format!("`{name}` is no role: there are {}", known.join(", ")))
+        })
+    };
     terms.role = args.role.as_ref().map(role).transpose()?;
     terms.person.clone_from(&args.person);
     terms.rule = SampleRule::parse(&args.rule)
@@ -103,6 +138,10 @@ fn prepare(global: &Global, args: &ReviewPrepareArgs, terms: Terms, output: &Out
     let review = prepared(&opened, &caller(global), args, terms, now)?;
     opened.vault.close()?;
     output.result("review prepare", review_json(&review, now), &line(&review, now));
+    if review.terms.person.is_some() && review.items == 0 && review.accesses == 0 && review.machine_accesses == 0 {
+        output.note("nothing in the period is of this person: is the name the one that entries give?");
+    }
+    output.note(&format!("`tacet review show {}` prints its items; {}", review.id, judges(&review)));
     Ok(exit::OK)
 }
 
@@ -115,7 +154,11 @@ fn prepared(
 ) -> Result<AccessReview, CliError> {
     let (identity, actor) = (people::identity(opened)?, actor(caller));
     let due = now.plus_ms(i64::from(args.due_days) * DAY_MS);
-    let begun = open::wait(identity.begin_access_review(&actor, terms, &args.reviewer, due)).map_err(people::told)?;
+    let begun = open::wait(identity.begin_access_review(&actor, terms, &args.reviewer, due));
+    let begun = begun.map_err(|error| match error {
+        IdentityError::Exists(_) => CliError::Usage(format!("{error}: `tacet review list` has its id")),
+        _ => people::told(error),
+    })?;
     let mut gathering = identity.gathering(&begun).map_err(people::told)?;
     let (from, to) = (Timestamp::from_ms(begun.terms.from_ms), Timestamp::from_ms(begun.terms.to_ms));
     let question = Question { from: Some(from), to: Some(to), ..Question::default() };
@@ -148,7 +191,7 @@ fn show(review: &AccessReview, items: &[ReviewItem], csv: bool, now: Timestamp, 
         output.lines(&(REVIEW_CSV_HEADER.to_owned() + &lines.collect::<String>()));
         return;
     }
-    let mut text = line(review, now);
+    let mut text = line(review, now) + &stands(review, items);
     if review.untold > 0 {
         text += &format!("{} entries of the ledger cannot be read: nobody can say what they hold\n", review.untold);
     }
@@ -164,9 +207,10 @@ fn day(ms: i64) -> String {
 fn line(review: &AccessReview, now: Timestamp) -> String {
     let terms = &review.terms;
     let due = if review.overdue(now) { "OVERDUE since" } else { "due" };
-    let scope = terms.role.map(|role| format!(", role {role}")).unwrap_or_default();
-    format!(
-        "{} {} to {}{scope}: {}, {} items, {} accesses of people, reviewer {}, {due} {}\n",
+    let mut scope = terms.role.map(|role| format!(", role {role}")).unwrap_or_default();
+    scope += &terms.person.as_ref().map(|person| format!(", person {person}")).unwrap_or_default();
+    let line = format!(
+        "{} {} to {}{scope}: {}, {} items, {} accesses of people, reviewer {}, {due} {}",
         review.id,
         day(terms.from_ms),
         day(terms.to_ms),
@@ -175,7 +219,28 @@ fn line(review: &AccessReview, now: Timestamp) -> String {
         review.accesses,
         review.reviewer.name,
         day(review.due_ms)
-    )
+    );
+    one_line(&line) + "\n"
+}
+
+/// By what the sample was drawn, and how far the judging is or what it came to.
+fn stands(review: &AccessReview, items: &[ReviewItem]) -> String {
+    let mut text = format!("drawn by {} with the seed {}\n", review.terms.rule.as_str(), review.seed);
+    match &review.closed {
+        Some(closed) => {
+            let outcomes: Vec<String> =
+                closed.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            let outcomes = if outcomes.is_empty() { "nothing to judge".to_owned() } else { outcomes.join(", ") };
+            let at = Timestamp::from_ms(closed.at_ms);
+            let said = format!("closed by {} at {at} with {outcomes}: {}", closed.by.name, closed.text);
+            text += &(one_line(&said) + "\n");
+        }
+        None => {
+            let judged = items.iter().filter(|item| item.judged.is_some()).count();
+            text += &format!("{judged} of {} items judged\n", items.len());
+        }
+    }
+    text
 }
 
 fn item_line(number: usize, item: &ReviewItem) -> String {
@@ -185,15 +250,20 @@ fn item_line(number: usize, item: &ReviewItem) -> String {
         || "not judged".to_owned(),
         |judged| format!("{} by {}: {}", judged.outcome.as_str(), judged.by.name, judged.comment),
     );
-    format!(
-        "{number} {} {} {} ({}){patient}, {} entries{ground}: {} [{judged}]\n",
+    let entries = match (item.entries, item.entry) {
+        (1, Some(entry)) => format!("entry {entry}"),
+        (count, Some(entry)) => format!("{count} entries from {entry} on"),
+        (count, None) => format!("{count} entries"),
+    };
+    let line = format!(
+        "{number} {} {} {} ({}){patient}, {entries}{ground}: {} [{judged}]",
         item.section.as_str(),
         Timestamp::from_ms(item.first_ms),
         item.owner,
         item.role,
-        item.entries,
         item.text
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 #[cfg(test)]

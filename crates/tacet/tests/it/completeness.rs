@@ -130,6 +130,28 @@ fn the_ledger_answers_questions() {
     let lines = place.run(&["ledger", "list", "--ndjson", "--count", "3", "--address", "127.0.0.1"]).ended(0).out;
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
+    // What narrows a question or carries its answer away is answered whole, and what is cut is said.
+    for _ in 0..21 {
+        place.run(&["ledger", "list", "--count", "1"]).ended(0);
+    }
+    let all = place.run(&["ledger", "list", "--kind", "ledger-access"]).ended(0);
+    assert!(all.out.lines().count() > 20 && !all.err.contains("cut at"), "{}", all.out);
+    assert!(place.run(&["ledger", "list", "--csv"]).ended(0).out.lines().count() > 21);
+    let newest = place.run(&["ledger", "list"]).ended(0);
+    assert!(newest.out.lines().count() == 20 && newest.err.contains("cut at 20 entries"), "{}", newest.err);
+    place.run(&["ledger", "list", "--count", "1", "--pdf", place.path("cut.pdf").to_str().unwrap()]).ended(2);
+    assert_eq!(place.json(&["ledger", "list"])["cut"], true);
+    assert_eq!(place.json(&["ledger", "list", "--kind", "ledger-access"])["cut"], false);
+    place.run(&["ledger", "list", "--count", "0"]).ended(2);
+    for (wrong, why) in [
+        (["--device", ""], "it has 16 of 0 to 9 and a to f"),
+        (["--device", "00D1CE0123456789"], "it has 16 of 0 to 9 and a to f"),
+        (["--from", "2026-03-02"], "give `from` before `to`"),
+        (["--from", "2026-03-01"], "give `from` before `to`"),
+    ] {
+        let refused = place.run(&[&["ledger", "list", "--to", "2026-03-01"][..], &wrong].concat()).ended(1);
+        assert!(refused.said().contains(why), "{}", refused.said());
+    }
 
     let token_id = reads[0]["token"].as_str().unwrap();
     let extent = place.json(&["ledger", "session", token_id]);

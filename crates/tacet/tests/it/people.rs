@@ -216,10 +216,13 @@ fn a_month_is_reviewed_at_the_command_line() {
     let (kind, purpose) = (tacet_ledger::EventKind::Read, tacet_ledger::PurposeOfUse::Treatment);
     let mut entry = tacet_ledger::Entry::new(moment, kind, agent, purpose, OperationId::random(&SecureRng));
     entry.patient = tacet_types::ResourceType::parse("Patient").zip(tacet_types::ResourceId::parse("p1").ok());
+    entry.detail = Some("vital\n1 sample 2026-01-01 forged [justified by Mme Roy: fine]".into());
     block_on(NotedRows::commit(&vault, Vec::new(), vec![entry])).unwrap();
     drop(identity);
     vault.close().unwrap();
 
+    // Where a message is broken into lines there is a bar.
+    let refused = |arguments: &[&str]| place.run(arguments).ended(1).said().replace(" | ", " ");
     assert!(place.run(&["review", "list"]).ended(0).out.contains("No access was reviewed yet"));
     place.run(&["review", "prepare", "--month", "2026-13", "--reviewer", "x"]).ended(1);
     place.run(&["review", "prepare", "--reviewer", "x"]).ended(2);
@@ -230,7 +233,8 @@ fn a_month_is_reviewed_at_the_command_line() {
         (review["state"].as_str(), review["items"].as_u64(), review["untold"].as_u64()),
         (Some("open"), Some(1), Some(0))
     );
-    place.run(&["review", "prepare", "--month", &month, "--reviewer", "Mme Roy"]).ended(1);
+    let again = refused(&["review", "prepare", "--month", &month, "--reviewer", "Mme Roy"]);
+    assert!(again.contains("`tacet review list` has its id"), "{again}");
     assert!(place.run(&["review", "list"]).ended(0).out.contains("reviewer Mme Roy, due"));
     let shown = place.json(&["review", "show", id]);
     assert_eq!(
@@ -239,25 +243,56 @@ fn a_month_is_reviewed_at_the_command_line() {
     );
     let csv = place.run(&["review", "show", id, "--csv"]).ended(0).out;
     assert!(csv.contains(",without-relation,'=mallory,"), "{csv}");
+    let text = place.run(&["review", "show", id]).ended(0).out;
+    let seed = review["seed"].as_str().unwrap();
+    assert!(text.contains(&format!("drawn by five-percent with the seed {seed}\n0 of 1 items judged\n")), "{text}");
+    assert!(text.contains(&format!("Patient/p1, entry {}: read", shown["items"][0]["entry"])), "{text}");
+    assert_eq!(text.lines().count(), 4, "somebody wrote a line of their own: {text}");
+    for (wrong, next) in [
+        (vec!["show", "none"], "`tacet review list` has them".to_owned()),
+        (vec!["close", "none", "--text", "x"], "`tacet review list` has them".to_owned()),
+        (vec!["decide", id, "9", "justified", "--comment", "x"], format!("`tacet review show {id}` has their numbers")),
+    ] {
+        let said = refused(&[vec!["review"], wrong].concat());
+        assert!(said.contains(&next), "{said}");
+    }
 
-    let decide = |operator: &str, outcome: &str| {
-        let arguments = ["--operator", operator, "review", "decide", id, "0", outcome, "--comment", "no reason"];
-        place.run(&arguments)
+    let decide = |operator: &'static str, outcome: &'static str| {
+        ["--operator", operator, "review", "decide", id, "0", outcome, "--comment", "no reason"]
     };
-    assert!(decide("root", "not-justified").ended(1).said().contains("for the reviewer to judge"));
-    decide("Mme Roy", "fine").ended(1);
-    assert!(
-        place
-            .run(&["--operator", "Mme Roy", "review", "close", id, "--text", "x"])
-            .ended(1)
-            .said()
-            .contains("not judged")
-    );
-    decide("Mme Roy", "not-justified").ended(0);
+    let said = refused(&decide("root", "not-justified"));
+    let whose = "for the reviewer to judge, and you are not: Mme Roy judges here, with that name in `--operator`";
+    assert!(said.contains(whose), "{said}");
+    refused(&decide("Mme Roy", "fine"));
+    let said = refused(&["--operator", "Mme Roy", "review", "close", id, "--text", "x"]);
+    let next = format!("not judged in all its items: 1 are left: `tacet review show {id}` says how its items stand");
+    assert!(said.contains(&next), "{said}");
+    place.run(&decide("Mme Roy", "not-justified")).ended(0);
+    assert!(place.run(&["review", "show", id]).ended(0).out.contains("\n1 of 1 items judged\n"));
+    assert!(refused(&decide("Mme Roy", "justified")).contains("says how its items stand"), "judged twice");
     let closed = place.run(&["--operator", "Mme Roy", "review", "close", id, "--text", "one to talk to"]).ended(0);
     assert!(closed.out.contains("closed, 1 items"), "{}", closed.out);
+    let text = place.run(&["review", "show", id]).ended(0).out;
+    assert!(text.contains("\nclosed by Mme Roy at "), "{text}");
+    assert!(text.contains(" with 1 not-justified: one to talk to\n"), "{text}");
     let ledger = place.json(&["ledger", "list", "--kind", "access-review"]).to_string();
     assert!(ledger.contains("closed: 1 not-justified") && ledger.contains("seed "), "{ledger}");
+
+    // A name that nobody has gives a review in which nothing is: that is said, and the list tells the two of the month apart.
+    let of_nobody = ["review", "prepare", "--month", &month, "--reviewer", "Mme Roy", "--person", "malory"];
+    let said = place.run(&of_nobody).ended(0).said();
+    assert!(said.contains("nothing in the period is of this person"), "{said}");
+    let list = place.run(&["review", "list"]).ended(0).out;
+    assert_eq!(list.matches(", person malory: open, 0 items").count(), 1, "{list}");
+    let of_somebody = ["review", "prepare", "--month", &month, "--reviewer", "Mme Roy", "--person", "=mallory"];
+    let said = place.run(&of_somebody).ended(0).said();
+    assert!(
+        !said.contains("nothing in the period") && said.contains("prints its items; Mme Roy judges here"),
+        "{said}"
+    );
+    let wrong = ["review", "prepare", "--month", &month, "--reviewer", "Mme Roy", "--role", "king"];
+    let said = refused(&wrong);
+    assert!(said.contains("`king` is no role: there are clinician, nurse,"), "{said}");
 }
 
 /// How many looks into the ledger stand in it, this one too.

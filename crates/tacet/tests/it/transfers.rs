@@ -58,7 +58,7 @@ impl Two {
     /// A transfer of these patients, as it lies at the receiving hospital.
     fn sent(&self, patients: &[usize], name: &str) -> (Value, Vec<u8>) {
         let mut command =
-            vec!["transfer", "make", "--to", "CH Lens", "--reason", "moved to Lens", "-o", name, "--language", "en"];
+            vec!["transfer", "make", "--to", "CH Lens", "--reason", "moved\nto Lens", "-o", name, "--language", "en"];
         for patient in patients {
             command.extend(["--patient", self.ids[*patient].as_str()]);
         }

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tacet_ledger::noted::{Expect, RowWrite, Table};
 use tacet_ledger::people::{BreakGlassRow, NoticeKind, NoticeRow, NoticeTo, PEOPLE_TEXT_BYTES_MAX};
-use tacet_ledger::{DETAIL_BYTES_MAX, Prepared, Receipt};
+use tacet_ledger::{DETAIL_BYTES_MAX, Prepared, Receipt, one_line};
 use tacet_policy::{Act, BtgReason};
 use tacet_store::{Commit, Committed, Precondition, StoreError, Ticket};
 use tacet_types::{ResourceId, ResourceType, Role, Timestamp};
@@ -50,7 +50,7 @@ pub struct BreakGlassDeclared {
 }
 
 impl Vault {
-    /// Declares an emergency for a patient: `reason` is a code, `text` says it in words, `minutes` for how long. Written down, told to the
+    /// Declares an emergency for a patient: `reason` is a code, `text` says it in words, kept in one line, `minutes` for how long. Written down, told to the
     /// security officer and to the patient's record at once.
     ///
     /// [`VaultError::NotFound`] for a patient who is not there, [`VaultError::NotAllowed`] where the policy lets this caller declare none for
@@ -63,7 +63,7 @@ impl Vault {
         text: &str,
         minutes: u32,
     ) -> Result<BreakGlassDeclared, VaultError> {
-        self.0.declare(caller, patient, (reason, text.trim()), minutes).await
+        self.0.declare(caller, patient, (reason, &one_line(text)), minutes).await
     }
 
     /// Ends an emergency before its time. Only who declared it does so here.

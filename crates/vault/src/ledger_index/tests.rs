@@ -62,11 +62,15 @@ fn entry(rng: &SeededRng, number: u64) -> Entry {
     }
     entry.account = (rng.below(3) > 0).then(|| format!("a-{}", rng.below(5)));
     entry.session = (rng.below(3) > 0).then(|| format!("s-{}", rng.below(12)));
-    entry.device = (rng.below(3) > 0).then(|| format!("d-{}", rng.below(4)));
+    entry.device = (rng.below(3) > 0).then(|| device(rng.below(4)));
     let address = format!("10.0.0.{}", rng.below(6)).parse().unwrap();
     entry.origin = Origin { address: Some(address), channel: Channel::Http };
     entry.outcome = if rng.below(9) == 0 { Outcome::Refused } else { Outcome::Success };
     entry
+}
+
+fn device(number: u64) -> String {
+    format!("{number:016x}")
 }
 
 fn question(rng: &SeededRng, entries: u64) -> Question {
@@ -84,7 +88,7 @@ fn question(rng: &SeededRng, entries: u64) -> Question {
         question.session = Some(if maybe(2) { format!("s-{}", rng.below(13)) } else { format!("t-{}", rng.below(10)) });
     }
     if maybe(6) {
-        question.device = Some(format!("d-{}", rng.below(5)));
+        question.device = Some(device(rng.below(5)));
     }
     if maybe(6) {
         question.address = Some(format!("10.0.0.{}", rng.below(7)).parse().unwrap());
@@ -463,7 +467,7 @@ fn an_answer_goes_on_where_it_was_left() {
     let world = World::new(8);
     world.write(TAIL * 3 + 9);
     world.bring_up().unwrap();
-    let question = Question { device: Some("d-1".into()), ..Question::default() };
+    let question = Question { device: Some(device(1)), ..Question::default() };
     let groups = question.keys(&world.index().facet_keys);
     assert!(world.index().view(&groups, world.size(), 0).unwrap().is_some());
     assert!(world.index().view(&groups, world.size() + 1, 0).unwrap().is_none(), "less than all is no answer");

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError, RwLock};
 use tacet_ledger::noted::{Expect, RowWrite, Table};
 use tacet_ledger::people::NoticeKind;
-use tacet_ledger::{Channel, DETAIL_BYTES_MAX, Entry, Origin, Prepared, PurposeOfUse, Verification};
+use tacet_ledger::{Channel, DETAIL_BYTES_MAX, Entry, Origin, Prepared, PurposeOfUse, Verification, one_line};
 use tacet_store::{Commit, StoreError};
 use tacet_types::{OperationId, Role};
 
@@ -386,7 +386,7 @@ impl Vault {
         because: &str,
         verification: &Verification,
     ) -> Result<Vec<Halt>, VaultError> {
-        let because = because.trim();
+        let because = &one_line(because);
         if because.is_empty() || because.len() > RESUME_REASON_BYTES_MAX {
             return Err(VaultError::TooLarge { what: "bytes in the reason, or none", max: RESUME_REASON_BYTES_MAX });
         }

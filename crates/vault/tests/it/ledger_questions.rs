@@ -5,6 +5,8 @@ use pollster::block_on;
 use tacet_ledger::index::Question;
 use tacet_vault::{Caller, EventKind, LedgerLine, LedgerOrder, Role, SessionExtent, VaultError};
 
+const DEVICE: &str = "00d1ce0123456789";
+
 fn auditor() -> Caller {
     Caller { owner: "Eve Auditor".into(), ..caller(Role::Auditor) }
 }
@@ -14,7 +16,7 @@ fn in_session(session: &str) -> Caller {
     clinician.session = Some(session.to_owned());
     clinician.token = Some(format!("app-{session}"));
     clinician.account = Some("a-17".to_owned());
-    clinician.device = Some("d-9".to_owned());
+    clinician.device = Some(DEVICE.to_owned());
     clinician.origin.address = Some("192.0.2.9".parse().unwrap());
     clinician
 }
@@ -125,7 +127,7 @@ fn the_extent_of_a_session_is_exact() {
     let none = block_on(house.vault.session_extent(&auditor(), "s-3")).unwrap();
     assert_eq!((none.entries, none.first), (0, None));
 
-    let device = Question { device: Some("d-9".into()), ..Question::default() };
+    let device = Question { device: Some(DEVICE.into()), ..Question::default() };
     let page = block_on(house.vault.ask_ledger(&auditor(), &device, LedgerOrder::NewestFirst, 100, None)).unwrap();
     assert_eq!(page.lines.len(), 5);
     // What is forgotten is made again.

@@ -229,7 +229,7 @@ fn an_account_that_locks_again_and_again_is_refused_and_others_are_not() {
     lift(&house).unwrap();
     house.clock.advance_ms(LOCKS_WINDOW_MS);
     assert!(lock("rogue").is_ok());
-    for reason in ["", "   ", &"x".repeat(501)] {
+    for reason in ["", " \r\n ", &"x".repeat(501)] {
         lift(&house);
         assert!(
             block_on(house.vault.lock(&of("x"), LockdownLevel::Cut, LockdownCause::Person, reason)).is_err()

@@ -73,7 +73,9 @@ async fn a_month_is_reviewed_by_an_auditor() {
     let (_, odd) = judge(0, "fine");
     assert_eq!(office.ask(&aud, "POST", &first, Some(odd)).await.status, 400);
     let close = json!({ "text": "looked at" });
-    assert_eq!(office.ask(&aud, "POST", &format!("{path}/close"), Some(close.clone())).await.status, 409);
+    let early = office.ask(&aud, "POST", &format!("{path}/close"), Some(close.clone())).await;
+    let said = early.value()["issue"][0]["diagnostics"].to_string();
+    assert!(early.status == 409 && said.contains(&format!(": {} are left", items.len())), "{said}");
     for (number, item) in items.iter().enumerate() {
         let (at, body) = judge(number, "justified");
         let by = if item["owner"] == "aud" { &sec } else { &aud };

@@ -15,17 +15,22 @@ async fn an_emergency_is_declared_told_and_reviewed() {
     let declare = |minutes: u32, text: &str| {
         Some(json!({ "patient": "other", "reason": "vital-emergency", "text": text, "minutes": minutes }))
     };
-    for (minutes, text) in [(60, "no"), (0, "found unconscious"), (100_000, "found unconscious")] {
+    for (minutes, text) in
+        [(60, "no"), (60, "n\n\n\n\n\n\n\n\n\no"), (0, "found unconscious"), (100_000, "found unconscious")]
+    {
         let answer = office.ask(&dr, "POST", "/_break-glass", declare(minutes, text)).await;
         assert!((400..500).contains(&answer.status) || answer.status == 501, "{}", answer.status);
     }
-    let declared = office.ask(&dr, "POST", "/_break-glass", declare(60, "found unconscious")).await;
+    let forged = "found unconscious\r\n7 2026-03-01 read success\u{1b}[2J";
+    let declared = office.ask(&dr, "POST", "/_break-glass", declare(60, forged)).await;
     assert_eq!(declared.status, 201, "{:?}", declared.body);
     let id = declared.value()["id"].as_str().unwrap().to_owned();
     let seen = office.ask(&dr, "GET", "/Observation/other", None).await;
     assert_eq!(seen.status, 200);
     let basis = office.entries().into_iter().rev().find(|entry| entry.kind == EventKind::Read).unwrap().basis;
     assert!(basis.unwrap().starts_with("break-glass"));
+    // In one line, whatever was written.
+    assert_eq!(office.noted("vital-emergency: found unconscious 7 2026-03-01 read success [2J"), 1);
     // Told to those who review, and to the patient; not to who keeps accounts.
     for (who, told) in [(&staff.sec, 1), (&patient, 1), (&staff.adm1, 0), (&dr, 0)] {
         let notices = office.notices(who, "break-glass").await;
@@ -39,6 +44,7 @@ async fn an_emergency_is_declared_told_and_reviewed() {
     // Reviewed by a security officer, once.
     let open = office.ask(&staff.sec, "GET", "/_break-glass", None).await.value();
     assert_eq!((open["reviews"][0]["id"].as_str(), open["reviews"][0]["overdue"].as_bool()), (Some(&*id), Some(false)));
+    assert_eq!(open["reviews"][0]["text"], "found unconscious 7 2026-03-01 read success [2J");
     let path = format!("/_break-glass/{id}/review");
     let review = Some(json!({ "outcome": "justified", "text": "the ward confirms it" }));
     for who in [&dr, &staff.adm1, &staff.aud, &patient] {

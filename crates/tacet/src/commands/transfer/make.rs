@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use tacet_fhir::json::{self, Json};
 use tacet_identity::Kind;
-use tacet_ledger::{PurposeOfUse, QUERY_BYTES_MAX};
+use tacet_ledger::{PurposeOfUse, QUERY_BYTES_MAX, one_line};
 use tacet_summary::{Language, SummarySettings, TYPES};
 use tacet_transfer::{CONTENT_BYTES_MAX, Manifest, PATIENTS_MAX, Recipient};
 use tacet_types::{OperationId, ResourceId, ResourceType};
@@ -34,7 +34,8 @@ const REASON_CHARS_MIN: usize = 10;
 type Made = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
 pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> Result<u8, CliError> {
-    if args.reason.trim().chars().count() < REASON_CHARS_MIN {
+    let reason = one_line(&args.reason);
+    if reason.chars().count() < REASON_CHARS_MIN {
         return Err(CliError::Usage(format!("say why in {REASON_CHARS_MIN} characters or more (`--reason`)")));
     }
     let language = Language::parse(&args.language).ok_or_else(|| CliError::Usage("`--language` is fr or en".into()))?;
@@ -76,8 +77,7 @@ pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> 
         let id = ResourceId::random(open::rng().as_ref()).as_str().to_owned();
         let second = if args.emergency { ", in an emergency, without a second person" } else { "" };
         let query = format!(
-            "$summary: transfer {id} to {to_name} ({recipient}), to be destroyed by {expires}{second}: {}",
-            args.reason.trim()
+            "$summary: transfer {id} to {to_name} ({recipient}), to be destroyed by {expires}{second}: {reason}"
         );
         if query.len() > QUERY_BYTES_MAX {
             return Err(CliError::Usage(format!(
@@ -112,7 +112,7 @@ pub(super) fn run(global: &Global, args: &TransferMakeArgs, output: &Output) -> 
             let mut manifest =
                 Manifest::new(id.clone(), hospital, to_name.clone(), now, expires, purpose.as_str().to_owned());
             manifest.by = caller.owner.clone();
-            manifest.reason = args.reason.trim().to_owned();
+            manifest.reason = reason;
             let keys = opened.vault.transfer_keys();
             let sealed = tacet_transfer::seal(manifest, &gathering.made, &keys, &recipient).map_err(told)?;
             let unwritten = CliError::file(&args.output, "the transfer cannot be written");
