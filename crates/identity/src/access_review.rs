@@ -412,11 +412,6 @@ fn chunk_name(id: &str, chunk: usize) -> Vec<u8> {
     format!("{id}/{chunk:06}").into_bytes()
 }
 
-/// A text, cut where it is longer than `bytes`.
-fn cut(text: &str, bytes: usize) -> String {
-    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default().to_owned()
-}
-
 mod optional_role {
     use super::{Role, role_text};
     use serde::{Deserialize, Deserializer, Serializer};

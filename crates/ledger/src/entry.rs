@@ -50,6 +50,11 @@ pub fn one_line(text: &str) -> String {
     parts.join(" ")
 }
 
+/// The first `bytes_max` bytes of a text, or less where a character would be cut.
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+}
+
 /// One event that the ledger holds. Covers the fields of EHDS (Regulation (EU) 2025/327), Annex II, section 3.2; the
 /// establishment is not a field, because it is bound into the seal of every entry.
 #[derive(Clone, PartialEq, Eq)]

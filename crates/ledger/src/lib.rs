@@ -84,7 +84,7 @@ pub use codes::{AuditType, Channel, EventKind, Outcome, PurposeOfUse};
 pub use entry::{
     ACCOUNT_BYTES_MAX, Agent, BASIS_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, Entry, EntryError,
     ON_BEHALF_OF_BYTES_MAX, OWNER_BYTES_MAX, Origin, QUERY_BYTES_MAX, RECORDS_MAX, ROLE_BYTES_MAX, SESSION_BYTES_MAX,
-    TOKEN_BYTES_MAX, one_line,
+    TOKEN_BYTES_MAX, cut, one_line,
 };
 pub use epochs::{Epoch, EpochRow, EpochState, SPACE_EPOCH_KEYS, first_after};
 pub use error::LedgerError;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
 use tacet_ledger::noted::{Expect, NotedRows, RowWrite, RowsError, Table};
-use tacet_ledger::{DETAIL_BYTES_MAX, log};
+use tacet_ledger::{DETAIL_BYTES_MAX, cut, log};
 use tacet_seal::{OnBehalf, WrappedKey};
 use tacet_tlog::TreeHash;
 use tacet_tlog::merkle::proof::verify_consistency;
@@ -281,10 +281,4 @@ fn rows_failed(error: RowsError) -> VaultError {
         RowsError::TooLarge { what, max } => VaultError::TooLarge { what, max },
         error @ RowsError::Store(_) => VaultError::Unavailable(Box::new(error)),
     }
-}
-
-/// The first `max` bytes of a text, or less where a character would be cut.
-fn cut(text: &str, max: usize) -> &str {
-    let end = (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use tacet_ledger::noted::{Expect, NotedRow, NotedRows, RowWrite, RowsError, Table};
 use tacet_ledger::people::{NoticeKind, NoticeRow, NoticeTo};
-use tacet_ledger::{DETAIL_BYTES_MAX, Entry, one_line};
+use tacet_ledger::{DETAIL_BYTES_MAX, Entry, cut, one_line};
 use tacet_types::{ResourceId, Role, Timestamp};
 
 /// Longest reason, in bytes.
@@ -215,7 +215,8 @@ impl Vault {
             };
             let word = if raised { "raised to" } else { "at level" };
             let mut entry = caller.entry(now, EventKind::Lockdown, Outcome::Success, None);
-            entry.detail = Some(cut(format!("lockdown {} {word} {level}: {reason}", lockdown.id)));
+            entry.detail =
+                Some(cut(&format!("lockdown {} {word} {level}: {reason}", lockdown.id), DETAIL_BYTES_MAX).to_owned());
             let mut writes = vec![row(IN_FORCE.to_vec(), Some(&lockdown), expect)?];
             self.0.tell(
                 &mut writes,
@@ -251,7 +252,10 @@ impl Vault {
         lockdown.lifted_ms = Some(now.as_ms());
         lockdown.lifted_by = Some(by.to_owned());
         let mut entry = caller.entry(now, EventKind::LockdownLifted, Outcome::Success, None);
-        entry.detail = Some(cut(format!("lockdown {} of level {} lifted by {by}", lockdown.id, lockdown.level)));
+        entry.detail = Some(
+            cut(&format!("lockdown {} of level {} lifted by {by}", lockdown.id, lockdown.level), DETAIL_BYTES_MAX)
+                .to_owned(),
+        );
         let name = format!("{LIFTED}{}", lockdown.id).into_bytes();
         let mut writes = vec![
             row(IN_FORCE.to_vec(), None, Expect::Revision(found.revision))?,
@@ -278,7 +282,7 @@ impl Vault {
     pub async fn note_tripwire(&self, caller: &Caller, kind: &str, detail: &str) -> Result<(), VaultError> {
         let now = self.0.clock.now();
         let mut entry = caller.entry(now, EventKind::Tripwire, Outcome::Success, None);
-        entry.detail = Some(cut(format!("{kind}: {detail}")));
+        entry.detail = Some(cut(&format!("{kind}: {detail}"), DETAIL_BYTES_MAX).to_owned());
         let mut writes = Vec::new();
         self.0.tell(&mut writes, NoticeKind::Tripwire, kind, detail, now)?;
         self.0.tripwires.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -369,13 +373,4 @@ fn decode(row: &NotedRow) -> Result<Lockdown, VaultError> {
     let lockdown = serde_json::from_slice(&row.value).ok();
     let lockdown = lockdown.filter(|lockdown: &Lockdown| lockdown.version == VERSION);
     lockdown.ok_or(VaultError::Damaged("a row of a lockdown cannot be read"))
-}
-
-fn cut(mut text: String) -> String {
-    let mut end = text.len().min(DETAIL_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text
 }

@@ -9,7 +9,7 @@ use crate::owner::Owner;
 use crate::vault::{Inner, Vault, establishment_of};
 use crate::{EventKind, Outcome, layout};
 use std::sync::PoisonError;
-use tacet_ledger::{Prepared, log};
+use tacet_ledger::{DETAIL_BYTES_MAX, Prepared, cut, log};
 use tacet_seal::{EstablishmentKeys, KeyKeeper};
 use tacet_store::Commit;
 use tacet_tlog::merkle::proof::verify_consistency;
@@ -51,15 +51,6 @@ pub struct LogSucceeded {
     pub before: String,
     /// The entry that says so.
     pub entry: u64,
-}
-
-/// What an entry's detail can hold.
-fn cut(mut detail: String) -> String {
-    if detail.len() > tacet_ledger::DETAIL_BYTES_MAX {
-        let end = (0..=tacet_ledger::DETAIL_BYTES_MAX).rev().find(|at| detail.is_char_boundary(*at));
-        detail.truncate(end.unwrap_or(0));
-    }
-    detail
 }
 
 impl Vault {
@@ -136,7 +127,7 @@ impl Vault {
             before.origin,
             tacet_ledger::one_line(why)
         );
-        entry.detail = Some(cut(detail));
+        entry.detail = Some(cut(&detail, DETAIL_BYTES_MAX).to_owned());
         let log::Change { preconditions, writes } = change;
         let item = vec![Prepared::new(&entry)?];
         let committed = inner.store.submit(Commit { preconditions, writes, feed: None, item }).wait()?;

@@ -1,13 +1,13 @@
 //! What a review looks at, from the entries of its period.
 
 use super::draw::Draw;
-use super::{AccessReview, REVIEW_ITEMS_MAX, ReviewItem, Section, Terms, cut};
+use super::{AccessReview, REVIEW_ITEMS_MAX, ReviewItem, Section, Terms};
 use crate::account::Account;
 use crate::error::IdentityError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use tacet_ledger::people::BreakGlassRow;
-use tacet_ledger::{Entry, EventKind, Outcome};
+use tacet_ledger::{Entry, EventKind, Outcome, cut};
 use tacet_types::{ResourceType, Role, Timestamp};
 
 /// Longest text of an item, in bytes.
@@ -87,7 +87,7 @@ impl Several {
             item.text += &format!(", {of_patients} of {} entries of patients", item.entries);
         }
         item.text += &(categories(all.iter()) + &tail);
-        ReviewItem { text: cut(&item.text, TEXT_BYTES_MAX), ..item }
+        ReviewItem { text: cut(&item.text, TEXT_BYTES_MAX).to_owned(), ..item }
     }
 }
 
@@ -373,7 +373,7 @@ fn item(section: Section, index: u64, entry: &Entry) -> ReviewItem {
         entry: Some(index),
         entries: 1,
         ground: entry.basis.clone(),
-        text: cut(&text, TEXT_BYTES_MAX),
+        text: cut(&text, TEXT_BYTES_MAX).to_owned(),
         judged: None,
     }
 }
@@ -395,7 +395,7 @@ fn emergency(row: &BreakGlassRow, count: u64, now: Timestamp) -> ReviewItem {
         entry: None,
         entries: count,
         ground: Some("break-glass".to_owned()),
-        text: cut(&format!("{review}; {} accesses; {}: {}", count, row.reason, row.text), TEXT_BYTES_MAX),
+        text: cut(&format!("{review}; {} accesses; {}: {}", count, row.reason, row.text), TEXT_BYTES_MAX).to_owned(),
         judged: None,
     }
 }

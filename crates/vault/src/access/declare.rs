@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tacet_ledger::noted::{Expect, RowWrite, Table};
 use tacet_ledger::people::{BreakGlassRow, NoticeKind, NoticeRow, NoticeTo, PEOPLE_TEXT_BYTES_MAX};
-use tacet_ledger::{DETAIL_BYTES_MAX, Prepared, Receipt, one_line};
+use tacet_ledger::{DETAIL_BYTES_MAX, Prepared, Receipt, cut, one_line};
 use tacet_policy::{Act, BtgReason};
 use tacet_store::{Commit, Committed, Precondition, StoreError, Ticket};
 use tacet_types::{ResourceId, ResourceType, Role, Timestamp};
@@ -117,7 +117,7 @@ impl Inner {
         };
         let mut entry = caller.entry(now, EventKind::BreakGlass, Outcome::Refused, None);
         entry.purpose = PurposeOfUse::BreakTheGlass;
-        entry.detail = Some(cut(format!("{reason}: {text}"), DETAIL_BYTES_MAX));
+        entry.detail = Some(cut(&format!("{reason}: {text}"), DETAIL_BYTES_MAX).to_owned());
         if lately >= BREAK_GLASS_A_DAY_MAX || open >= BREAK_GLASS_OPEN_MAX {
             self.record(vec![entry]).await?;
             return Err(VaultError::Busy { what: "emergencies declared by one account", retry_after_ms: RETRY_MS });
@@ -150,7 +150,7 @@ impl Inner {
         entry.outcome = Outcome::Success;
         entry.basis = ground.map(|ground| ground.to_string());
         let detail = format!("break-glass {} until {until}, {reason}: {text}", row.id);
-        entry.detail = Some(cut(detail, DETAIL_BYTES_MAX));
+        entry.detail = Some(cut(&detail, DETAIL_BYTES_MAX).to_owned());
         let officers = NoticeTo::Role(Role::SecurityOfficer.as_str().to_owned());
         let theirs = NoticeTo::Patient(patient.as_str().to_owned());
         let notice = |to| NoticeRow::new(rng, now, to, NoticeKind::BreakGlass, &row.id, reason);
@@ -264,12 +264,4 @@ fn row_write(
 
 fn of_patient(row: &BreakGlassRow) -> Option<(ResourceType, ResourceId)> {
     Some((ResourceType::parse("Patient")?, ResourceId::parse(&row.patient).ok()?))
-}
-
-fn cut(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }

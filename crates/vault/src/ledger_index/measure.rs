@@ -35,9 +35,6 @@ const BEHIND: u64 = 400_000;
 /// Entries of an answer that are opened one by one, for the comparison.
 const ONE_BY_ONE: usize = 20_000;
 
-/// The same where they come from the disk.
-const ONE_BY_ONE_COLD: usize = 2_000;
-
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -149,7 +146,7 @@ impl Bench {
     }
 
     /// Asks twice: as after a start, with nothing of the store's and the index's files in the operating system's memory (the engine may have cached some
-    /// blocks); and again. Each time in batches, as the program does it, and some of it one by one.
+    /// blocks); and again. Each time in batches, as the program does it; then, of what lies in memory by now, some of it one by one.
     fn ask(&self, what: &str, question: &Question) -> Value {
         self.forget_files();
         let (found, cold_found_s) = self.find(question);
@@ -157,8 +154,6 @@ impl Bench {
         let (_, found_s) = self.find(question);
         let (_, opened_s) = self.open(question, &found);
         let one_s = self.open_one_by_one(question, &found, ONE_BY_ONE);
-        self.forget_files();
-        let cold_one_s = self.open_one_by_one(question, &found, ONE_BY_ONE_COLD);
         let each = |seconds: f64| seconds / found.len().max(1) as f64;
         json!({
             "question": what,
@@ -170,7 +165,6 @@ impl Bench {
             "cold_found_ms": cold_found_s * 1e3,
             "cold_answered_ms": (cold_found_s + cold_opened_s) * 1e3,
             "cold_opened_us_an_entry": each(cold_opened_s) * 1e6,
-            "cold_times_faster_than_one_by_one": cold_one_s / each(cold_opened_s),
         })
     }
 

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError, RwLock};
 use tacet_ledger::noted::{Expect, RowWrite, Table};
 use tacet_ledger::people::NoticeKind;
-use tacet_ledger::{Channel, DETAIL_BYTES_MAX, Entry, Origin, Prepared, PurposeOfUse, Verification, one_line};
+use tacet_ledger::{Channel, DETAIL_BYTES_MAX, Entry, Origin, Prepared, PurposeOfUse, Verification, cut, one_line};
 use tacet_store::{Commit, StoreError};
 use tacet_types::{OperationId, Role};
 
@@ -263,7 +263,7 @@ impl Inner {
         let mut writes = vec![RowWrite { table: Table::Halts, name, value: Some(value), expect: Expect::Absent }];
         self.tell(&mut writes, NoticeKind::Tripwire, "disclosures", &halt.to_string(), now)?;
         let mut entry = self.own_entry(EventKind::Tripwire);
-        entry.detail = Some(cut(format!("disclosures are stopped: {halt}")));
+        entry.detail = Some(cut(&format!("disclosures are stopped: {halt}"), DETAIL_BYTES_MAX).to_owned());
         self.commit_halts(&writes, &[entry])
     }
 
@@ -309,8 +309,13 @@ impl Inner {
             return Ok(lifted);
         }
         let was: Vec<String> = lifted.iter().map(ToString::to_string).collect();
-        entry.detail =
-            Some(cut(format!("disclosures go on: {because}; they were stopped because {}", was.join("; and "))));
+        entry.detail = Some(
+            cut(
+                &format!("disclosures go on: {because}; they were stopped because {}", was.join("; and ")),
+                DETAIL_BYTES_MAX,
+            )
+            .to_owned(),
+        );
         self.commit_halts(&rows, &[entry])?;
         self.transparency.halts.remove(which);
         tracing::warn!(because, was = was.join("; "), "what stopped disclosures was taken back");
@@ -403,9 +408,4 @@ impl Vault {
         let entry = caller.entry(self.0.clock.now(), EventKind::ConfigurationChange, Outcome::Success, None);
         self.0.lift_halts(|halt| halt.row_name().is_some(), entry, because)
     }
-}
-
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(DETAIL_BYTES_MAX));
-    text
 }
