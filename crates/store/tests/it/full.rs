@@ -34,7 +34,7 @@ fn child() {
         match store.submit(Commit { writes, ..Commit::default() }).wait() {
             Ok(_) => {}
             Err(StoreError::Full) => {
-                assert!(matches!(store.submit(Commit::default()).wait(), Err(StoreError::Failed)));
+                assert!(matches!(store.submit(Commit::default()).wait(), Err(StoreError::Full)));
                 println!("\nfull after {number}");
                 return;
             }

@@ -396,8 +396,8 @@ impl Inner {
         let commit = Commit { preconditions: Vec::new(), writes: vec![write], feed: None, item: Vec::new() };
         match self.store.submit(commit).wait() {
             Ok(_) => Ok(()),
-            // Closed or failed meanwhile: the mark stays as it was, and allows as much as before.
-            Err(StoreError::Closed | StoreError::Failed) => Ok(()),
+            // Closed or failed meanwhile, or no room: the mark stays as it was, and allows as much as before. The store says so itself.
+            Err(StoreError::Closed | StoreError::Failed | StoreError::Full) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
